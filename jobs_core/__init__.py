@@ -1,0 +1,54 @@
+"""The queue: typed jobs in Postgres, claimed with `FOR UPDATE SKIP LOCKED`, fenced by a token, settled once.
+
+    create ─▶ pending ─ claim ─▶ claimed ─ start ─▶ running ─ settle ─▶ complete │ failed   (→ history)
+                ▲  ▲                                   │
+      blocked ──┘  └── Retry, Snooze, drain, rescue ◀──┘
+      (head of its lane ended)
+
+What other rooms use is named here. It imports no other room, and is the only one that knows psycopg.
+"""
+
+from jobs_core.db import Connection, ConnectionFailed, Database, execute, fetch, fetch_one
+from jobs_core.errors import (
+    ConfigurationError,
+    DatabaseUnusable,
+    InvalidInput,
+    JobsError,
+    LeaseLost,
+    SchemaMismatch,
+    UnknownJobType,
+)
+from jobs_core.job import AnyJob, Job, fence
+from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
+from jobs_core.outcomes import Complete, Fail, Outcome, Retry, Snooze
+from jobs_core.resource import Resource
+from jobs_core.statements import statement
+
+__all__ = [
+    "AnyJob",
+    "Complete",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionFailed",
+    "Database",
+    "DatabaseUnusable",
+    "Fail",
+    "HandlerTable",
+    "InvalidInput",
+    "Job",
+    "JobType",
+    "JobsError",
+    "LeaseLost",
+    "Outcome",
+    "Resource",
+    "Retry",
+    "RetryPolicy",
+    "SchemaMismatch",
+    "Snooze",
+    "UnknownJobType",
+    "execute",
+    "fence",
+    "fetch",
+    "fetch_one",
+    "statement",
+]

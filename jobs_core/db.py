@@ -1,0 +1,132 @@
+"""Connections to Postgres: the one place that knows psycopg.
+
+Every connection is made alike: autocommit, so that a transaction is always asked for by name; UTC; and bounds on how long
+a peer that is gone, or a process frozen inside a transaction, can hold what others wait for.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import AsyncConnection, OperationalError
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from jobs_core.errors import DatabaseUnusable
+
+Connection = AsyncConnection[Any]
+"""What every verb takes first; the caller owns its transaction."""
+
+ConnectionFailed = (OperationalError, PoolTimeout)
+"""What a call raises when the database cannot be reached, or went away; the outcome of a commit is then unknown."""
+
+Retryable = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+"""What a transaction may raise though nothing is wrong with it: run it again from its start."""
+
+OLDEST_SERVER = 15
+_TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
+_CONNECT_TIMEOUT_S = 5
+
+
+async def connect(dsn: str, *, name: str, idle_in_transaction_s: float = 60.0) -> Connection:
+    """One connection outside any pool: for LISTEN, for a lease, for migrations.
+
+    `name` shows in pg_stat_activity. Raises OperationalError where the server cannot be reached.
+    """
+    return await AsyncConnection.connect(**_arguments(dsn, name, idle_in_transaction_s))
+
+
+def _arguments(dsn: str, name: str, idle_in_transaction_s: float) -> dict[str, Any]:
+    arguments: dict[str, Any] = dict(conninfo_to_dict(dsn))
+    options = f"-c idle_in_transaction_session_timeout={round(idle_in_transaction_s * 1000)} -c timezone=UTC"
+    arguments["options"] = f"{arguments.get('options', '')} {options}".strip()
+    arguments.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
+    arguments.setdefault("tcp_user_timeout", _TCP_USER_TIMEOUT_MS)
+    arguments.setdefault("keepalives_idle", 5)
+    return {**arguments, "application_name": name, "autocommit": True, "row_factory": dict_row}
+
+
+class Database:
+    """A pool of connections to one database.
+
+    Shared by everything in a process but what needs a connection of its own (LISTEN, the lease). No caller keeps a
+    connection while a handler or a model works.
+    """
+
+    def __init__(self, dsn: str, *, name: str, max_connections: int = 8, idle_in_transaction_s: float = 60.0) -> None:
+        self.dsn = dsn
+        self.name = name
+        self._idle_in_transaction_s = idle_in_transaction_s
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            kwargs=_arguments(dsn, name, idle_in_transaction_s),
+            min_size=1,
+            max_size=max_connections,
+            timeout=_CONNECT_TIMEOUT_S,
+            reconnect_timeout=0.0,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    async def __aenter__(self) -> "Database":
+        await self._pool.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit; raises one of ConnectionFailed where none can be had."""
+        async with self._pool.connection() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction, committed at the end and rolled back on a raise."""
+        async with self._pool.connection() as conn, conn.transaction():
+            yield conn
+
+    async def connect(self, purpose: str) -> Connection:
+        """One more connection outside the pool, made like its connections."""
+        return await connect(self.dsn, name=f"{self.name} {purpose}", idle_in_transaction_s=self._idle_in_transaction_s)
+
+
+async def execute(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> int:
+    """Run one statement and return how many rows it touched."""
+    cursor = await conn.execute(sql, parameters)
+    return cursor.rowcount
+
+
+async def fetch(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
+    """Run one statement and return its rows as dicts, whatever row factory the caller's connection has."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(sql, parameters)
+        return await cursor.fetchall()
+
+
+async def fetch_one(
+    conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None
+) -> DictRow | None:
+    """Run one statement and return its first row, or None."""
+    rows = await fetch(conn, sql, parameters)
+    return rows[0] if rows else None
+
+
+async def check_server(conn: Connection) -> None:
+    """Refuse a server that cannot keep the promises: older than 15, or one that acknowledges before it is durable.
+
+    Raises DatabaseUnusable with a line for the operator.
+    """
+    version = conn.info.server_version // 10_000
+    if version < OLDEST_SERVER:
+        raise DatabaseUnusable(
+            f"This is PostgreSQL {version}; Jobs needs {OLDEST_SERVER} or newer. Upgrade the server."
+        )
+    row = await fetch_one(conn, "SELECT current_setting('synchronous_commit') AS value")
+    if row is not None and row["value"] == "off":
+        raise DatabaseUnusable(
+            "synchronous_commit is off: a crash would lose acknowledged jobs. "
+            "Set it to on for this database (ALTER DATABASE … SET synchronous_commit = on)."
+        )

@@ -1,0 +1,89 @@
+"""The gate that all data passes on its way in: what Postgres, or the next reader, would choke on is refused by name.
+
+Refused: NUL and lone surrogates (text and jsonb cannot hold them), NaN and infinities (1e400 among them: not JSON), nesting
+deeper than 64, more bytes than the door allows.
+"""
+
+import json
+import math
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from jobs_core.errors import InvalidInput
+
+MAX_DEPTH = 64
+MAX_INPUT_BYTES = 256 * 1024
+MAX_RESULT_BYTES = 1024 * 1024
+MAX_ERROR_CHARS = 4_000
+MAX_NAME_CHARS = 200
+
+
+def check_text(text: str, *, field: str, max_chars: int | None = None) -> str:
+    """The text itself, if Postgres can hold it. Raises InvalidInput naming the field."""
+    if "\0" in text:
+        raise InvalidInput(f"{field}: contains a NUL character; remove it", field=field)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidInput(
+            f"{field}: contains half of a surrogate pair, which is not text; send valid UTF-8", field=field
+        )
+    if max_chars is not None and len(text) > max_chars:
+        raise InvalidInput(f"{field}: {len(text)} characters, at most {max_chars} are allowed", field=field)
+    return text
+
+
+def to_json(value: Any, *, field: str, max_bytes: int) -> str:
+    """The value as JSON text that a jsonb column takes. Raises InvalidInput naming the place inside it."""
+    _check(value, field, MAX_DEPTH)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    size = len(text.encode())
+    if size > max_bytes:
+        raise InvalidInput(f"{field}: {size} bytes, at most {max_bytes} are allowed; pass it by reference", field=field)
+    return text
+
+
+def from_json(text: str | bytes, *, field: str, max_bytes: int) -> Any:
+    """What JSON text from outside says. Raises InvalidInput where it is not JSON, or would not pass `to_json`."""
+    if len(text) > max_bytes:
+        raise InvalidInput(f"{field}: {len(text)} bytes, at most {max_bytes} are allowed", field=field)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise InvalidInput(f"{field}: nested deeper than {MAX_DEPTH}", field=field) from None
+    except ValueError as error:
+        raise InvalidInput(f"{field}: not JSON: {error}", field=field) from None
+    _check(value, field, MAX_DEPTH)
+    return value
+
+
+def clean_text(text: str, *, max_chars: int = MAX_ERROR_CHARS) -> str:
+    """Text of ours that must be kept whatever is in it (an error's): replaced where it cannot be stored, cut."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+
+
+def fit(model: type[BaseModel], value: Any, *, field: str) -> BaseModel:
+    """The value as an instance of the model. Raises InvalidInput naming the first field that does not fit."""
+    try:
+        return model.model_validate(value.model_dump() if isinstance(value, BaseModel) else value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join([field, *(str(part) for part in first["loc"])])
+        raise InvalidInput(f"{place}: {first['msg']}", field=place) from None
+
+
+def _check(value: Any, place: str, depth: int) -> None:
+    if depth < 0:
+        raise InvalidInput(f"{place.split('.', 1)[0]}: nested deeper than {MAX_DEPTH}", field=place.split(".", 1)[0])
+    match value:
+        case str():
+            check_text(value, field=place)
+        case float() if not math.isfinite(value):
+            raise InvalidInput(f"{place}: {value} is not a number that JSON can hold", field=place)
+        case dict():
+            for key, item in value.items():
+                check_text(key, field=f"{place} (a key)")
+                _check(item, f"{place}.{key}", depth - 1)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                _check(item, f"{place}.{index}", depth - 1)

@@ -1,0 +1,46 @@
+"""A job as a run sees it, and the fence that every write of the run begins with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from jobs_core import db
+from jobs_core.errors import LeaseLost
+from jobs_core.statements import statement
+
+InputT = TypeVar("InputT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[InputT]):
+    """One claimed job. `token` is the claim's: it grows with every claim and is what all writes are fenced by."""
+
+    id: int
+    job_type: str
+    queue: str
+    priority: int
+    input: InputT
+    user_id: str | None
+    task_id: int | None
+    project_id: str | None
+    lane: str | None
+    token: int
+    retry_count: int
+    lost_count: int
+    rescued: bool
+    created_at: datetime
+    claimed_at: datetime
+
+
+AnyJob = Job[Any]
+
+
+async def fence(conn: db.Connection, job: AnyJob) -> None:
+    """Begin a transaction that writes for this run: nobody can take the job over until it ends.
+
+    Raises LeaseLost where somebody has: roll back, stop the run, write nothing.
+    """
+    if await db.fetch_one(conn, statement("jobs_core", "job/fence"), {"id": job.id, "token": job.token}) is None:
+        raise LeaseLost(f"job {job.id}: token {job.token} is no longer the job's")

@@ -1,0 +1,122 @@
+"""Job types: what a producer must know of a kind of work, and the table of those a process knows.
+
+A `JobType` is declared in the lowest room that creates such jobs; `cli` binds handlers to types in a `HandlerTable`.
+"""
+
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from jobs_core.errors import UnknownJobType
+
+InputT = TypeVar("InputT", bound=BaseModel)
+
+FIRST_RETRY_S = 30.0
+LAST_RETRY_S = 15 * 60.0
+DEFAULT_QUEUE = "default"
+DEFAULT_PRIORITY = 2
+"""Priority classes are 0 (first) to 4 (last)."""
+PRIORITIES = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a type is retried and how long it waits: 30 s × 2^(n−1) before the n-th retry, at most 15 min."""
+
+    max_retries: int = 5
+    first_s: float = FIRST_RETRY_S
+    last_s: float = LAST_RETRY_S
+    never_for: tuple[type[Exception], ...] = ()
+    """Exceptions after which no retry will help: the job fails at once."""
+
+    def delay_s(self, retry: int) -> float:
+        """Seconds before the `retry`-th retry (from 1): the backoff, less up to a tenth so that a crowd spreads."""
+        backoff = min(self.first_s * 2.0 ** min(retry - 1, 30), self.last_s)
+        return backoff * random.uniform(0.9, 1.0)  # noqa: S311 - spreads a crowd; nothing secret
+
+
+@dataclass(frozen=True, slots=True)
+class JobType(Generic[InputT]):
+    """One kind of work.
+
+    name: as in `jobs.job_type`. Input, Result: the pydantic models of what goes in and comes out.
+    queue, priority: where its jobs go unless their creator says otherwise.
+    lane: names the lane a job belongs to, from its input; None for no lane.
+    brief: no outside effects and done in milliseconds: its first run is not marked `running`.
+    """
+
+    name: str
+    Input: type[InputT]
+    Result: type[BaseModel] | None = None
+    queue: str = DEFAULT_QUEUE
+    priority: int = DEFAULT_PRIORITY
+    lane: Callable[[InputT], str] | None = None
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: timedelta = timedelta(hours=1)
+    brief: bool = False
+
+
+Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]
+
+
+class HandlerTable:
+    """The job types a process knows, and the code bound to them."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, JobType[Any]] = {}
+        self._handlers: dict[str, Handler] = {}
+
+    def declare(self, job_type: JobType[Any]) -> None:
+        """Make a type known without code for it: its jobs can be created here, not run.
+
+        Raises ValueError where another type of that name is known.
+        """
+        if self._types.setdefault(job_type.name, job_type) is not job_type:
+            raise ValueError(f"two job types are called {job_type.name!r}: rename one")
+
+    def register_handler(self, job_type: JobType[Any] | str, handler: Handler) -> None:
+        """Bind the code for a type: an async function of the job, or a plain one, which runs in a thread.
+
+        Raises UnknownJobType for a name that was not declared, ValueError for a second handler.
+        """
+        if isinstance(job_type, str):
+            job_type = self.job_type(job_type)
+        self.declare(job_type)
+        if job_type.name in self._handlers:
+            raise ValueError(f"job type {job_type.name!r} has a handler already")
+        self._handlers[job_type.name] = handler
+
+    def job_type(self, name: str) -> JobType[Any]:
+        """The type of that name. Raises UnknownJobType, which lists the known ones."""
+        try:
+            return self._types[name]
+        except KeyError:
+            known = ", ".join(sorted(self._types)) or "none"
+            raise UnknownJobType(f"no job type is called {name!r}; known: {known}", field="job_type") from None
+
+    def handler(self, name: str) -> Handler:
+        """The code for the type of that name, which `runnable` lists."""
+        return self._handlers[name]
+
+    def is_async(self, name: str) -> bool:
+        """Whether the handler runs on the event loop (an async function) or in a thread."""
+        return inspect.iscoroutinefunction(self._handlers[name])
+
+    @property
+    def runnable(self) -> list[str]:
+        """Names of the types with a handler here, sorted."""
+        return sorted(self._handlers)
+
+    def queues(self) -> list[str]:
+        """The queues that the types here go to unless their creator says otherwise, sorted."""
+        return sorted({DEFAULT_QUEUE, *(self._types[name].queue for name in self._handlers)})
+
+    def declare_all(self, job_types: Iterable[JobType[Any]]) -> None:
+        """Declare several."""
+        for job_type in job_types:
+            self.declare(job_type)

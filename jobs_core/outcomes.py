@@ -1,0 +1,51 @@
+"""How a run ends, as a value that its handler returns.
+
+A handler that raises instead ends in a counted retry. `also` runs in the settling transaction, after the fenced update
+matched: what it writes and the job's end are one fact, or neither happened.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs_core.db import Connection
+
+Also = Callable[[Connection], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Done; `result` is a model of the type's Result, or what fits it."""
+
+    result: Any = None
+    also: Also | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Failed for now: counted, and tried again after the type's backoff, or after `after` where that is given."""
+
+    reason: str
+    after: timedelta | None = None
+    also: Also | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Not now: put back until `until`, nothing counted."""
+
+    until: datetime | timedelta
+    reason: str = "snoozed"
+    also: Also | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Failed for good: no retry will help."""
+
+    reason: str
+    also: Also | None = None
+
+
+Outcome = Complete | Retry | Snooze | Fail

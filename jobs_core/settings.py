@@ -1,0 +1,49 @@
+"""Settings from the environment: read once in `cli`, frozen, passed down.
+
+Each room that has settings declares them as a `RoomSettings`; a name there is an environment variable with the prefix
+`JOBS_`, and carries its unit. `docs/settings.md` lists them all, and a test holds that page to the code.
+"""
+
+import re
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs_core.errors import ConfigurationError
+
+
+class RoomSettings(BaseSettings):
+    """The base of a room's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="JOBS_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def read(cls, **overrides: Any) -> Self:
+        """Read them, `overrides` (a command's options) before the environment, None meaning "not given".
+
+        Raises ConfigurationError naming the variable that does not fit.
+        """
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0])
+            if not re.fullmatch(r"[A-Z_]+", variable):
+                variable = f"JOBS_{variable.upper()}"
+            raise ConfigurationError(f"{variable}: {first['msg']}") from None
+
+
+class CoreSettings(RoomSettings):
+    """What every process of Jobs needs to know."""
+
+    database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
+    """Where Postgres is; empty: `./jobs up` runs its own."""
+    schema_name: str = Field("jobs", validation_alias="JOBS_SCHEMA")
+    """The schema that all tables live in."""
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    """What is logged."""
+    log_format: str = Field("auto", pattern="^(auto|json|text)$")
+    """`json` a line an event, `text` for people, `auto`: text on a terminal."""
+    database_connections: int = Field(8, ge=2, le=100)
+    """The most connections of one process' pool; a worker adds two (LISTEN, lease)."""

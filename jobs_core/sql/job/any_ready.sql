@@ -1,0 +1,12 @@
+-- Takes queues, job_types.
+-- Returns `ready`: whether a job stands ready for them. Locks nothing. A worker whose claim came back short asks this, for a
+-- claim skips what another holds locked for that instant, and does not learn whether that one took it.
+SELECT EXISTS (
+    SELECT FROM unnest(%(queues)s::text[]) AS q (queue)
+    CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
+    CROSS JOIN LATERAL (
+        SELECT FROM {schema}.jobs AS j
+        WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL
+        LIMIT 1
+    ) AS ready
+) AS ready

@@ -1,0 +1,14 @@
+-- Takes lane, whose row the caller has locked in a statement before this one and whose head it has ended.
+-- Returns queue of the job that is now the head, or no row: the lane is empty.
+-- Locks the next job. Right against create and settle: both need the lane's lock first.
+WITH next AS MATERIALIZED (
+    SELECT id, lane_pos FROM {schema}.jobs
+    WHERE lane = %(lane)s AND lane_pos IS NOT NULL
+    ORDER BY lane_pos
+    LIMIT 1
+), moved AS (
+    UPDATE {schema}.lanes SET head_pos = (SELECT lane_pos FROM next) WHERE lane = %(lane)s
+)
+UPDATE {schema}.jobs AS j SET state = 'pending', ready_seq = nextval('{schema}.ready_seq')
+FROM next WHERE j.id = next.id AND j.state = 'blocked'
+RETURNING j.queue
