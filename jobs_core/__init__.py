@@ -8,6 +8,7 @@
 What other rooms use is named here. It imports no other room, and is the only one that knows psycopg.
 """
 
+from jobs_core.create import Created, Jobs, NewJob
 from jobs_core.db import Connection, ConnectionFailed, Database, execute, fetch, fetch_one
 from jobs_core.errors import (
     ConfigurationError,
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigurationError",
     "Connection",
     "ConnectionFailed",
+    "Created",
     "Database",
     "DatabaseUnusable",
     "Fail",
@@ -37,8 +39,10 @@ __all__ = [
     "InvalidInput",
     "Job",
     "JobType",
+    "Jobs",
     "JobsError",
     "LeaseLost",
+    "NewJob",
     "Outcome",
     "Resource",
     "Retry",

@@ -6,7 +6,7 @@ a peer that is gone, or a process frozen inside a transaction, can hold what oth
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg import AsyncConnection, OperationalError
@@ -18,6 +18,8 @@ from jobs_core.errors import DatabaseUnusable
 
 Connection = AsyncConnection[Any]
 """What every verb takes first; the caller owns its transaction."""
+
+Row = DictRow
 
 ConnectionFailed = (OperationalError, PoolTimeout)
 """What a call raises when the database cannot be reached, or went away; the outcome of a commit is then unknown."""
@@ -69,7 +71,7 @@ class Database:
             open=False,
         )
 
-    async def __aenter__(self) -> "Database":
+    async def __aenter__(self) -> Self:
         await self._pool.open()
         return self
 
@@ -99,16 +101,14 @@ async def execute(conn: Connection, sql: LiteralString, parameters: Mapping[str,
     return cursor.rowcount
 
 
-async def fetch(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
+async def fetch(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
     """Run one statement and return its rows as dicts, whatever row factory the caller's connection has."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(sql, parameters)
         return await cursor.fetchall()
 
 
-async def fetch_one(
-    conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None
-) -> DictRow | None:
+async def fetch_one(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> Row | None:
     """Run one statement and return its first row, or None."""
     rows = await fetch(conn, sql, parameters)
     return rows[0] if rows else None

@@ -24,9 +24,7 @@ def check_text(text: str, *, field: str, max_chars: int | None = None) -> str:
     if "\0" in text:
         raise InvalidInput(f"{field}: contains a NUL character; remove it", field=field)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidInput(
-            f"{field}: contains half of a surrogate pair, which is not text; send valid UTF-8", field=field
-        )
+        raise InvalidInput(f"{field}: contains half of a surrogate pair; send valid UTF-8", field=field)
     if max_chars is not None and len(text) > max_chars:
         raise InvalidInput(f"{field}: {len(text)} characters, at most {max_chars} are allowed", field=field)
     return text

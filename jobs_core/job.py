@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -11,6 +11,26 @@ from jobs_core.errors import LeaseLost
 from jobs_core.statements import statement
 
 InputT = TypeVar("InputT", bound=BaseModel)
+
+
+class Claim(Protocol):
+    """What a settle needs to know of a claim."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def token(self) -> int: ...
+    @property
+    def lane(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNumbers:
+    """A claim known by its numbers alone: of a job that another worker held."""
+
+    id: int
+    token: int
+    lane: str | None
 
 
 @dataclass(frozen=True, slots=True)

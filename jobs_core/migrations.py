@@ -1,7 +1,7 @@
 """Migrations: each room has a numbered line of SQL files, `<room>/sql/migrations/NNNN_what.sql`, applied in order.
 
-A file runs in one transaction with the row that records it; two processes that migrate at once take turns. Files that were
-applied are never edited: what changed is written as the next number.
+A file runs in one transaction with the row that records it; two processes that migrate at once take turns. Files that
+were applied are never edited: what changed is written as the next number.
 """
 
 import re

@@ -13,7 +13,7 @@ class Resource(Protocol):
         """Make ready; a raise ends the worker with that error, before it has claimed anything."""
 
     async def lease_lost(self) -> None:
-        """End at once everything done for this worker's runs; they were cancelled. New runs may come under a new lease."""
+        """End at once all that is done for this worker's runs; they were cancelled. New runs may come later."""
 
     async def stop(self) -> None:
         """Close; no run is left. Called once, after `start` was."""

@@ -6,7 +6,7 @@ The one thing ever filled in is the schema's name, validated here; all else is a
 import re
 from functools import cache
 from importlib import resources
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from jobs_core.errors import ConfigurationError
 
@@ -33,9 +33,9 @@ def schema() -> str:
     return _schema
 
 
-def fill_in(text: str) -> LiteralString:
+def fill_in(text: LiteralString) -> LiteralString:
     """The text with `{schema}` replaced by the schema's name."""
-    return cast("LiteralString", text.replace("{schema}", _schema))
+    return text.replace("{schema}", _schema)
 
 
 @cache

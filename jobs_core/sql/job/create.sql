@@ -1,5 +1,5 @@
 -- Takes arrays of equal length, one element a job, in the order wanted: job_types, queues, priorities, inputs, user_ids,
--- task_ids, project_ids, lanes, delays_s.
+-- task_ids, project_ids, lanes, and when each is due: times, or else delays_s from now, or else now.
 -- Returns id, ordinal (from 1), ready for each.
 -- Locks the rows of the lanes named, sorted; new rows lock nothing.
 -- Why it is right when two of it race, or it and settle: whether a lane is empty is read from the lane's own row, which the
@@ -7,12 +7,17 @@
 -- Positions are given under that lock, so they are in the order of the commits. A job for the future takes no position:
 -- it joins its lane when it is due.
 WITH given AS MATERIALIZED (
-    SELECT g.*, row_number() OVER (PARTITION BY g.lane, g.delay_s > 0 ORDER BY g.ordinal) AS nth,
-           g.lane IS NOT NULL AND g.delay_s <= 0 AS joins
-    FROM unnest(%(job_types)s::text[], %(queues)s::text[], %(priorities)s::smallint[], %(inputs)s::jsonb[],
-                %(user_ids)s::text[], %(task_ids)s::bigint[], %(project_ids)s::text[], %(lanes)s::text[],
-                %(delays_s)s::double precision[])
-         WITH ORDINALITY AS g (job_type, queue, priority, input, user_id, task_id, project_id, lane, delay_s, ordinal)
+    SELECT g.*, row_number() OVER (PARTITION BY g.lane, g.later ORDER BY g.ordinal) AS nth,
+           g.lane IS NOT NULL AND NOT g.later AS joins
+    FROM (
+        SELECT u.*, due.at AS due_at, due.at IS NOT NULL AND due.at > clock_timestamp() AS later
+        FROM unnest(%(job_types)s::text[], %(queues)s::text[], %(priorities)s::smallint[], %(inputs)s::jsonb[],
+                    %(user_ids)s::text[], %(task_ids)s::bigint[], %(project_ids)s::text[], %(lanes)s::text[],
+                    %(times)s::timestamptz[], %(delays_s)s::double precision[])
+             WITH ORDINALITY AS u (job_type, queue, priority, input, user_id, task_id, project_id, lane, time, delay_s,
+                                   ordinal)
+        CROSS JOIN LATERAL (SELECT coalesce(u.time, clock_timestamp() + make_interval(secs => u.delay_s))) AS due (at)
+    ) AS g
 ), joined AS MATERIALIZED (
     INSERT INTO {schema}.lanes AS l (lane, next_pos, head_pos)
     SELECT lane, 1 + count(*), 1 FROM given WHERE joins GROUP BY lane ORDER BY lane
@@ -25,15 +30,15 @@ WITH given AS MATERIALIZED (
     FROM given LEFT JOIN joined ON given.joins AND joined.lane = given.lane
 ), numbered AS MATERIALIZED (
     SELECT *, nextval('{schema}.job_id_seq') AS id,
-           delay_s <= 0 AND (pos IS NULL OR pos = head_pos) AS ready
+           NOT later AND (pos IS NULL OR pos = head_pos) AS ready
     FROM (SELECT * FROM placed ORDER BY ordinal) AS in_order
 ), inserted AS (
     INSERT INTO {schema}.jobs (id, job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
                                ready_seq, scheduled_for)
-    SELECT id, job_type, queue, priority, CASE WHEN ready OR delay_s > 0 THEN 'pending' ELSE 'blocked' END, input,
+    SELECT id, job_type, queue, priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, input,
            user_id, task_id, project_id, lane, pos,
            CASE WHEN ready THEN nextval('{schema}.ready_seq') END,
-           CASE WHEN delay_s > 0 THEN clock_timestamp() + make_interval(secs => delay_s) END
+           CASE WHEN later THEN due_at END
     FROM numbered
 )
 SELECT id, ordinal, ready FROM numbered ORDER BY ordinal

@@ -1,0 +1,35 @@
+"""What the queue counts. A process adds to counters as it works; what lies in the database is read when it is asked for.
+
+Labels are closed: job types and queues that are declared, states of a job, nothing a user can invent.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from jobs_core.db import Row
+
+_SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+claimed = Counter("jobs_claimed_total", "Jobs claimed by a worker.", ["job_type"])
+settled = Counter("jobs_settled_total", "Runs settled, by what became of the job.", ["job_type", "state"])
+leases_lost = Counter("jobs_runs_lost_total", "Runs that found their lease lost and wrote nothing.", ["job_type"])
+rescued = Counter("jobs_rescued_total", "Jobs taken from dead workers.")
+run_seconds = Histogram("jobs_run_seconds", "Time of a run, from claim to settle.", ["job_type"], buckets=_SECONDS)
+wait_seconds = Histogram("jobs_wait_seconds", "Age of a job at its claim.", ["job_type"], buckets=_SECONDS)
+
+
+def from_database(counts: Iterable[Row], live_workers: int) -> Iterable[Metric]:
+    """Gauges of what is in the database: living jobs by queue, type and state, their oldest age, live workers."""
+    jobs = GaugeMetricFamily("jobs_living", "Jobs not ended.", labels=["queue", "job_type", "state"])
+    oldest = GaugeMetricFamily("jobs_oldest_seconds", "Age of the oldest job.", labels=["queue", "job_type", "state"])
+    for row in counts:
+        labels = [row["queue"], row["job_type"], row["state"]]
+        jobs.add_metric(labels, row["n"])
+        oldest.add_metric(labels, row["oldest_s"])
+    yield jobs
+    yield oldest
+    workers = GaugeMetricFamily("jobs_workers", "Live workers.")
+    workers.add_metric([], live_workers)
+    yield workers

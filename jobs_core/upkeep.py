@@ -1,0 +1,66 @@
+"""What any worker does for all: take over from the dead, and make ready what has fallen due. Each in bounded batches."""
+
+from jobs_core import db
+from jobs_core.errors import LeaseLost
+from jobs_core.job import ClaimNumbers
+from jobs_core.settle import end
+from jobs_core.statements import statement
+
+BATCH = 1_000
+MAX_LOST = 10
+"""How often a job's started run may be lost with its worker before the job fails. High, because a crash charges every job
+that ran beside the one that caused it: a limit of three took dozens of innocent jobs along."""
+KEEP_DEAD_WORKERS_S = 24 * 3600.0
+
+
+async def bury(conn: db.Connection) -> list[db.Row]:
+    """Mark workers dead whose lease ran out; returns id, host, pid of each. Not in the first lease after Postgres came up."""
+    return await db.fetch(conn, statement("jobs_core", "worker/bury"))
+
+
+async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST) -> tuple[list[int], set[str]]:
+    """Put back the jobs of workers that are gone, and end those that were lost too often.
+
+    The connection is not in a transaction. Returns the ids rescued and the queues in which jobs became ready.
+    """
+    gone = [row["id"] for row in await db.fetch(conn, statement("jobs_core", "worker/gone"))]
+    if not gone:
+        return [], set()
+    limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost}
+    queues = set[str]()
+    error = f"lost: its worker died or froze during {max_lost} runs; not tried again"
+    for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
+        crashed = ClaimNumbers(**row)
+        try:
+            settled = await end(conn, crashed, "failed", error=error)
+        except LeaseLost:  # another worker's rescue was faster
+            continue
+        queues.update(settled.wakes)
+    ids = list[int]()
+    while rows := await db.fetch(conn, statement("jobs_core", "job/rescue"), limits):
+        ids += [row["id"] for row in rows]
+        queues.update(row["queue"] for row in rows)
+    return ids, queues
+
+
+async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
+    """Make due jobs ready; those with a lane join its tail.
+
+    The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits, 0: more are due
+    now) and the queues in which jobs became ready.
+    """
+    rows = await db.fetch(conn, statement("jobs_core", "job/promote"), {"batch": BATCH})
+    lanes = [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "job/due_for_lanes"), {"batch": BATCH})]
+    if lanes:
+        async with conn.transaction():
+            await db.execute(conn, statement("jobs_core", "lane/make"), {"lanes": lanes})
+            await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": lanes})
+            rows += await db.fetch(conn, statement("jobs_core", "job/join"), {"lanes": lanes})
+    next_due = await db.fetch_one(conn, statement("jobs_core", "job/next_due"))
+    wait_s = next_due["wait_s"] if next_due else None
+    return (None if wait_s is None else max(wait_s, 0.0)), {row["queue"] for row in rows}
+
+
+async def forget_workers(conn: db.Connection) -> None:
+    """Delete workers that have been dead for a day and hold nothing."""
+    await db.execute(conn, statement("jobs_core", "worker/forget"), {"keep_s": KEEP_DEAD_WORKERS_S})

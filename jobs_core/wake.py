@@ -1,0 +1,85 @@
+"""Wake-ups: hints that a queue has a ready job. The poll is the truth; a hint that is lost costs one poll.
+
+    create, settle, promote ─▶ Notifier ─ after their commit, coalesced ─▶ NOTIFY queue ─▶ listen() ─▶ the worker looks
+
+NOTIFY is never sent inside the transaction that inserts: it serialises all commits, and a stuck listener fails them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Self
+
+import structlog
+
+from jobs_core import db
+from jobs_core.statements import schema
+
+log = structlog.get_logger()
+
+_RECONNECT_S = 1.0
+_RECYCLE_S = 600.0  # a connection that only listens is made anew now and then: some died without a sign elsewhere
+
+
+def _channel() -> str:
+    return f"{schema()}_wake"
+
+
+class Notifier:
+    """Sends one NOTIFY per queue for all wakes that came while the last was under way."""
+
+    def __init__(self, database: db.Database) -> None:
+        self._database = database
+        self._queues = set[str]()
+        self._something = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="notifier")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._send()
+
+    def wake(self, queues: Iterable[str]) -> None:
+        """Ask for a look at these queues; call it after the commit that made jobs ready there."""
+        self._queues.update(queues)
+        if self._queues:
+            self._something.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._something.wait()
+            await self._send()
+
+    async def _send(self) -> None:
+        self._something.clear()
+        queues, self._queues = sorted(self._queues), set()
+        if not queues:
+            return
+        try:
+            async with self._database.connection() as conn:
+                await db.execute(
+                    conn,
+                    "SELECT pg_notify(%(channel)s, queue) FROM unnest(%(queues)s::text[]) AS queue",
+                    {"channel": _channel(), "queues": queues},
+                )
+        except db.ConnectionFailed as error:
+            log.warning("wake.failed", queues=queues, error=str(error))
+
+
+async def listen(database: db.Database, on_wake: Callable[[str | None], None]) -> None:
+    """Call `on_wake` with the queue of each hint, and with None after each connect (hints may have been missed), for ever."""
+    while True:
+        try:
+            conn = await database.connect("listen")
+            async with conn:
+                await conn.execute(f"LISTEN {_channel()}")
+                on_wake(None)
+                async for notify in conn.notifies(timeout=_RECYCLE_S):
+                    on_wake(notify.payload)
+        except db.ConnectionFailed as error:
+            log.warning("listen.failed", error=str(error))
+            await asyncio.sleep(_RECONNECT_S)
