@@ -36,7 +36,9 @@ class Director:
     def __init__(self) -> None:
         self._counted: list[_Counted] = []
         self._standing: list[_Standing] = []
-        self._holds: dict[str, asyncio.Event] = {}
+        self._released: set[str] = set()
+        self._resets = 0
+        self._changed = asyncio.Event()
 
     def add(self, script: str, match: str, times: int | None) -> int:
         """Queue `script` for requests that say `match`; returns how many requests it is good for, 0 for no end.
@@ -76,17 +78,28 @@ class Director:
         return (Text(reply(conversation)),)
 
     async def hold(self, name: str) -> None:
-        """Wait until the hold `name` is released; one that was released already lets pass."""
-        await self._holds.setdefault(name, asyncio.Event()).wait()
+        """Wait until the hold `name` is released, or all are by `reset`; one that is released already lets pass.
+
+        Nothing is kept for a name that only waits: any prompt can make one up.
+        """
+        resets = self._resets
+        while name not in self._released and resets == self._resets:
+            await self._changed.wait()
 
     def release(self, name: str) -> None:
         """Let pass whatever stands at the hold `name`, or comes to it before the next `reset`."""
-        self._holds.setdefault(name, asyncio.Event()).set()
+        self._released.add(name)
+        self._tell()
 
     def reset(self) -> None:
         """Forget all scripts; let go of what is held, and close the holds again."""
         self._counted.clear()
         self._standing.clear()
-        for hold in self._holds.values():
-            hold.set()
-        self._holds.clear()
+        self._released.clear()
+        self._resets += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake all that are held; each event serves once, so that none is missed."""
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -80,8 +80,10 @@ def serve(
 
 
 def _cut(scope: Scope) -> None:
-    """Reset the connection that a request came over."""
-    transport = _CuttableProtocol.transports[tuple(scope["client"])]
+    """Reset the connection that a request came over, unless it is gone already."""
+    transport = _CuttableProtocol.transports.get(tuple(scope["client"] or ()))
+    if transport is None:
+        return
     connection: socket.socket = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     transport.abort()

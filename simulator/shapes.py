@@ -6,7 +6,17 @@ it too. What one field cannot tell, the order of messages and the pairing of too
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, FailFast, Field, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    FailFast,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
 from simulator.errors import ApiError, invalid
 
@@ -114,7 +124,7 @@ class Thinking(BaseModel):
     """Whether and how long the model may reason."""
 
     type: Literal["enabled", "disabled", "adaptive"]
-    budget_tokens: Annotated[int, Field(ge=1024)] | None = None
+    budget_tokens: Annotated[StrictInt, Field(ge=1024)] | None = None
 
 
 class CountRequest(BaseModel):
@@ -130,8 +140,8 @@ class CountRequest(BaseModel):
 class MessagesRequest(CountRequest):
     """The body of `POST /v1/messages`."""
 
-    max_tokens: Annotated[int, Field(ge=1)]
-    stream: bool = False
+    max_tokens: Annotated[StrictInt, Field(ge=1)]
+    stream: StrictBool = False
 
 
 Shape = TypeVar("Shape", bound=CountRequest)
