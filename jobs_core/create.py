@@ -109,7 +109,7 @@ class Jobs:
         fitted = gate.fit(job_type.Input, job.input, field="input")
         return {
             "job_types": job_type.name,
-            "queues": _name(job.queue or job_type.queue, "queue"),
+            "queues": _name(job_type.queue if job.queue is None else job.queue, "queue"),
             "priorities": _priority(job_type.priority if job.priority is None else job.priority),
             "inputs": gate.to_json(fitted.model_dump(mode="json"), field="input", max_bytes=gate.MAX_INPUT_BYTES),
             "user_ids": _name(job.user_id, "user_id"),

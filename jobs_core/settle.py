@@ -81,7 +81,7 @@ async def put_back(
     reason: str | None = None,
     also: Also | None = None,
 ) -> Settled:
-    """Make the job pending again, ready when `due` (a time, or a span from now); `charge` 1 spends a retry. Raises LeaseLost."""
+    """Make the job pending again, ready when due (a time, or a span from now); charge 1 spends a retry. Raises LeaseLost."""
     values = {"id": job.id, "token": job.token, "charge": charge, "error": reason, **due_values(due)}
     async with _transaction(conn, needed=bool(also)):
         row = await db.fetch_one(conn, statement("jobs_core", "job/put_back"), values)

@@ -1,0 +1,43 @@
+"""What tests of the queue's verbs stand on: a creator of jobs, and workers without a process."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from jobs_core import AnyJob, Connection, Database, Jobs
+from jobs_core.claim import claim
+from jobs_core.leases import register
+from tests.support.job_types import table
+
+ClaimAll = Callable[..., Awaitable[list[AnyJob]]]
+
+
+@pytest.fixture
+async def conn(database: Database) -> AsyncIterator[Connection]:
+    """One connection in autocommit."""
+    async with database.connection() as connection:
+        yield connection
+
+
+@pytest.fixture
+async def jobs(database: Database) -> AsyncIterator[Jobs]:
+    """Creates jobs of the tests' types."""
+    async with Jobs(database, table()) as creator:
+        yield creator
+
+
+@pytest.fixture
+async def worker_id(conn: Connection) -> int:
+    """A live worker with a long lease."""
+    return await register(conn, queues=["default"], job_types=[], slots=1, lease_s=600)
+
+
+@pytest.fixture
+def claim_all(conn: Connection, worker_id: int) -> ClaimAll:
+    """Claim what is ready in the default queue, for the live worker unless another is named."""
+
+    async def claim_for(worker: int = worker_id, *, slots: int = 1000, queues: tuple[str, ...] = ("default",)) -> list[AnyJob]:
+        types = ["note", "brief_note", "lane_note"]
+        return await claim(conn, worker_id=worker, queues=queues, job_types=types, slots=slots)
+
+    return claim_for

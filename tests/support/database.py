@@ -1,0 +1,65 @@
+"""A Postgres for tests: `DATABASE_URL` where it is set, else our embedded one; and fresh, migrated databases on it."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from cli.rooms import ROOMS
+from jobs_core import db
+from jobs_core.migrations import migrate
+
+TEMPLATE = f"jobs_test_{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """The DSN of a running server, our own one stopped at the end."""
+    if given := os.environ.get("DATABASE_URL"):
+        yield given
+        return
+    from cli.embedded_postgres import EmbeddedPostgres
+
+    with EmbeddedPostgres(folder) as postgres:
+        yield postgres.dsn
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The DSN of another database on the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+def run_sql(dsn: str, *statements: str) -> None:
+    """Run statements one by one in autocommit, outside any event loop."""
+
+    async def run() -> None:
+        async with await db.connect(dsn, name="tests") as conn:
+            for statement in statements:
+                await conn.execute(statement)  # type: ignore[call-overload]  # tests' own text
+
+    asyncio.run(run())
+
+
+def make_template(server_dsn: str) -> None:
+    """Make the migrated database that fresh ones are copied from."""
+
+    async def run() -> None:
+        async with await db.connect(with_database(server_dsn, TEMPLATE), name="tests") as conn:
+            await migrate(conn, ROOMS)
+
+    run_sql(server_dsn, f"CREATE DATABASE {TEMPLATE}")
+    asyncio.run(run())
+
+
+@contextmanager
+def fresh_database(server_dsn: str, *, template: str = TEMPLATE) -> Iterator[str]:
+    """The DSN of a new migrated database, dropped at the end with whoever is connected."""
+    name = f"{TEMPLATE}_{uuid.uuid4().hex[:8]}"
+    run_sql(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield with_database(server_dsn, name)
+    finally:
+        run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
