@@ -1,0 +1,1 @@
+"""The `jobs` command: the one place where all rooms meet."""
