@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from simulator import values
 from simulator.errors import ApiError, invalid
 
 MAX_BODY_BYTES: Final = 32_000_000  # the API's own limit for a Messages request
@@ -39,10 +40,9 @@ def parse(body: bytes) -> dict[str, Any]:
         raise invalid("The request body holds too many values")
     try:
         value = json.loads(body)
-        # Writing it again finds what json reads but JSON does not hold: NaN, 1e400, half a surrogate pair.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        values.check(value)
     except RecursionError:
-        raise invalid("The request body is nested too deeply") from None
+        raise invalid("The request body is not valid JSON: nested too deeply") from None
     except ValueError as error:
         raise invalid(f"The request body is not valid JSON: {error}") from None
     if not isinstance(value, dict):

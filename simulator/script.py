@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from simulator import values
 from simulator.errors import ApiError, ScriptError
 
 MAX_DELAY_S: Final = 3600.0  # longer is a mistake in the script: nothing in a demo or a test waits for an hour
@@ -120,11 +121,11 @@ def _delay_s(words: str) -> float:
 
 
 def _text(words: str, value: Any) -> Text:
-    return Text(value if isinstance(value, str) and not words else words)
+    return Text(words if value is None else value)
 
 
 def _think(words: str, value: Any) -> Think:
-    return Think(value if isinstance(value, str) and not words else words)
+    return Think(words if value is None else value)
 
 
 def _tool(words: str, value: Any) -> ToolCall:
@@ -187,7 +188,13 @@ _DIRECTIVES: Final[dict[str, Callable[[str, Any], Step]]] = {
 }
 _OPENING: Final = re.compile(r"\[\[(" + "|".join([*_DIRECTIVES, "then"]) + r")(?=[\s\]])\s?")
 _CLOSING: Final = re.compile(r"\s*\]\]")
-_BEFORE_JSON: Final = re.compile(r"[^\[\]{\"]*(?=[{\"])")
+# What may stand before the JSON of those directives that take some.
+_BEFORE_JSON: Final = {
+    "text": re.compile(r"\s*(?=\")"),
+    "think": re.compile(r"\s*(?=\")"),
+    "tool": re.compile(r"[^\[\]{]*(?={)"),
+    "usage": re.compile(r"\s*(?={)"),
+}
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -213,11 +220,10 @@ def _argument(script: str, start: int, name: str) -> tuple[str, Any, int]:
 
     JSON is decoded rather than searched for its end, so that it may hold brackets, a whole script for a subagent too.
     """
-    before = _BEFORE_JSON.match(script, start)
-    if before:
+    if name in _BEFORE_JSON and (before := _BEFORE_JSON[name].match(script, start)):
         try:
             value, end = _DECODER.raw_decode(script, before.end())
-            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # refuses NaN and half a surrogate pair
+            values.check(value)
         except (ValueError, RecursionError):
             end = -1
         if end >= 0 and (closing := _CLOSING.match(script, end)):
