@@ -35,9 +35,8 @@ def main() -> int:
             started=_announce,
         )
     except OSError as error:
-        sys.stderr.write(
-            f"simulator: cannot serve on 127.0.0.1:{options.port}: {error.strerror}; pick another --port\n"
-        )
+        reason = os.strerror(error.errno or 0)
+        sys.stderr.write(f"simulator: cannot serve on 127.0.0.1:{options.port}: {reason}; pick another --port\n")
         return 1
     return 0
 

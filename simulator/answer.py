@@ -10,11 +10,11 @@ step by step ─▶ events ─▶ the connection          a caller that goes awa
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from simulator.caller import while_connected
 from simulator.director import Director
 from simulator.errors import ApiError
 from simulator.recorder import Entry, Recorder
@@ -71,17 +71,10 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Play until the answer is complete or the caller is gone."""
-        playing = asyncio.create_task(self._play(scope, receive, send))
-        watching = asyncio.create_task(_gone(receive))
         try:
-            await asyncio.wait({playing, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if playing.done():
-                playing.result()
+            await while_connected(receive, self._play(scope, receive, send))
         finally:
-            playing.cancel()
-            watching.cancel()
-            await asyncio.gather(playing, watching, return_exceptions=True)
-            self._recorder.close(self._entry, "cut")
+            self._recorder.close(self._entry, "cut")  # counts only where nothing else ended it
 
     async def _play(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -157,13 +150,6 @@ class Answer:
             start: Message = {"type": "http.response.start", "status": 200, "headers": headers}
             await send(start)
         await send({"type": "http.response.body", "body": data, "more_body": True})
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the caller has closed its connection."""
-    message: dict[str, Any] = {}
-    while message.get("type") != "http.disconnect":
-        message = dict(await receive())
 
 
 async def _stall(delay_s: float | None) -> None:

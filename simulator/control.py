@@ -19,6 +19,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from simulator import body
+from simulator.caller import while_connected
 from simulator.director import Director
 from simulator.errors import ApiError, ScriptError, invalid
 from simulator.recorder import Filter, Recorder
@@ -110,12 +111,12 @@ class Control:
         wanted = _read(_Wanted, dict(request.query_params))
         try:
             async with asyncio.timeout(wanted.timeout_s):
-                entry = await self._recorder.wait(_filter(wanted))
+                entry = await while_connected(request.receive, self._recorder.wait(_filter(wanted)))
         except TimeoutError:
             raise ApiError(
                 504, f"no such request within {wanted.timeout_s:g} s: {dict(request.query_params)}"
             ) from None
-        return JSONResponse(entry.record().model_dump())
+        return JSONResponse(entry.record().model_dump() if entry else None)  # None: nobody is there to read it
 
 
 Wanted = TypeVar("Wanted", bound=_Body)

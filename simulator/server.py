@@ -50,6 +50,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._announce()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End as if all callers had gone away, which is what ends the answers that are held."""
+        for transport in list(_CuttableProtocol.transports.values()):
+            transport.abort()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
         self.should_exit = self.force_exit = True
 

@@ -61,6 +61,13 @@ async def hold_an_answer(url: str) -> asyncio.Task[httpx.Response]:
     return asking
 
 
+def waiting_caller(url: str) -> socket.socket:
+    """Return a connection over which the server was asked to wait for a request that never comes."""
+    caller = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+    caller.sendall(b"GET /control/requests/wait?match=never HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n")
+    return caller
+
+
 @pytest.mark.parametrize("prompt", ["[[reset]]", "[[text half]] [[reset]]"])
 async def test_a_connection_is_reset_before_or_within_the_answer(sim: SimulatorControl, prompt: str) -> None:
     with pytest.raises(httpx.ReadError) as failure:
@@ -114,9 +121,12 @@ async def test_an_api_key_given_at_start_is_the_only_one_taken() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_at_once_though_an_answer_is_held(number: signal.Signals) -> None:
     with start("--port", "0", SIMULATOR_CONTROL_TOKEN="token") as process:
-        asking = await hold_an_answer(url_of(process))
-        process.send_signal(number)
-        _, complaints = await asyncio.to_thread(process.communicate, timeout=END_S)
+        url = url_of(process)
+        asking = await hold_an_answer(url)
+        with waiting_caller(url):
+            await SimulatorControl(url, "token").requests()  # answered after the wait was taken in
+            process.send_signal(number)
+            _, complaints = await asyncio.to_thread(process.communicate, timeout=END_S)
         assert (process.returncode, complaints) == (0, b"")
         with pytest.raises(httpx.HTTPError):
             await asking
