@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cli.postgres_cluster import Cluster, spawn_options
+from cli.postgres_cluster import Cluster
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -39,9 +39,9 @@ class Postmaster:
         self._data = cluster.data
         arguments = [f"-c{name}={value}" for name, value in {**SETTINGS, **settings, "port": str(port)}.items()]
         self._process = subprocess.Popen(
-            [cluster.binaries / "postgres", "-D", cluster.data, *arguments],
+            [cluster.binaries / "postgres", "-D", cluster.server.as_seen_by_it / "data", *arguments],
             stdout=sys.stderr.fileno(),
-            **spawn_options(cluster.account),
+            **cluster.server.spawn_options(),
         )
 
     @property
@@ -69,10 +69,11 @@ def running_server(data: Path) -> int | None:
         return None
     if sys.platform == "linux":
         try:
-            command = Path(f"/proc/{lines[0]}/cmdline").read_bytes().split(b"\0")
+            process = Path("/proc", lines[0])
+            same = (process / "cwd").samefile(data) and (process / "comm").read_text() == "postgres\n"
         except OSError:
             return None
-        return int(lines[0]) if os.fsencode(data) in command else None
+        return int(lines[0]) if same else None
     listed = subprocess.run(["ps", "-p", lines[0], "-o", "command="], capture_output=True, text=True, check=False)
     return int(lines[0]) if f"-D {data} " in listed.stdout else None
 
