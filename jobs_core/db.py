@@ -24,7 +24,11 @@ Row = DictRow
 ConnectionFailed = (OperationalError, PoolTimeout)
 """What a call raises when the database cannot be reached, or went away; the outcome of a commit is then unknown."""
 
-Retryable = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+Retryable = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 """What a transaction may raise though nothing is wrong with it: run it again from its start."""
 
 OLDEST_SERVER = 15

@@ -1,5 +1,7 @@
 """What any worker does for all: take over from the dead, and make ready what has fallen due. Each in bounded batches."""
 
+from dataclasses import dataclass
+
 from jobs_core import db
 from jobs_core.errors import LeaseLost
 from jobs_core.job import ClaimNumbers
@@ -11,6 +13,22 @@ MAX_LOST = 10
 """How often a job's started run may be lost with its worker before the job fails. High, because a crash charges every job
 that ran beside the one that caused it: a limit of three took dozens of innocent jobs along."""
 KEEP_DEAD_WORKERS_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to do: leases that ran out, jobs whose worker is gone, and in how many seconds a job is due (or None)."""
+
+    expired: bool
+    gone: bool
+    due_in_s: float | None
+
+
+async def look(conn: db.Connection) -> Seen:
+    """Look, in one statement, whether any upkeep is due."""
+    row = await db.fetch_one(conn, statement("jobs_core", "upkeep/look"))
+    assert row is not None
+    return Seen(**row)
 
 
 async def bury(conn: db.Connection) -> list[db.Row]:
@@ -46,8 +64,8 @@ async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST) -> tuple[list
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
     """Make due jobs ready; those with a lane join its tail.
 
-    The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits, 0: more are due
-    now) and the queues in which jobs became ready.
+    The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits; 0 or less:
+    more are due now) and the queues in which jobs became ready.
     """
     rows = await db.fetch(conn, statement("jobs_core", "job/promote"), {"batch": BATCH})
     lanes = [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "job/due_for_lanes"), {"batch": BATCH})]
@@ -56,9 +74,7 @@ async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
             await db.execute(conn, statement("jobs_core", "lane/make"), {"lanes": lanes})
             await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": lanes})
             rows += await db.fetch(conn, statement("jobs_core", "job/join"), {"lanes": lanes})
-    next_due = await db.fetch_one(conn, statement("jobs_core", "job/next_due"))
-    wait_s = next_due["wait_s"] if next_due else None
-    return (None if wait_s is None else max(wait_s, 0.0)), {row["queue"] for row in rows}
+    return (await look(conn)).due_in_s, {row["queue"] for row in rows}
 
 
 async def forget_workers(conn: db.Connection) -> None:

@@ -70,16 +70,30 @@ class Notifier:
             log.warning("wake.failed", queues=queues, error=str(error))
 
 
-async def listen(database: db.Database, on_wake: Callable[[str | None], None]) -> None:
-    """Call `on_wake` with the queue of each hint, and with None after each connect (hints may have been missed), for ever."""
-    while True:
-        try:
-            conn = await database.connect("listen")
-            async with conn:
-                await conn.execute(f"LISTEN {_channel()}")
-                on_wake(None)
-                async for notify in conn.notifies(timeout=_RECYCLE_S):
-                    on_wake(notify.payload)
-        except db.ConnectionFailed as error:
-            log.warning("listen.failed", error=str(error))
-            await asyncio.sleep(_RECONNECT_S)
+class Listener:
+    """Calls `on_wake` with the queue of each hint, and with None when it has connected (hints may have been missed)."""
+
+    def __init__(self, database: db.Database, on_wake: Callable[[str | None], None]) -> None:
+        self._database = database
+        self._on_wake = on_wake
+        self.listening = False
+        """Whether hints come at all; while they do not, poll more often."""
+
+    async def run(self) -> None:
+        """Listen until cancelled, on a connection of its own; one that breaks is made anew."""
+        while True:
+            try:
+                await self._listen_once()
+            except db.ConnectionFailed as error:
+                log.warning("listen.failed", error=str(error))
+                await asyncio.sleep(_RECONNECT_S)
+            finally:
+                self.listening = False
+
+    async def _listen_once(self) -> None:
+        async with await self._database.connect("listen") as conn:
+            await conn.execute(f"LISTEN {_channel()}")
+            self.listening = True
+            self._on_wake(None)
+            async for notify in conn.notifies(timeout=_RECYCLE_S):
+                self._on_wake(notify.payload)

@@ -36,7 +36,9 @@ async def worker_id(conn: Connection) -> int:
 def claim_all(conn: Connection, worker_id: int) -> ClaimAll:
     """Claim what is ready in the default queue, for the live worker unless another is named."""
 
-    async def claim_for(worker: int = worker_id, *, slots: int = 1000, queues: tuple[str, ...] = ("default",)) -> list[AnyJob]:
+    async def claim_for(
+        worker: int = worker_id, *, slots: int = 1000, queues: tuple[str, ...] = ("default",)
+    ) -> list[AnyJob]:
         types = ["note", "brief_note", "lane_note"]
         return await claim(conn, worker_id=worker, queues=queues, job_types=types, slots=slots)
 

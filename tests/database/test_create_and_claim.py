@@ -43,7 +43,9 @@ async def test_a_claim_takes_no_more_than_it_has_slots_for(jobs: Jobs, claim_all
     assert len(await claim_all(slots=2)) == 1
 
 
-async def test_types_and_queues_that_a_worker_does_not_name_are_left_alone(jobs: Jobs, conn: Connection, worker_id: int) -> None:
+async def test_types_and_queues_that_a_worker_does_not_name_are_left_alone(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
     await jobs.create("note", {})
     await jobs.create("brief_note", {}, queue="other")
     unknown = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["brief_note"], slots=9)
@@ -58,8 +60,10 @@ async def test_bulk_create_keeps_the_order_given(jobs: Jobs, claim_all: ClaimAll
     assert [job.input["text"] for job in await claim_all()] == [str(number) for number in range(500)]
 
 
-async def test_a_job_created_in_a_transaction_that_rolls_back_never_was(jobs: Jobs, database: Database, claim_all: ClaimAll) -> None:
-    class Undone(Exception):  # noqa: N818
+async def test_a_job_created_in_a_transaction_that_rolls_back_never_was(
+    jobs: Jobs, database: Database, claim_all: ClaimAll
+) -> None:
+    class Undone(Exception):
         pass
 
     with pytest.raises(Undone):

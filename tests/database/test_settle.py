@@ -49,7 +49,9 @@ async def let_an_hour_pass(conn: Connection) -> None:
     await execute(conn, "UPDATE jobs.jobs SET scheduled_for = scheduled_for - interval '1 hour'")
 
 
-async def test_complete_moves_the_job_to_history_with_its_result(jobs: Jobs, conn: Connection, claim_all: ClaimAll) -> None:
+async def test_complete_moves_the_job_to_history_with_its_result(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
     job = await claimed(jobs, claim_all)
     await start(conn, job)
     await settle(conn, job, Complete({"n": 1}), NOTE)
@@ -90,7 +92,9 @@ async def test_an_ended_job_stays_ended(jobs: Jobs, conn: Connection, claim_all:
     assert (await seen(conn, job)).state == "complete"
 
 
-async def test_also_is_written_with_the_outcome_or_not_at_all(jobs: Jobs, conn: Connection, claim_all: ClaimAll) -> None:
+async def test_also_is_written_with_the_outcome_or_not_at_all(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
     await execute(conn, "CREATE TABLE answers (text text)")
 
     async def write(settling: Connection) -> None:

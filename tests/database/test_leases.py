@@ -1,0 +1,134 @@
+"""Leases, burial and rescue on a real Postgres. Time is moved in rows."""
+
+import pytest
+
+from jobs_core import Complete, Connection, Database, Jobs, LeaseLost, execute, fetch_one
+from jobs_core.claim import start
+from jobs_core.leases import live_workers, register, renew, retire
+from jobs_core.look import find
+from jobs_core.settle import settle
+from jobs_core.upkeep import bury, forget_workers, look, rescue
+from tests.database.conftest import ClaimAll
+from tests.support.job_types import NOTE
+
+
+async def run_out(conn: Connection, worker_id: int) -> None:
+    await execute(
+        conn,
+        "UPDATE jobs.workers SET expires_at = clock_timestamp() - interval '1 ms' WHERE id = %(id)s",
+        {"id": worker_id},
+    )
+
+
+async def postgres_came_up_long_ago(conn: Connection) -> None:
+    """A burial waits for the first lease after Postgres came up; a shorter lease is over by now."""
+    await execute(conn, "UPDATE jobs.workers SET lease_s = 0")
+
+
+async def test_a_lease_that_ran_out_cannot_be_renewed_and_claims_nothing(
+    jobs: Jobs, conn: Connection, worker_id: int, claim_all: ClaimAll
+) -> None:
+    assert await renew(conn, worker_id)
+    await jobs.create("note", {})
+    await run_out(conn, worker_id)
+    assert not await renew(conn, worker_id)
+    assert await claim_all() == []
+    assert await live_workers(conn) == []
+
+
+async def test_the_jobs_of_a_dead_worker_are_put_back_and_only_started_ones_are_charged(
+    jobs: Jobs, conn: Connection, worker_id: int, claim_all: ClaimAll
+) -> None:
+    await jobs.create("note", {"text": "started"})
+    await jobs.create("note", {"text": "claimed"})
+    started, _ = await claim_all()
+    await start(conn, started)
+    assert await rescue(conn) == ([], set())
+    await run_out(conn, worker_id)
+    await postgres_came_up_long_ago(conn)
+    assert (await look(conn)).expired
+    assert [dead["id"] for dead in await bury(conn)] == [worker_id]
+    assert (await look(conn)).gone
+    ids, queues = await rescue(conn)
+    assert (len(ids), queues) == (2, {"default"})
+    successor = await register(conn, queues=["default"], job_types=["note"], slots=1, lease_s=60)
+    again = {job.input["text"]: job for job in await claim_all(successor)}
+    assert (again["started"].lost_count, again["started"].rescued) == (1, True)
+    assert (again["claimed"].lost_count, again["claimed"].rescued) == (0, True)
+    with pytest.raises(LeaseLost):
+        await settle(conn, started, Complete(), NOTE)
+
+
+async def test_nobody_is_buried_in_the_first_lease_after_postgres_came_up(conn: Connection, worker_id: int) -> None:
+    await run_out(conn, worker_id)
+    await execute(conn, "UPDATE jobs.workers SET lease_s = 1000000000")
+    assert await bury(conn) == []
+
+
+async def test_a_worker_that_says_goodbye_is_rescued_from_at_once(
+    jobs: Jobs, conn: Connection, worker_id: int, claim_all: ClaimAll
+) -> None:
+    await jobs.create("note", {})
+    await claim_all()
+    await retire(conn, worker_id)
+    assert not await renew(conn, worker_id)
+    assert len((await rescue(conn))[0]) == 1
+
+
+async def test_the_jobs_of_a_worker_whose_row_is_missing_are_rescued(
+    jobs: Jobs, conn: Connection, worker_id: int, claim_all: ClaimAll
+) -> None:
+    await jobs.create("note", {})
+    await claim_all()
+    await execute(conn, "DELETE FROM jobs.workers")
+    assert len((await rescue(conn))[0]) == 1
+
+
+async def test_a_job_lost_too_often_fails_and_lets_its_lane_go_on(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    crashing = await jobs.create("lane_note", {"lane": "a"})
+    await jobs.create("lane_note", {"lane": "a", "text": "next"})
+    for _ in range(3):
+        worker = await register(conn, queues=["default"], job_types=["lane_note"], slots=1, lease_s=60)
+        (job,) = await claim_all(worker)
+        assert job.id == crashing.id
+        await start(conn, job)
+        await retire(conn, worker)
+        _, queues = await rescue(conn, max_lost=3)
+        assert queues == {"default"}
+    view = await find(conn, crashing.id)
+    assert view is not None
+    assert (view.state, view.error) == ("failed", "lost: its worker died or froze during 3 runs; not tried again")
+    assert [job.input["text"] for job in await claim_all()] == ["next"]
+
+
+async def test_a_burial_waits_for_a_claim_that_is_under_way(
+    database: Database, conn: Connection, worker_id: int
+) -> None:
+    """A claim holds its worker's row: either the claim sees the burial, or the burial's rescue sees the claim's jobs."""
+    await postgres_came_up_long_ago(conn)
+    async with database.transaction() as claiming:
+        await execute(claiming, "SELECT FROM jobs.workers WHERE id = %(id)s FOR SHARE", {"id": worker_id})
+        await run_out_without_waiting(database)
+        assert await bury(conn) == []
+
+
+async def run_out_without_waiting(database: Database) -> None:
+    async with database.transaction() as other:
+        await execute(other, "SET LOCAL lock_timeout = '20ms'")
+        with pytest.raises(Exception, match="lock timeout"):
+            await execute(other, "UPDATE jobs.workers SET expires_at = clock_timestamp() - interval '1 ms'")
+
+
+async def test_workers_long_dead_are_forgotten_but_not_while_they_hold_a_job(
+    jobs: Jobs, conn: Connection, worker_id: int, claim_all: ClaimAll
+) -> None:
+    await jobs.create("note", {})
+    await claim_all()
+    await execute(conn, "UPDATE jobs.workers SET dead_at = clock_timestamp() - interval '2 days'")
+    await forget_workers(conn)
+    assert await fetch_one(conn, "SELECT FROM jobs.workers") is not None
+    await rescue(conn)
+    await forget_workers(conn)
+    assert await fetch_one(conn, "SELECT FROM jobs.workers") is None

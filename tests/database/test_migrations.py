@@ -1,0 +1,59 @@
+"""Migrations on a real Postgres."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from cli.rooms import ROOMS
+from jobs_core import Database, DatabaseUnusable, SchemaMismatch, execute, fetch
+from jobs_core.db import check_server
+from jobs_core.migrations import migrate, migrations, pending, require_migrated
+from tests.support.database import fresh_database
+
+
+@pytest.fixture
+def empty_database(server_dsn: str) -> Iterator[str]:
+    with fresh_database(server_dsn, template="template1") as dsn:
+        yield dsn
+
+
+async def test_processes_that_migrate_at_once_apply_each_file_once(empty_database: str) -> None:
+    async def migrate_once() -> int:
+        async with Database(empty_database, name="tests") as database, database.connection() as conn:
+            return len(await migrate(conn, ROOMS))
+
+    applied = await asyncio.gather(*(migrate_once() for _ in range(4)))
+    assert sum(applied) == len(migrations(ROOMS))
+    async with Database(empty_database, name="tests") as database, database.connection() as conn:
+        assert await pending(conn, ROOMS) == []
+        rows = await fetch(conn, "SELECT FROM jobs.migrations")
+    assert len(rows) == len(migrations(ROOMS))
+
+
+async def test_a_database_that_was_not_migrated_is_refused_with_what_to_do(empty_database: str) -> None:
+    async with Database(empty_database, name="tests") as database, database.connection() as conn:
+        with pytest.raises(SchemaMismatch, match=r"first jobs_core 0001 queue: run \./jobs migrate"):
+            await require_migrated(conn, ROOMS)
+
+
+async def test_a_schema_newer_than_the_code_is_refused_and_left_alone(database: Database) -> None:
+    async with database.connection() as conn:
+        await execute(conn, "INSERT INTO jobs.migrations VALUES ('jobs_core', 9999, 'from_the_future')")
+        for verb in (migrate, require_migrated):
+            with pytest.raises(SchemaMismatch, match=r"newer than this code \(jobs_core 9999"):
+                await verb(conn, ROOMS)
+
+
+async def test_a_server_that_acknowledges_before_it_is_durable_is_refused(database: Database) -> None:
+    async with database.connection() as conn:
+        await check_server(conn)
+        await execute(conn, "SET synchronous_commit = off")
+        with pytest.raises(DatabaseUnusable, match="a crash would lose acknowledged jobs"):
+            await check_server(conn)
+
+
+def test_the_numbers_of_a_room_have_no_gap() -> None:
+    for room in ROOMS:
+        numbers = [migration.number for migration in migrations([room])]
+        assert numbers == list(range(1, len(numbers) + 1))

@@ -1,0 +1,196 @@
+"""R3: SIGKILL, and SIGSTOP past the lease, of workers at random, under load.
+
+    create all along ─▶ two workers ─▶ history          every fault: pick a worker, kill it (a new one takes its place),
+                         ▲ faults at random              or freeze it past its lease and let it go on as a zombie
+                         └─ record by triggers ─▶ verdict
+
+Run with the workers' own deadlines off, the fence is the only guard; run without the fence, stale completions must show.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from jobs_core import Connection, Database, Jobs, NewJob, fetch_one
+from tests.drills.kill_worker import LEASE_S, UPKEEP_S
+from tests.drills.records import Verdict, keep_records, taken_back_s, verdict
+from tests.support.job_types import NOTE, table
+
+CHECKOUT = Path(__file__).parents[2]
+RECOVERY_S = LEASE_S + UPKEEP_S + 0.5
+"""P8: a dead worker's work is ready again within lease + one upkeep period + 0.5 s (p99)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: `kills` and `freezes` among `jobs` jobs on `workers` workers of `slots` slots each."""
+
+    jobs: int
+    kills: int
+    freezes: int
+    mode: str = "guarded"
+    seed: int = 0
+    workers: int = 2
+    slots: int = 20
+    pause_s: float = 0.3
+    drained_within_s: float = 120.0
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of it. `refused`: outcomes that zombies tried to write; recovery in seconds."""
+
+    plan: Plan
+    verdict: Verdict | None = None
+    refused: int = 0
+    recovery_s: list[float] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """For a person to read."""
+        assert self.verdict is not None
+        seen = sorted(self.recovery_s)
+        share = {
+            name: seen[int(len(seen) * part)] for name, part in (("p50", 0.5), ("p99", 0.99), ("max", 0.9999)) if seen
+        }
+        numbers = {**asdict(self.plan), **asdict(self.verdict), "refused": self.refused}
+        recovery = {f"recovery_{name}_s": round(value, 2) for name, value in share.items()}
+        return [f"{name:>18} {value}" for name, value in {**numbers, **recovery}.items()]
+
+
+class Fleet:
+    """The worker processes; one that is killed is replaced at once."""
+
+    def __init__(self, dsn: str, plan: Plan, log: Path) -> None:
+        self._command = [sys.executable, "-m", "tests.drills.kill_worker", dsn, str(plan.slots), plan.mode]
+        self._log = log.open("ab")
+        self.workers = [self._spawn() for _ in range(plan.workers)]
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, cwd=CHECKOUT, stderr=self._log)
+
+    def kill(self, worker: subprocess.Popen[bytes]) -> None:
+        worker.kill()
+        worker.wait()
+        self.workers[self.workers.index(worker)] = self._spawn()
+
+    def revive(self) -> None:
+        """Replace those that ended by themselves (a worker that lost its lease may)."""
+        for worker in list(self.workers):
+            if worker.poll() is not None:
+                self.kill(worker)
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.send_signal(signal.SIGCONT)
+            worker.kill()
+            worker.wait()
+        self._log.close()
+
+
+async def run(dsn: str, plan: Plan, log: Path) -> Report:
+    """Carry out the plan on a fresh migrated database; the workers' logs go to `log`."""
+    report = Report(plan)
+    rng = random.Random(plan.seed)
+    async with Database(dsn, name="drill") as database, Jobs(database, table()) as jobs, database.connection() as conn:
+        await keep_records(conn)
+        fleet = Fleet(dsn, plan, log)
+        try:
+            creating = asyncio.create_task(_create_all_along(jobs, plan))
+            await _faults(fleet, conn, plan, rng, report)
+            ids = await creating
+            await _drained(conn, fleet, plan.drained_within_s)
+            report.verdict = await verdict(conn, ids)
+        finally:
+            fleet.stop()
+    report.refused = log.read_text().count('"event": "run.lost"')  # noqa: ASYNC240 - the run is over
+    return report
+
+
+async def _create_all_along(jobs: Jobs, plan: Plan) -> list[int]:
+    """Create in batches, so that there is work at every fault; returns what was acknowledged."""
+    ids = list[int]()
+    faults_s = (plan.kills * plan.pause_s + plan.freezes * (LEASE_S + 1.0 + plan.pause_s)) * 0.9
+    batch = 100
+    for _ in range(0, plan.jobs, batch):
+        ids += (await jobs.create_many([NewJob(NOTE, {}) for _ in range(batch)])).ids
+        await asyncio.sleep(faults_s / (plan.jobs / batch))
+    return ids
+
+
+async def _faults(fleet: Fleet, conn: Connection, plan: Plan, rng: random.Random, report: Report) -> None:
+    kinds = ["kill"] * plan.kills + ["freeze"] * plan.freezes
+    rng.shuffle(kinds)
+    for kind in kinds:
+        worker = rng.choice(fleet.workers)
+        held = await _wait_until_it_holds_jobs(conn, worker, fleet)
+        if held is None:
+            continue
+        worker_id, since = held
+        if kind == "kill":
+            fleet.kill(worker)
+            await asyncio.sleep(plan.pause_s * rng.uniform(0.5, 1.5))
+        else:
+            worker.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(LEASE_S + UPKEEP_S + rng.uniform(0.2, 0.8))
+            report.recovery_s += await taken_back_s(conn, worker_id, since)
+            worker.send_signal(signal.SIGCONT)
+            await asyncio.sleep(plan.pause_s)
+        fleet.revive()
+
+
+async def _wait_until_it_holds_jobs(
+    conn: Connection, worker: subprocess.Popen[bytes], fleet: Fleet
+) -> tuple[int, datetime] | None:
+    for _ in range(200):
+        row = await fetch_one(
+            conn,
+            "SELECT w.id, clock_timestamp() AS now FROM jobs.workers AS w WHERE w.pid = %(pid)s AND w.dead_at IS NULL "
+            "AND EXISTS (SELECT FROM jobs.jobs AS j WHERE j.worker_id = w.id)",
+            {"pid": worker.pid},
+        )
+        if row:
+            return row["id"], row["now"]
+        fleet.revive()
+        await asyncio.sleep(0.05)
+    return None
+
+
+async def _drained(conn: Connection, fleet: Fleet, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1"):
+            fleet.revive()
+            await asyncio.sleep(0.1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`./jobs drill kill [--short]`: all three modes, one after another; 0 when each did what it must."""
+    from tests.drills.main import in_fresh_databases, parse
+
+    options = parse("kill", arguments, seed=int.from_bytes(os.urandom(4)))
+    size = Plan(20_000, 60, 40) if options.short else Plan(50_000, 1_000, 100, pause_s=0.2)
+    failures = 0
+    for mode, dsn, log in in_fresh_databases("guarded", "fence_only", "no_fence"):
+        plan = Plan(size.jobs, size.kills, size.freezes, mode, options.seed, pause_s=size.pause_s)
+        if mode == "no_fence":
+            plan = Plan(4_000, 0, 10, mode, options.seed)
+        report = asyncio.run(run(dsn, plan, log))
+        failures += not held(report)
+        print(*report.lines(), "HELD" if held(report) else "BROKEN", "", sep="\n")
+    return 1 if failures else 0
+
+
+def held(report: Report) -> bool:
+    """Whether the run showed what its mode must show."""
+    seen = report.verdict
+    assert seen is not None
+    if report.plan.mode == "no_fence":
+        return seen.stale > 0
+    nothing_broke = (seen.lost, seen.doubled, seen.failed, seen.stale) == (0, 0, 0, 0)
+    return nothing_broke and (report.plan.mode == "guarded" or report.refused > 0)

@@ -1,0 +1,114 @@
+"""R37: create and settle racing on lanes, with processes killed in between.
+
+Four processes, each with two creators and two settlers, on 40 lanes. What a killed one held is rescued. At the end every job
+must have ended, each lane in the order of its positions and one at a time. With the lane's lock folded into the statement
+that looks, jobs must strand.
+"""
+
+import asyncio
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobs_core import Connection, Database, execute, fetch_one
+from jobs_core.upkeep import rescue
+
+CHECKOUT = Path(__file__).parents[2]
+
+_VERDICT = """
+SELECT (SELECT count(*) FROM jobs.history) AS ended, (SELECT count(*) FROM jobs.jobs) AS stranded, (
+    SELECT count(*) FROM (
+        SELECT claimed_at, lag(ended_at) OVER (PARTITION BY lane ORDER BY lane_pos) AS before FROM jobs.history) AS runs
+    WHERE claimed_at < before) AS inversions
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`jobs` a creator; `how`: whole, or folded for the mutant."""
+
+    jobs: int
+    kills: int
+    seed: int
+    how: str = "whole"
+    processes: int = 4
+    lanes: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """stranded: left with nothing before them that could end. inversions: claimed before the one ahead had ended."""
+
+    ended: int
+    stranded: int
+    inversions: int
+
+
+async def run(dsn: str, plan: Plan) -> Verdict:
+    """Carry out the plan on a fresh migrated database."""
+    rng = random.Random(plan.seed)
+    async with Database(dsn, name="drill") as database, database.connection() as conn:
+        processes = [_spawn(dsn, plan, number) for number in range(plan.processes)]
+        try:
+            for number in range(plan.kills):
+                await asyncio.sleep(rng.uniform(0.2, 0.6))
+                victim = rng.randrange(plan.processes)
+                await _kill(conn, processes[victim])
+                processes[victim] = _spawn(dsn, plan, 100 + number)
+            for process in processes:
+                assert process.stdout is not None
+                await asyncio.to_thread(process.stdout.readline)
+            await _until_nothing_moves(conn)
+            row = await fetch_one(conn, _VERDICT)
+            assert row is not None
+            return Verdict(**row)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+def _spawn(dsn: str, plan: Plan, number: int) -> subprocess.Popen[str]:
+    numbers = [2, 2, plan.jobs, plan.lanes, plan.seed * 1000 + number]
+    command = [sys.executable, "-m", "tests.drills.lanes_worker", dsn, *map(str, numbers), plan.how]
+    return subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+
+
+async def _kill(conn: Connection, process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    await execute(conn, "UPDATE jobs.workers SET dead_at = clock_timestamp() WHERE pid = %(pid)s", {"pid": process.pid})
+    await asyncio.sleep(0.05)  # its last statements may still be under way in Postgres
+    await rescue(conn, max_lost=1_000)
+
+
+async def _until_nothing_moves(conn: Connection) -> None:
+    """Until no job is left, or none can move: nothing ready, nothing held, for a second."""
+    still = 0
+    while still < 10:
+        await asyncio.sleep(0.1)
+        await rescue(conn, max_lost=1_000)
+        if not await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1"):
+            return
+        moving = await fetch_one(conn, "SELECT FROM jobs.jobs WHERE state <> 'blocked' LIMIT 1")
+        still = 0 if moving else still + 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`./jobs drill lanes [--short]`: as it is, then the mutant; 0 when the one held and the other stranded."""
+    from tests.drills.main import in_fresh_databases, parse
+
+    options = parse("lanes", arguments, seed=random.randrange(10_000))
+    jobs, kills = (250, 20) if options.short else (2_500, 200)
+    broken = 0
+    for how, dsn, _ in in_fresh_databases("whole", "folded"):
+        plan = Plan(jobs, kills if how == "whole" else 0, options.seed, how)
+        seen = asyncio.run(run(dsn, plan))
+        held = (seen.stranded, seen.inversions) == (0, 0) if how == "whole" else seen.stranded > 0
+        broken += not held
+        print(*(f"{name:>12} {value}" for name, value in {**asdict(plan), **asdict(seen)}.items()), sep="\n")
+        print("HELD" if held else "BROKEN", "\n")
+    return 1 if broken else 0

@@ -1,0 +1,58 @@
+"""A process of the lanes drill: `python -m tests.drills.lanes_worker DSN CREATORS SETTLERS JOBS LANES SEED folded|whole`.
+
+Creators create JOBS jobs each, in transactions that stay open for a moment, as a chat's ingress does; then they are done.
+Settlers claim and complete until they are killed.
+"""
+
+import asyncio
+import random
+import sys
+
+from jobs_core import Complete, Database, Jobs
+from jobs_core.claim import claim
+from jobs_core.leases import register
+from jobs_core.settle import settle
+from tests.support.job_types import LANE_NOTE, table
+from tests.support.mutants import LANE_LOCK_FOLDED_IN, mutated
+
+
+async def create(jobs: Jobs, count: int, lanes: int, rng: random.Random) -> None:
+    """Create, each in a transaction of its own."""
+    for _ in range(count):
+        async with jobs.database.transaction() as conn:
+            await jobs.create(LANE_NOTE, {"lane": f"lane {rng.randrange(lanes)}"}, conn=conn)
+            await asyncio.sleep(rng.uniform(0.0, 0.004))
+
+
+async def settle_on(database: Database, rng: random.Random) -> None:
+    """Claim one at a time, work for a moment, complete; for ever."""
+    async with database.connection() as conn:
+        worker_id = await register(conn, queues=["default"], job_types=["lane_note"], slots=1, lease_s=600)
+        while True:
+            jobs = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["lane_note"], slots=1)
+            for job in jobs:
+                await asyncio.sleep(rng.uniform(0.0, 0.002))
+                await settle(conn, job, Complete(), LANE_NOTE)
+            if not jobs:
+                await asyncio.sleep(0.005)
+
+
+async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int, seed: int) -> None:
+    """All of them in one process."""
+    rng = random.Random(seed)
+    async with (
+        Database(dsn, name="lanes", max_connections=creators + settlers + 2) as database,
+        Jobs(database, table()) as jobs,
+        asyncio.TaskGroup() as group,
+    ):
+        for _ in range(settlers):
+            group.create_task(settle_on(database, rng))
+        await asyncio.gather(*(create(jobs, count, lanes, rng) for _ in range(creators)))
+        print("created", flush=True)
+
+
+if __name__ == "__main__":
+    _, dsn, *numbers, how = sys.argv
+    creators, settlers, count, lanes, seed = map(int, numbers)
+    with mutated(*(LANE_LOCK_FOLDED_IN if how == "folded" else ())):
+        asyncio.run(main(dsn, creators=creators, settlers=settlers, count=count, lanes=lanes, seed=seed))

@@ -1,0 +1,75 @@
+"""The gate for data."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from jobs_core import InvalidInput
+from jobs_core.gate import check_text, clean_text, fit, from_json, to_json
+
+
+class Inner(BaseModel):
+    n: int
+
+
+class Outer(BaseModel):
+    inner: list[Inner]
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"a": NaN}', r"input\.a: nan is not a number"),
+        ('{"a": [1, 1e400]}', r"input\.a\.1: inf is not a number"),
+        ('{"a": -Infinity}', r"input\.a: -inf"),
+        ('{"a": "\\u0000"}', r"input\.a: contains a NUL"),
+        ('{"a\\u0000": 1}', r"contains a NUL"),
+        ('{"a": "\\ud800"}', r"input\.a: contains half of a surrogate pair"),
+        (deep(100), "nested deeper than 64"),
+        (deep(10_000), "nested deeper than 64"),
+        (deep(200_000), "nested deeper than 64|bytes, at most"),
+        ("{", "input: not JSON"),
+        ("", "input: not JSON"),
+        ('"' + "x" * 300_000 + '"', "bytes, at most 262144"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_name(text: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as refused:
+        from_json(text, field="input", max_bytes=262_144)
+    assert refused.value.field.startswith("input")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+)
+
+
+@given(json_values)
+def test_whatever_passes_comes_back_as_it_was(value: object) -> None:
+    try:
+        text = to_json(value, field="input", max_bytes=1_000_000)
+    except InvalidInput:
+        assert "\\u0000" in json.dumps(value)
+        return
+    assert from_json(text, field="input", max_bytes=1_000_000) == value
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=[])))
+def test_our_own_text_always_becomes_something_that_can_be_kept(text: str) -> None:
+    kept = clean_text(text, max_chars=10)
+    assert check_text(kept, field="error") == kept
+    assert len(kept) <= 10
+
+
+def test_a_field_deep_in_a_model_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"input\.inner\.1\.n: ") as refused:
+        fit(Outer, {"inner": [{"n": 1}, {"n": "x"}]}, field="input")
+    assert refused.value.field == "input.inner.1.n"

@@ -1,0 +1,38 @@
+"""Job types, their table, and the backoff."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs_core import HandlerTable, JobType, RetryPolicy, UnknownJobType
+from tests.support.job_types import NOTE, Note
+
+
+async def handle(_: object) -> None:
+    """A handler."""
+
+
+@given(st.integers(1, 10_000))
+def test_the_backoff_doubles_from_30_s_to_15_min(retry: int) -> None:
+    full = min(30.0 * 2.0 ** min(retry - 1, 20), 900.0)
+    assert 0.9 * full <= RetryPolicy().delay_s(retry) <= full
+
+
+def test_a_handler_can_be_bound_by_name_or_by_type() -> None:
+    table = HandlerTable()
+    table.declare(NOTE)
+    table.register_handler("note", handle)
+    table.register_handler(JobType("other", Note, queue="mail"), handle)
+    assert table.runnable == ["note", "other"]
+    assert table.queues() == ["default", "mail"]
+
+
+def test_mistakes_in_the_table_are_told_at_once() -> None:
+    table = HandlerTable()
+    with pytest.raises(UnknownJobType):
+        table.register_handler("note", handle)
+    table.register_handler(NOTE, handle)
+    with pytest.raises(ValueError, match="has a handler already"):
+        table.register_handler(NOTE, handle)
+    with pytest.raises(ValueError, match="two job types are called 'note'"):
+        table.declare(JobType("note", Note))

@@ -1,0 +1,172 @@
+"""One run of one job, as a pipeline of named steps.
+
+    fit the input ─▶ start (write `running`) ─▶ handle ─▶ settle (fenced, repeated while Postgres is away)
+
+Nothing is held while the handler works: no connection, no transaction.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from jobs_core import (
+    AnyJob,
+    Complete,
+    Connection,
+    ConnectionFailed,
+    Fail,
+    InvalidInput,
+    Jobs,
+    JobType,
+    LeaseLost,
+    Outcome,
+    Retry,
+    Snooze,
+    gate,
+    metrics,
+)
+from jobs_core.claim import start
+from jobs_core.db import Retryable
+from jobs_core.settle import Settled, settle, was_settled
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+DRAINED = Snooze(timedelta(0), reason="drained: its worker was stopped")
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
+
+
+class Executor:
+    """Runs claimed jobs; `run` is one task per job, and cancelling it means that the lease is lost: nothing is written."""
+
+    def __init__(self, jobs: Jobs, slots: int) -> None:
+        self._jobs = jobs
+        self._table = jobs.table
+        self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="handler")
+        self._handling: dict[int, asyncio.Task[Any]] = {}
+        self._in_thread = set[int]()
+
+    @property
+    def in_threads(self) -> int:
+        """How many handlers run in threads, which nothing but the end of the process can stop."""
+        return len(self._in_thread)
+
+    def hand_back(self) -> None:
+        """Stop the handlers that can be stopped; their jobs go back at no cost."""
+        for job_id, task in self._handling.items():
+            if job_id not in self._in_thread:
+                task.cancel()
+
+    async def run(self, job: AnyJob) -> Settled | None:
+        """Run and settle one job; None: the lease was lost and nothing was written."""
+        began = time.monotonic()
+        job_type = self._table.job_type(job.job_type)
+        with structlog.contextvars.bound_contextvars(job_id=job.id, job_type=job.job_type, token=job.token):
+            try:
+                outcome = await self._outcome(job, job_type)
+                settled = await self._settle(job, outcome, job_type)
+            except LeaseLost:
+                metrics.leases_lost.labels(job.job_type).inc()
+                log.warning("run.lost")
+                return None
+            spent_s = time.monotonic() - began
+            metrics.run_seconds.labels(job.job_type).observe(spent_s)
+            metrics.settled.labels(job.job_type, settled.state).inc()
+            log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
+            self._jobs.notifier.wake(settled.wakes)
+            return settled
+
+    async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
+        try:
+            job = replace(job, input=gate.fit(job_type.Input, job.input, field="input"))
+        except InvalidInput as error:
+            return Fail(f"its input does not fit its type any more: {error}")
+        if not job_type.brief or job.rescued:
+            await self._repeat_while_away(lambda conn: start(conn, job))
+        return await self._handle(job, job_type)
+
+    async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
+        task = asyncio.create_task(self._call(job), name=f"job {job.id}")
+        self._handling[job.id] = task
+        timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else None
+        try:
+            await asyncio.wait({task}, timeout=timeout_s)
+            if task.done():
+                return _outcome_of(task, job_type)
+            log.warning("run.timed_out", timeout_s=timeout_s)
+            return Retry(f"timeout: it ran for more than {timeout_s} s")
+        finally:
+            del self._handling[job.id]
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _call(self, job: AnyJob) -> Any:
+        handler = self._table.handler(job.job_type)
+        if self._table.is_async(job.job_type):
+            return await handler(job)
+        self._in_thread.add(job.id)
+        thread = self._threads.submit(copy_context().run, handler, job)
+        thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
+        return await asyncio.wrap_future(thread)
+
+    async def _settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
+        unsure = False
+
+        async def once(conn: Connection) -> Settled:
+            nonlocal unsure
+            if unsure and await was_settled(conn, job):
+                return Settled("complete" if isinstance(outcome, Complete) else "failed")
+            unsure = True
+            return await settle(conn, job, outcome, job_type)
+
+        try:
+            return await self._repeat_while_away(once)
+        except LeaseLost:
+            raise
+        except Exception as error:  # what the handler asked to write cannot be written: the run has failed
+            log.exception("run.not_written")
+            unsure = False
+            outcome = _failure(error, job_type)
+            return await self._repeat_while_away(once)
+
+    async def _repeat_while_away(self, verb: Callable[[Connection], Awaitable[T]]) -> T:
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                async with self._jobs.database.connection() as conn:
+                    return await verb(conn)
+            except (*ConnectionFailed, *Retryable) as error:
+                log.warning("database.away", error=str(error))
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+
+def _outcome_of(task: asyncio.Task[Any], job_type: JobType[Any]) -> Outcome:
+    if task.cancelled():
+        return DRAINED
+    error = task.exception()
+    if isinstance(error, LeaseLost):
+        raise error
+    if error is not None:
+        log.warning("handler.raised", exc_info=error)
+        return _failure(error, job_type)
+    result = task.result()
+    if result is None:
+        return Complete()
+    if isinstance(result, Outcome):
+        return result
+    return Retry(f"its handler returned {type(result).__name__}, not an outcome such as Complete(…)")
+
+
+def _failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
+    reason = f"{type(error).__name__}: {error}"
+    return Fail(reason) if isinstance(error, job_type.retries.never_for) else Retry(reason)

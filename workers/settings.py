@@ -1,0 +1,22 @@
+"""Settings of a worker process."""
+
+from pydantic import Field
+
+from jobs_core.settings import RoomSettings
+
+
+class WorkerSettings(RoomSettings):
+    """How much a worker takes on, and how it proves that it is alive."""
+
+    slots: int = Field(10, ge=1, le=1000)
+    """The most jobs one worker process runs at once; it never claims more than it can start."""
+    lease_s: float = Field(15.0, ge=0.5, le=600)
+    """How long a worker that says nothing keeps its jobs."""
+    renew_s: float = Field(3.0, gt=0)
+    """Time between renewals of the lease; well below 0.8 of it."""
+    upkeep_s: float = Field(1.0, gt=0, le=60)
+    """The longest time between two looks for dead workers and due jobs."""
+    poll_s: float = Field(5.0, gt=0, le=300)
+    """The longest time between two looks for ready jobs; 1 s at most while LISTEN does not work."""
+    drain_s: float = Field(30.0, ge=0)
+    """How long running jobs may go on after the first SIGTERM; what is left is handed back at no cost."""

@@ -1,0 +1,65 @@
+"""Upkeep: what every worker does now and then for all of them; whoever comes first has the work.
+
+look (one statement) ─▶ bury ─▶ rescue ─▶ promote what is due ─▶ wake ─▶ sleep until the next is due, upkeep_s at most ─┐
+  ▲──────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+import structlog
+
+from jobs_core import ConnectionFailed, Jobs, metrics
+from jobs_core.db import Retryable
+from jobs_core.upkeep import bury, forget_workers, look, promote_due, rescue
+
+log = structlog.get_logger()
+
+_FORGET_EVERY_S = 3600.0
+_SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no spinning on rows that another has locked
+
+
+class Upkeep:
+    """The loop; `run_once` is one round of it."""
+
+    def __init__(self, jobs: Jobs, upkeep_s: float) -> None:
+        self._jobs = jobs
+        self._upkeep_s = upkeep_s
+        self._forget_in_s = 0.0
+
+    async def run(self) -> None:
+        """Go on until cancelled; a round that fails is tried again at the next."""
+        while True:
+            try:
+                wait_s = await self.run_once()
+            except (*ConnectionFailed, *Retryable) as error:
+                log.warning("upkeep.failed", error=str(error))
+                wait_s = self._upkeep_s
+            self._forget_in_s -= wait_s
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.0))  # noqa: S311 - keeps workers out of step
+
+    async def run_once(self) -> float:
+        """Do what is to be done; returns how many seconds there is nothing to do."""
+        async with self._jobs.database.connection() as conn:
+            seen = await look(conn)
+            if seen.expired:
+                for dead in await bury(conn):
+                    log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
+            if seen.expired or seen.gone:
+                ids, queues = await rescue(conn)
+                self._wake(queues)
+                if ids:
+                    metrics.rescued.inc(len(ids))
+                    log.warning("jobs.rescued", jobs=len(ids))
+            due_in_s = seen.due_in_s
+            if due_in_s is not None and due_in_s <= 0:
+                due_in_s, queues = await promote_due(conn)
+                self._wake(queues)
+            if self._forget_in_s <= 0:
+                await forget_workers(conn)
+                self._forget_in_s = _FORGET_EVERY_S
+        return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
+
+    def _wake(self, queues: Iterable[str]) -> None:
+        self._jobs.notifier.wake(queues)
