@@ -1,11 +1,13 @@
 """What can go wrong in the command itself, as its caller may want to tell it apart.
 
-jobs_core.ConfigurationError
-└── PostgresFailed          the embedded Postgres cannot be had in this folder: tell the operator, do not retry
-    └── FolderInUse         another process already runs it: use that one, or stop it first
+jobs_core.JobsError
+├── ConfigurationError
+│   └── PostgresFailed      the embedded Postgres cannot be had in this folder: tell the operator, do not retry
+│       └── FolderInUse     another process already runs it: use that one, or stop it first
+└── CommandFailed           what was asked for cannot be done or did not come about: tell the person
 """
 
-from jobs_core.errors import ConfigurationError
+from jobs_core.errors import ConfigurationError, JobsError
 
 
 class PostgresFailed(ConfigurationError):
@@ -18,3 +20,7 @@ class FolderInUse(PostgresFailed):
     def __init__(self, message: str, *, pid: int | None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class CommandFailed(JobsError):
+    """What was asked for cannot be done; the text says why and what to do."""
