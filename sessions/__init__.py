@@ -1,0 +1,44 @@
+"""Conversations with Claude as durable things: they live in Postgres, and any worker goes on with any of them.
+
+    take the session (its epoch rises) ─▶ begin the turn ─▶ run_turn, as often as it takes ─▶ answer kept, turn ended
+
+The real Claude Code CLI runs each turn; what it writes is mirrored to `transcript_entries` and fenced by the epoch.
+claude_agent_sdk is imported here only, and only once a turn runs: a worker without agents stays small.
+"""
+
+from sessions.conversation import Content, OnEvent
+from sessions.errors import (
+    CredentialsRefused,
+    MirrorFailed,
+    ModelUnavailable,
+    RateLimited,
+    SessionsError,
+    TranscriptLost,
+    TurnFailed,
+)
+from sessions.probe import probe
+from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
+from sessions.runner import ClaudeSessions, TurnEnd
+from sessions.settings import SessionSettings
+
+__all__ = [
+    "ClaudeSessions",
+    "Content",
+    "CredentialsRefused",
+    "MirrorFailed",
+    "ModelUnavailable",
+    "OnEvent",
+    "RateLimited",
+    "SessionSettings",
+    "SessionsError",
+    "TranscriptLost",
+    "Turn",
+    "TurnEnd",
+    "TurnFailed",
+    "begin_turn",
+    "create_session",
+    "end_turn",
+    "probe",
+    "take_session",
+    "turn_of_job",
+]

@@ -1,0 +1,169 @@
+"""Runs one CLI for one turn, in a folder of its own, and leaves nothing of it behind.
+
+    folder ─▶ transcript laid into it ─▶ CLI, mirrored to Postgres ─▶ result ─▶ all its processes killed, folder wiped
+
+The same end comes to a run that is cancelled or has lost its session, at once.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from jobs_core import Database
+from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, converse
+from sessions.options import CONTINUE_TURN, build_options, find_cli
+from sessions.processes import kill_run
+from sessions.resume import State
+from sessions.scratch import RunFolder, Scratch
+from sessions.settings import SessionSettings
+from sessions.store import Entries, TranscriptStore
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeAgentOptions
+
+_LONGEST_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRun:
+    """One run of a turn: whose it is, what is asked, and what the agent is and may do."""
+
+    session_id: UUID
+    epoch: int
+    turn_id: UUID
+    prompt: Content
+    system_prompt: str
+    tools: Sequence[str]
+    allowed_tools: Sequence[str]
+    workspace: Path | None
+    on_event: OnEvent | None
+
+
+class CliHost:
+    """The CLIs of one process."""
+
+    def __init__(self, db: Database, settings: SessionSettings) -> None:
+        self._db = db
+        self._settings = settings
+        self._scratch = Scratch(settings.scratch_folder)
+        self._starts = asyncio.Semaphore(settings.cli_starts_at_once)
+        self._homes: set[Path] = set()
+
+    def open(self) -> None:
+        """Find the CLI and a place for its files; raises ConfigurationError where one is missing."""
+        find_cli(self._settings)
+        self._scratch.open()
+
+    def close(self) -> None:
+        """Wipe this process' files."""
+        self._scratch.close()
+
+    def kill_all(self) -> None:
+        """Kill every CLI that runs, with all its descendants."""
+        for home in list(self._homes):
+            kill_run(home)
+
+    async def run(self, turn: TurnRun, entries: Entries, state: State) -> Heard:
+        """Run a CLI for a turn that stands at `state` in the transcript `entries`.
+
+        Raises CliBroke, MirrorFailed, and LeaseLost where another run has taken the session.
+        """
+        with self._scratch.run_folder(turn.turn_id) as folder:
+            self._homes.add(folder.home)
+            try:
+                return await _to_its_end(self._talk(turn, entries, state, folder), folder.home)
+            finally:
+                kill_run(folder.home)  # what a tool left running
+                self._homes.discard(folder.home)
+
+    async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder) -> Heard:
+        kill = partial(kill_run, folder.home)
+        store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
+        stderr: deque[str] = deque(maxlen=1)
+        cwd = turn.workspace or self._scratch.empty
+        options = build_options(
+            self._settings,
+            folder,
+            system_prompt=turn.system_prompt,
+            tools=turn.tools,
+            allowed_tools=turn.allowed_tools,
+            cwd=cwd,
+            store=store,
+            on_stderr=stderr.append,
+        )
+        _lay_transcript(folder, cwd, turn.session_id, entries)
+        asking = state in {"absent", "unseen"}
+        try:
+            heard = await converse(
+                _of_session(options, turn.session_id, state),
+                _user_message(turn) if asking else None,
+                Manners(self._settings.silence_s, self._starts, kill, turn.on_event),
+            )
+        except Exception as error:
+            if store.lost:
+                raise store.lost from None
+            if isinstance(error, CliBroke) and stderr:
+                raise CliBroke(f"{error} ({stderr[-1][:_LONGEST_REASON]})") from error
+            raise
+        if store.lost:
+            raise store.lost
+        return heard
+
+
+async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path) -> Heard:
+    """Await a conversation in a task of its own; cancelled, kill its CLI and wait for its end, however often cancelled.
+
+    A second cancel while the SDK closes its client would leave the CLI and its tools running.
+    """
+    task = asyncio.create_task(conversation)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        kill_run(home)
+        task.cancel()
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled():
+            task.exception()  # it ended by itself at the same moment; nobody asks how any more
+        raise
+
+
+def _of_session(options: "ClaudeAgentOptions", session_id: UUID, state: State) -> "ClaudeAgentOptions":
+    """The options for a session that is new, or resumed from the transcript in the run's own folder.
+
+    `--resume` goes in as an extra argument, because `resume=` would have the SDK load the transcript once more and lay it
+    out in the system's temporary folder, where kill -9 leaves it.
+    """
+    if state == "absent":
+        return replace(options, session_id=str(session_id))
+    env = options.env | (CONTINUE_TURN if state in {"interrupted", "api_error"} else {})
+    return replace(options, extra_args={"resume": str(session_id)}, env=env)
+
+
+def _lay_transcript(folder: RunFolder, cwd: Path, session_id: UUID, entries: Entries) -> None:
+    """Put the transcript where the CLI looks for it: under the name of its working directory, whatever host wrote it."""
+    from claude_agent_sdk import project_key_for_directory
+
+    project = folder.config / "projects" / project_key_for_directory(str(cwd))
+    project.mkdir(parents=True)
+    if entries:
+        with (project / f"{session_id}.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+
+
+def _user_message(turn: TurnRun) -> dict[str, Any]:
+    return {
+        "type": "user",
+        "uuid": str(turn.turn_id),
+        "message": {"role": "user", "content": turn.prompt},
+        "parent_tool_use_id": None,
+    }

@@ -1,0 +1,125 @@
+"""One CLI from start to end: connect, ask or let it go on, listen until the result, leave.
+
+    connect ─▶ (prompt) ─▶ message, message, … ─▶ result ─▶ leave
+                 └─ no first message in 30 s, then silence, the CLI's end, a refused mirror: kill, leave, raise
+
+Leaving a CLI that is busy takes it 5 s and more, so whatever ends a conversation early kills the CLI's processes first.
+That is a crash, as far as the transcript can tell, and those a later run can go on from; an interrupt would mark the turn
+as stopped by a person, for good.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sessions.errors import MirrorFailed
+from sessions.failures import Failure
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import AssistantMessage, ClaudeAgentOptions, ClaudeSDKClient, Message, ResultMessage
+
+OnEvent = Callable[[Mapping[str, Any]], None]
+"""Told each stream event of the API as it comes; a `message_start` begins anew, what was shown since the last one is void."""
+
+Content = str | list[dict[str, Any]]
+
+FIRST_MESSAGE_S = 30.0
+
+
+class CliBroke(Exception):
+    """The CLI did not start, died or fell silent; the transcript says what became of the turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a conversation came to: an answer with the turn's usage, or a failure."""
+
+    answer: str = ""
+    usage: dict[str, Any] | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How to talk: `silence_s` between messages, whom to tell events, how to kill the CLI, how many may start at once."""
+
+    silence_s: float
+    starts: asyncio.Semaphore
+    kill: Callable[[], object]
+    on_event: OnEvent | None = None
+
+
+async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None, manners: Manners) -> Heard:
+    """Run one CLI to the end of one turn; `prompt` None lets it go on with the turn it was resumed in.
+
+    Raises CliBroke, MirrorFailed, and what `on_event` raises; no process is left then.
+    """
+    from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
+
+    client = ClaudeSDKClient(options)
+    await _connect(client, manners)
+    try:
+        if prompt is not None:
+            await client.query(_once(prompt))
+        return await _listen(client, manners)
+    except BaseException as error:
+        manners.kill()
+        if isinstance(error, ClaudeSDKError):
+            raise CliBroke(str(error)) from error
+        raise
+    finally:
+        await client.disconnect()
+
+
+async def _connect(client: "ClaudeSDKClient", manners: Manners) -> None:
+    async with manners.starts:
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE_S):
+                await client.connect()
+        except Exception as error:
+            raise CliBroke(f"did not start: {error}") from error
+
+
+async def _once(prompt: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield prompt
+
+
+async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
+    from claude_agent_sdk import AssistantMessage, ResultMessage, StreamEvent
+    from claude_agent_sdk.types import MirrorErrorMessage
+
+    last: AssistantMessage | None = None
+    async for message in _messages(client, manners.silence_s):
+        if isinstance(message, MirrorErrorMessage):
+            raise MirrorFailed("The transcript could not be stored in Postgres; the run was stopped")
+        if isinstance(message, StreamEvent) and manners.on_event and message.parent_tool_use_id is None:
+            manners.on_event(message.event)
+        elif isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
+            last = message
+        elif isinstance(message, ResultMessage):
+            return _heard(message, last)
+    raise CliBroke("ended without a result")
+
+
+async def _messages(client: "ClaudeSDKClient", silence_s: float) -> AsyncIterator["Message"]:
+    """The CLI's messages; raises CliBroke when none comes in time."""
+    messages = client.receive_messages()
+    patience_s = FIRST_MESSAGE_S
+    while True:
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await anext(messages, None)
+        except TimeoutError:
+            raise CliBroke(f"said nothing for {patience_s:g} s") from None
+        if message is None:
+            return
+        yield message
+        patience_s = silence_s
+
+
+def _heard(result: "ResultMessage", last: "AssistantMessage | None") -> Heard:
+    if result.subtype == "success" and not result.is_error:
+        return Heard(answer=result.result or "", usage=result.usage)
+    text = result.result or "; ".join(result.errors or []) or result.subtype
+    return Heard(usage=result.usage, failure=Failure(last.error if last else None, result.api_error_status, text))

@@ -1,0 +1,41 @@
+"""What can go wrong in a conversation, as the handler of a turn may want to tell it apart.
+
+SessionsError
+├── RateLimited             the provider wants a pause: come back later, at no cost
+├── ModelUnavailable        the model or the CLI gave no answer this time: retry
+├── MirrorFailed            Postgres did not take the transcript: retry; what it has is gone on from
+├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
+└── TurnFailed              this turn will not work however often it is tried: tell whoever asked
+    └── TranscriptLost      a session that had answers has lost them: never go on as if it were new; alarm
+
+Beside them stand `jobs_core.LeaseLost`, raised where another run has taken the session (stop, write nothing), and
+`jobs_core.ConfigurationError` at the start.
+"""
+
+
+class SessionsError(Exception):
+    """Every error of this room; its text is one line that says what happened, to what, and what to do."""
+
+
+class RateLimited(SessionsError):
+    """The provider refused the request because of a rate limit; how long to wait is not told."""
+
+
+class ModelUnavailable(SessionsError):
+    """Overload, a server's error, a cut connection, a CLI that died or fell silent."""
+
+
+class MirrorFailed(SessionsError):
+    """An entry of the transcript could not be stored; the run was stopped."""
+
+
+class CredentialsRefused(SessionsError):
+    """The provider refused the key or the account."""
+
+
+class TurnFailed(SessionsError):
+    """The turn has ended without an answer and would do so again."""
+
+
+class TranscriptLost(TurnFailed):
+    """The transcript lacks turns that were answered."""

@@ -1,0 +1,133 @@
+"""How the CLI of one run is started: what it may do, what it sees, and where it keeps its files.
+
+The defaults of the SDK open a host to whoever writes to the agent or to its folder: `@/etc/passwd` in a message is read,
+commands and hooks in a workspace are run, all variables of the worker reach every tool. All of that is off here.
+
+`CLAUDE_CODE_SUBPROCESS_ENV_SCRUB` is not used: it does not start without bubblewrap. The wrapper `claude` beside this file
+takes away what nobody may see instead, key and token too.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from jobs_core import ConfigurationError
+from sessions.scratch import RunFolder
+from sessions.settings import SessionSettings
+from sessions.store import TranscriptStore
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeAgentOptions
+    from claude_agent_sdk.types import SessionStore
+
+WRAPPER = Path(__file__).with_name("claude")
+
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TZ", "SHELL", "USER", "LOGNAME")
+# The way out of a network that has only a proxy, and whom to believe there.
+_NETWORK = (
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+_SET_BY_SDK = ("PWD", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_AGENT_SDK_VERSION", "CLAUDE_CODE_SDK_READS_SESSION_STATE")
+_SET_BY_WRAPPER = ("CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR")
+_MAX_LINE_BYTES = 64 * 1024 * 1024  # of one message from the CLI: an answer over the SDK's 1 MiB loses its result
+
+CONTINUE_TURN = {
+    "CLAUDE_CODE_RESUME_INTERRUPTED_TURN": "1",
+    "CLAUDE_CODE_RESUME_SHOWS_CUT_OFF_CALLS": "1",  # or the model is not told that a call of its was cut off
+    "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS": "0",  # however long ago that was
+}
+"""Environment under which a resumed CLI goes on with the turn it finds interrupted. Documented nowhere; e2e tests hold it."""
+
+
+def find_cli(settings: SessionSettings) -> Path:
+    """The Claude Code CLI that runs are started with.
+
+    Raises ConfigurationError where it, or the wrapper around it, is missing or cannot be executed.
+    """
+    cli = settings.claude_cli or _bundled_cli()
+    for program in (cli, WRAPPER):
+        if not (program.is_file() and os.access(program, os.X_OK)):
+            raise ConfigurationError(
+                f"The Claude Code CLI cannot be run: {program} is missing or not executable; "
+                "install the requirements again, or set JOBS_CLAUDE_CLI to a CLI"
+            )
+    return cli
+
+
+def _bundled_cli() -> Path:
+    spec = find_spec("claude_agent_sdk")  # finds it without importing it: that takes 30 MiB
+    if spec is None or spec.origin is None:
+        raise ConfigurationError("claude-agent-sdk is not installed: install the requirements again")
+    return Path(spec.origin).parent / "_bundled" / "claude"
+
+
+def build_options(
+    settings: SessionSettings,
+    folder: RunFolder,
+    *,
+    system_prompt: str,
+    tools: Sequence[str] = (),
+    allowed_tools: Sequence[str] = (),
+    cwd: Path,
+    store: TranscriptStore | None = None,
+    max_retries: int = 2,
+    on_stderr: Callable[[str], None] | None = None,
+) -> "ClaudeAgentOptions":
+    """The SDK's options for one run in `folder`; which session it is about is the caller's to add.
+
+    `max_retries` is how often the CLI itself asks the API again; two, because the queue can wait longer than it.
+    """
+    from claude_agent_sdk import ClaudeAgentOptions
+
+    prompt_file = folder.path / "system_prompt"  # in a file: arguments are seen by every user and have a largest size
+    prompt_file.write_text(system_prompt, encoding="utf-8")
+    return ClaudeAgentOptions(
+        cli_path=WRAPPER,
+        model=settings.model,
+        system_prompt={"type": "file", "path": str(prompt_file)},
+        tools=list(tools),
+        allowed_tools=list(allowed_tools),
+        permission_mode="dontAsk",
+        setting_sources=[],
+        strict_mcp_config=True,
+        skills=[],
+        verbatim_prompts=True,
+        include_partial_messages=True,
+        session_store=cast(
+            "SessionStore | None", store
+        ),  # it asks for two methods of the protocol; the rest may be absent
+        session_store_flush="eager",
+        max_buffer_size=_MAX_LINE_BYTES,
+        cwd=cwd,
+        env=_environment(settings, folder, max_retries),
+        stderr=on_stderr,
+    )
+
+
+def _environment(settings: SessionSettings, folder: RunFolder, max_retries: int) -> dict[str, str]:
+    own = {
+        "HOME": str(folder.home),
+        "TMPDIR": str(folder.temporary),
+        "CLAUDE_CODE_TMPDIR": str(folder.temporary),
+        "CLAUDE_CONFIG_DIR": str(folder.config),
+        "CLAUDE_CODE_MAX_RETRIES": str(max_retries),
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # what runs on after the answer is nobody's
+    }
+    if settings.base_url:
+        own["ANTHROPIC_BASE_URL"] = settings.base_url
+    keeps = (*own, *CONTINUE_TURN, *_INHERITED, *_NETWORK, *_SET_BY_SDK, *_SET_BY_WRAPPER)
+    return own | {
+        "ANTHROPIC_API_KEY": settings.api_key,
+        "CLAUDE_CODE_OAUTH_TOKEN": settings.oauth_token,
+        "JOBS_RUN_CLI": str(find_cli(settings)),
+        "JOBS_RUN_KEEPS": " ".join(keeps),
+    }

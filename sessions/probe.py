@@ -1,0 +1,66 @@
+"""One tiny call through the real CLI, before the first job is spent: do key, model and network work?"""
+
+import asyncio
+from uuid import uuid4
+
+import structlog
+
+from jobs_core import ConfigurationError
+from sessions.conversation import CliBroke, Heard, Manners, converse
+from sessions.errors import CredentialsRefused, RateLimited
+from sessions.failures import Failure, to_error
+from sessions.options import build_options
+from sessions.processes import kill_run
+from sessions.scratch import Scratch
+from sessions.settings import SessionSettings
+
+_SILENCE_S = 60.0
+
+log = structlog.get_logger()
+
+
+async def probe(settings: SessionSettings) -> None:
+    """Ask the model for one word and return if it answers, or would if it were not busy.
+
+    Costs a few tokens. Raises ConfigurationError with one line for the operator: no CLI, a refused key, no credit, an
+    unknown model, an API that cannot be reached.
+    """
+    try:
+        heard = await _ask_once(settings)
+    except CliBroke as error:
+        raise ConfigurationError(f"The Claude Code CLI does not work here: {error}") from error
+    if heard.failure:
+        _judge(heard.failure, settings)
+
+
+async def _ask_once(settings: SessionSettings) -> Heard:
+    scratch = Scratch(settings.scratch_folder)
+    scratch.open()
+    try:
+        with scratch.run_folder(uuid4()) as folder:
+            options = build_options(settings, folder, system_prompt="Be brief.", cwd=scratch.empty, max_retries=0)
+            prompt = {"type": "user", "message": {"role": "user", "content": "Say ok."}, "parent_tool_use_id": None}
+            options.max_turns = 1
+            try:
+                manners = Manners(_SILENCE_S, asyncio.Semaphore(), lambda: kill_run(folder.home))
+                return await converse(options, prompt, manners)
+            finally:
+                kill_run(folder.home)
+    finally:
+        scratch.close()
+
+
+def _judge(failure: Failure, settings: SessionSettings) -> None:
+    """Let pass what a later try may get through; raise ConfigurationError for the rest."""
+    error = to_error(failure)
+    api = settings.base_url or "Anthropic's API"
+    if isinstance(error, RateLimited) or (failure.status or 0) >= 500:  # noqa: PLR2004 - HTTP's server errors
+        log.warning("model.was_busy", status=failure.status)
+        return
+    if isinstance(error, CredentialsRefused):
+        raise ConfigurationError(str(error))
+    if failure.error == "model_not_found":
+        raise ConfigurationError(f"{api} does not know the model {settings.model!r}; set JOBS_MODEL to one it serves")
+    if failure.status is None:
+        raise ConfigurationError(f"{api} cannot be reached: {failure.text}; check the network and ANTHROPIC_BASE_URL")
+    raise ConfigurationError(f"{api} refused a trial request: {failure.text}")

@@ -1,0 +1,42 @@
+"""Ending a run's processes: the CLI, what its tools started, and what got away from them.
+
+A process belongs to a run when it is a descendant of ours and has the run's home in its environment, or when it descends
+from one that has. So a tool's child that made itself a daemon is still found: where we are the subreaper it becomes our
+own child, and its environment stays.
+"""
+
+from pathlib import Path
+
+import psutil
+
+_ROUNDS = 20  # each ends what the one before left or what was forked meanwhile; two were always enough
+
+
+def kill_run(home: Path) -> int:
+    """Kill all processes of the run that has this home, at once (SIGKILL); returns how many there were."""
+    killed: set[int] = set()
+    for _ in range(_ROUNDS):
+        living = processes_of_run(home)
+        if not living:
+            break
+        for process in living:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+            killed.add(process.pid)
+    return len(killed)
+
+
+def processes_of_run(home: Path) -> list[psutil.Process]:
+    """The living processes of the run that has this home."""
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.Process().children(recursive=True):  # parents come before their children
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if process.ppid() in found or process.environ().get("HOME") == str(home):
+                found[process.pid] = process
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue  # gone meanwhile, or another user's: no run of ours can become that
+    return list(found.values())

@@ -1,0 +1,70 @@
+"""Sessions and turns as rows. Every verb takes the connection first: the caller owns the transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jobs_core import Connection, LeaseLost, execute, fetch_one, statement
+from sessions.errors import TurnFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One prompt and its answer. `id` is the prompt's uuid; `ended_at` None: it has no recorded answer."""
+
+    id: UUID
+    session_id: UUID
+    job_id: int
+    started_at: datetime
+    ended_at: datetime | None
+
+
+async def create_session(conn: Connection, session_id: UUID) -> None:
+    """Make a session; its id is the Claude session's too and never used before."""
+    await execute(conn, statement("sessions", "session/create"), {"id": session_id})
+
+
+async def take_session(conn: Connection, session_id: UUID) -> int:
+    """Make the session this run's own and return its new epoch; whoever held it can write nothing once this commits.
+
+    Raises TurnFailed where there is no such session.
+    """
+    row = await fetch_one(conn, statement("sessions", "session/take"), {"id": session_id})
+    if row is None:
+        raise TurnFailed(f"There is no session {session_id}: begin a new one")
+    return int(row["epoch"])
+
+
+async def fence_session(conn: Connection, session_id: UUID, epoch: int) -> None:
+    """Begin a transaction that writes for the holder of a session: nobody can take it over until that ends.
+
+    Raises LeaseLost where somebody has: roll back, stop the run, write nothing.
+    """
+    if await fetch_one(conn, statement("sessions", "session/fence"), {"id": session_id, "epoch": epoch}) is None:
+        raise LeaseLost(f"session {session_id}: epoch {epoch} is no longer the session's; another run has taken it")
+
+
+async def begin_turn(conn: Connection, *, turn_id: UUID, session_id: UUID, job_id: int) -> None:
+    """Record a turn before it is run; `turn_id` is drawn once a prompt and never used for another."""
+    parameters = {"id": turn_id, "session_id": session_id, "job_id": job_id}
+    await execute(conn, statement("sessions", "turn/begin"), parameters)
+
+
+async def end_turn(conn: Connection, turn_id: UUID) -> None:
+    """Record that the turn was answered, in the transaction that keeps the answer.
+
+    Only for turns that were: from then on a transcript without this turn counts as lost.
+    """
+    await execute(conn, statement("sessions", "turn/end"), {"id": turn_id})
+
+
+async def turn_of_job(conn: Connection, job_id: int) -> Turn | None:
+    """The newest turn that this job began, None where it began none."""
+    row = await fetch_one(conn, statement("sessions", "turn/of_job"), {"job_id": job_id})
+    return Turn(**row) if row else None
+
+
+async def last_answered_turn(conn: Connection, session_id: UUID) -> UUID | None:
+    """The session's newest answered turn, None where it has none."""
+    row = await fetch_one(conn, statement("sessions", "turn/last_answered"), {"session_id": session_id})
+    return row["id"] if row else None

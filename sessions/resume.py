@@ -1,0 +1,108 @@
+"""What a transcript says about a turn, and so how to go on with it after a crash.
+
+    absent       no entries at all                    ask, under a new Claude session
+    unseen       the turn's prompt is not in it       resume the session and ask
+    interrupted  the prompt is, the answer is not     resume the session and let it go on, without a prompt
+    api_error    the model's API gave up on it        likewise
+    deferred     a tool call waits for a decision     resume the session, without a prompt
+    cancelled    a person stopped it                  stop
+    finished     the answer is there                  use it; nobody is asked again
+
+The rules were found by killing the CLI at twelve points and looking at what it asks the API when it goes on (Claude Code
+2.1.329): a prompt that the transcript holds must never be sent again, because the CLI drops it without a word and the
+caller waits for ever.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["absent", "unseen", "interrupted", "api_error", "deferred", "cancelled", "finished"]
+Entry = dict[str, Any]
+
+_FINAL_STOPS = ("end_turn", "stop_sequence")
+_CANCELLED = "[Request interrupted by user"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """Where a turn stands; `answer` is its text, for `finished` only."""
+
+    state: State
+    answer: str | None = None
+
+
+def classify(entries: list[Entry], turn_id: str) -> TurnState:
+    """Say where the turn whose prompt has the uuid `turn_id` stands; `entries` is the main transcript in store order."""
+    if not entries:
+        return TurnState("absent")
+    first = next((index for index, entry in enumerate(entries) if _brings(entry, turn_id)), None)
+    if first is None:
+        return TurnState("unseen")
+    turn = _turn_from(entries, first)
+    if _waits_for_decision(turn):
+        return TurnState("deferred")
+    for entry in turn:
+        if _attachment(entry).get("type") == "structured_output":
+            return TurnState("finished", json.dumps(entry["attachment"].get("data"), ensure_ascii=False))
+    said = [entry for entry in turn if entry.get("type") in {"user", "assistant"}]
+    return _by_last(said) if said else TurnState("interrupted")
+
+
+def _brings(entry: Entry, turn_id: str) -> bool:
+    """A prompt stands in an entry of its own, merged with others into one, or taken into a turn that was running."""
+    return (
+        entry.get("uuid") == turn_id
+        or turn_id in (entry.get("mergedSendUuids") or [])
+        or _attachment(entry).get("source_uuid") == turn_id
+    )
+
+
+def _turn_from(entries: list[Entry], first: int) -> list[Entry]:
+    """The entries from a prompt to the next one, subagents' left out."""
+    turn = [entries[first]]
+    for entry in entries[first + 1 :]:
+        if entry.get("type") == "user" and entry.get("promptSource") and not entry.get("isMeta"):
+            break
+        if not entry.get("isSidechain"):
+            turn.append(entry)
+    return turn
+
+
+def _waits_for_decision(turn: list[Entry]) -> bool:
+    deferred = {
+        _attachment(entry).get("toolUseID") for entry in turn if _attachment(entry).get("type") == "hook_deferred_tool"
+    }
+    answered = {
+        block.get("tool_use_id") for entry in turn for block in _blocks(entry) if block.get("type") == "tool_result"
+    }
+    return bool(deferred - answered)
+
+
+def _by_last(said: list[Entry]) -> TurnState:
+    """Tell by the last thing that was said, of which there is one at least."""
+    last = said[-1]
+    if last["type"] == "user":
+        cancelled = any(text.startswith(_CANCELLED) for text in _texts([last]))
+        return TurnState("cancelled" if cancelled else "interrupted")
+    if last.get("isApiErrorMessage"):
+        return TurnState("api_error")
+    message = last.get("message") or {}
+    if message.get("stop_reason") not in _FINAL_STOPS or message.get("model") == "<synthetic>":
+        return TurnState("interrupted")
+    same = [entry for entry in said if (entry.get("message") or {}).get("id") == message.get("id")]
+    return TurnState("finished", "".join(_texts(same)))
+
+
+def _attachment(entry: Entry) -> Entry:
+    return entry.get("attachment") or {}
+
+
+def _blocks(entry: Entry) -> list[Entry]:
+    content = (entry.get("message") or {}).get("content")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+
+
+def _texts(entries: Iterable[Entry]) -> list[str]:
+    return [block["text"] for entry in entries for block in _blocks(entry) if block.get("type") == "text"]

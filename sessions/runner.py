@@ -1,0 +1,129 @@
+"""Runs turns of Claude sessions, wherever they were left off.
+
+    transcript ─ classify ─▶ finished: the recorded answer, no CLI is started
+                             absent, unseen: ask          ┐
+                             interrupted, …: go on        ├▶ one CLI ─▶ result ─▶ answer, or an error to branch on
+                                                          ┘     └─ broke: classify again and once more, then raise
+
+Nothing of a session lives in this process: the transcript is loaded before each CLI and mirrored while that runs, and the
+CLI's files are wiped after it. So any worker can run any turn, and one that died has lost what was not mirrored, no more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+
+from jobs_core import Database
+from sessions.cli_host import CliHost, TurnRun
+from sessions.conversation import CliBroke, Content, OnEvent
+from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
+from sessions.failures import to_error
+from sessions.records import last_answered_turn
+from sessions.resume import TurnState, classify
+from sessions.settings import SessionSettings
+from sessions.store import Entries, load_transcript
+
+Source = Literal["asked", "resumed", "recorded"]
+
+_STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
+_NOT_IN_IT = ("absent", "unseen")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """A turn's answer, and the usage the provider counted for this run (None where the answer was on record)."""
+
+    answer: str
+    usage: dict[str, Any] | None
+    source: Source
+
+
+class ClaudeSessions:
+    """The agents of one worker process; a `jobs_core.Resource`."""
+
+    def __init__(self, db: Database, settings: SessionSettings) -> None:
+        self._db = db
+        self._host = CliHost(db, settings)
+
+    async def start(self) -> None:
+        """Find the CLI and wipe what killed processes left.
+
+        Raises ConfigurationError where there is no CLI or no place for its files.
+        """
+        self._host.open()
+
+    async def lease_lost(self) -> None:
+        """Kill every CLI that runs, with all its descendants."""
+        self._host.kill_all()
+
+    async def stop(self) -> None:
+        """Wipe this process' files."""
+        self._host.close()
+
+    async def run_turn(
+        self,
+        *,
+        session_id: UUID,
+        epoch: int,
+        turn_id: UUID,
+        prompt: Content,
+        system_prompt: str,
+        tools: Sequence[str] = (),
+        allowed_tools: Sequence[str] = (),
+        workspace: Path | None = None,
+        on_event: OnEvent | None = None,
+    ) -> TurnEnd:
+        """Get the answer to `prompt`, whose uuid is `turn_id`, in a session taken under `epoch`; no transaction is held.
+
+        Call it again with the same arguments after any failure or crash: the prompt is asked once, and an answer that
+        was given is not asked for again. `tools` exist for the agent, `allowed_tools` run without being asked about.
+        `workspace` is the folder that tools work in, the caller's to make and clear, under one path on all hosts; None:
+        an empty one. Cancelled, it leaves no process behind.
+
+        Raises the errors of this room; LeaseLost where another run has taken the session.
+        """
+        turn = TurnRun(session_id, epoch, turn_id, prompt, system_prompt, tools, allowed_tools, workspace, on_event)
+        broken = ""
+        for _ in range(_STARTS):
+            entries, stands = await self._look(turn)
+            if stands.state == "finished":
+                return TurnEnd(_not_empty(stands.answer), None, "recorded")
+            if stands.state == "cancelled":
+                raise TurnFailed(f"Turn {turn_id} was stopped by a person")
+            try:
+                heard = await self._host.run(turn, entries, stands.state)
+            except CliBroke as error:
+                broken = str(error)
+                log.warning("cli.broke", session_id=str(session_id), turn_id=str(turn_id), reason=broken)
+                continue
+            if heard.failure:
+                raise to_error(heard.failure)
+            return TurnEnd(_not_empty(heard.answer), heard.usage, "asked" if stands.state in _NOT_IN_IT else "resumed")
+        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn_id}: {broken}")
+
+    async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
+        """Load the transcript and say where the turn stands.
+
+        Raises TranscriptLost where it lacks an answered turn: what would answer is a model that forgot everything.
+        """
+        async with self._db.connection() as conn:
+            answered = await last_answered_turn(conn, turn.session_id)
+            entries = await load_transcript(conn, turn.session_id)
+        if answered and classify(entries, str(answered)).state in _NOT_IN_IT:
+            raise TranscriptLost(
+                f"Session {turn.session_id} has answered turn {answered}, but its transcript of {len(entries)} entries "
+                "does not hold it: restore the transcript, or begin a new session"
+            )
+        return entries, classify(entries, str(turn.turn_id))
+
+
+def _not_empty(answer: str | None) -> str:
+    if not answer:
+        raise TurnFailed("The model's answer was empty")
+    return answer

@@ -1,0 +1,123 @@
+"""Where running CLIs keep their files: a folder a run, wiped when the run ends.
+
+    <root>/empty/             the working directory of agents that have no other: the model is told this path
+    <root>/process-…/lock     one folder a process; locked as long as that lives, so that nobody wipes it
+                    <run>/    config, home and temporary files of one CLI; they hold the conversation, and so are 0700
+
+A process that was killed wipes nothing; the next one that starts does it, finding its lock free.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from jobs_core import ConfigurationError
+
+_LOCK = "lock"
+_PREFIX = "process-"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one run; its parts exist."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The CLI's configuration and its own copy of the transcript."""
+        return self.path / "config"
+
+    @property
+    def home(self) -> Path:
+        """The agent's home."""
+        return self.path / "home"
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files and sockets; a socket's path may be no longer than 107 bytes."""
+        return self.path / "tmp"
+
+
+class Scratch:
+    """The scratch folder of this process, from `open` to `close`."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = (root or Path(tempfile.gettempdir()) / f"jobs-{os.getuid()}").absolute()
+        self.empty = self.root / "empty"
+        self._own: Path | None = None
+        self._lock: IO[bytes] | None = None
+
+    def open(self) -> None:
+        """Make this process' folder, and wipe those of processes that are gone.
+
+        Raises ConfigurationError where the folder cannot be made or belongs to another user.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.root.stat().st_uid != os.getuid():
+                raise ConfigurationError(
+                    f"{self.root} belongs to another user; set JOBS_SCRATCH_FOLDER to one of yours"
+                )
+            self.empty.mkdir(mode=0o500, exist_ok=True)
+            with (self.root / _LOCK).open("ab") as one_at_a_time:  # or a new folder, not locked yet, would be wiped
+                fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+                self._wipe_abandoned()
+                self._own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self.root))
+                (self._own / _LOCK).touch()
+                self._lock = _locked(self._own)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Agents cannot keep files in {self.root}: {error.strerror}; set JOBS_SCRATCH_FOLDER to another folder"
+            ) from error
+
+    def close(self) -> None:
+        """Wipe this process' folder and let it go."""
+        if self._own:
+            shutil.rmtree(self._own, ignore_errors=True)
+        if self._lock:
+            self._lock.close()
+        self._own = self._lock = None
+
+    @contextmanager
+    def run_folder(self, turn_id: UUID) -> Iterator[RunFolder]:
+        """A fresh folder for one run, wiped at the end; runs of one turn never share one."""
+        assert self._own is not None, "open() comes first"
+        folder = RunFolder(Path(tempfile.mkdtemp(prefix=turn_id.hex[:8], dir=self._own)))
+        try:
+            for part in (folder.config, folder.home, folder.temporary):
+                part.mkdir(mode=0o700)
+            yield folder
+        finally:
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+    def _wipe_abandoned(self) -> None:
+        for other in self.root.glob(f"{_PREFIX}*"):
+            lock = _locked(other)
+            if lock is not None:
+                shutil.rmtree(other, ignore_errors=True)
+                lock.close()
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """The open lock file of a folder, held until it is closed or the process dies.
+
+    None: another process holds it, or it has none and so is not ours to wipe.
+    """
+    try:
+        lock = (folder / _LOCK).open("rb+")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock

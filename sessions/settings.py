@@ -1,0 +1,33 @@
+"""Settings of the agents: which model, with whose credentials, and how much patience."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from jobs_core.settings import RoomSettings
+
+
+class SessionSettings(RoomSettings):
+    """What running Claude sessions needs to know."""
+
+    model: str = "claude-sonnet-5"
+    """The model that answers."""
+    api_key: str = Field("", validation_alias="ANTHROPIC_API_KEY", repr=False)
+    """The API's key."""
+    oauth_token: str = Field("", validation_alias="CLAUDE_CODE_OAUTH_TOKEN", repr=False)
+    """A token of a Claude subscription, used where there is no key."""
+    base_url: str = Field("", validation_alias="ANTHROPIC_BASE_URL")
+    """Where the Messages API is; empty: Anthropic's."""
+    silence_s: float = Field(180.0, gt=0)
+    """How long a running turn may say nothing at all before it is stopped; longer than any tool call takes."""
+    cli_starts_at_once: int = Field(2, ge=1)
+    """How many CLIs may be starting in one process: a start takes 0.35 s of a core, and 20 at once took 13 s on two."""
+    scratch_folder: Path | None = None
+    """Where running CLIs keep their files; empty: a folder of this user's in the system's temporary folder."""
+    claude_cli: Path | None = None
+    """The Claude Code CLI; empty: the one that comes with claude-agent-sdk."""
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is a key or a token, so that the real API can serve."""
+        return bool(self.api_key or self.oauth_token)
