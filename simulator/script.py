@@ -107,9 +107,8 @@ _MESSAGES: Final = {
     500: "Internal server error",
     529: "Overloaded",
 }
-_HEADERS: Final = ("retry-after", "x-should-retry")
+_HEADER: Final = re.compile(r"(retry-after|x-should-retry)=([a-z0-9.]{1,20})")
 _DELAY: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
-_FIRST_ERROR, _LAST_ERROR = 400, 599
 
 
 def _delay_s(words: str) -> float:
@@ -137,11 +136,10 @@ def _tool(words: str, value: Any) -> ToolCall:
 
 def _failure(words: str, _value: Any) -> Failure:
     status, *rest = words.split() or [""]
-    if not status.isdecimal() or not _FIRST_ERROR <= int(status) <= _LAST_ERROR:
+    if not re.fullmatch(r"[45][0-9]{2}", status):
         raise ScriptError(f"an error is written [[error STATUS]], a status from 400 to 599, not {words[:40]!r}")
-    pairs = [word.partition("=") for word in rest]
-    headers = {name: setting for name, equals, setting in pairs if equals and name in _HEADERS}
-    message = " ".join(word for word in rest if word.partition("=")[0] not in _HEADERS)
+    headers = {match[1]: match[2] for word in rest if (match := _HEADER.fullmatch(word))}
+    message = " ".join(word for word in rest if not _HEADER.fullmatch(word))
     return Failure(int(status), message or _MESSAGES.get(int(status), f"Simulated error {status}"), headers)
 
 

@@ -57,7 +57,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
-        self.should_exit = self.force_exit = True
+        self.should_exit = True
+        self.force_exit = True  # a caller that comes in at the last moment is not waited for either
 
 
 def serve(

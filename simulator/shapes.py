@@ -83,7 +83,7 @@ class OtherBlock(BaseModel):
 
 
 def _as_blocks(content: Any) -> Any:
-    """Take a string as one text block and null as nothing, as the API does."""
+    """Take a string as one text block, as the API does, and null as nothing."""
     if content is None:
         return []
     return [{"type": "text", "text": content}] if isinstance(content, str) else content

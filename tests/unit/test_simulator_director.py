@@ -51,6 +51,7 @@ def test_a_standing_script_goes_by_round_until_reset() -> None:
     director = Director()
     assert director.add("[[text a]] [[then]] [[text b]]", "", None) == 0
     assert [says(director.choose(asked("[[text own]]", rounds))) for rounds in (0, 1, 0)] == ["a", "b", "a"]
+    assert "simulator" in says(director.choose(asked("[[text own]]", 2)))
     director.reset()
     assert says(director.choose(asked("[[text own]]"))) == "own"
 

@@ -1,6 +1,10 @@
 """Directives in, steps out."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator.errors import ScriptError
 from simulator.script import (
@@ -94,6 +98,7 @@ def test_an_error_may_name_headers_and_a_message() -> None:
         "[[error]]",
         "[[error 200]]",
         "[[error x]]",
+        "[[error " + "4" * 5000 + "]]",
         "[[stop]]",
         '[[usage {"output_tokens": true}]]',
         "[[usage {}]]",
@@ -102,3 +107,29 @@ def test_an_error_may_name_headers_and_a_message() -> None:
 def test_a_directive_that_cannot_be_read_is_refused(script: str) -> None:
     with pytest.raises(ScriptError):
         parse(f"[[text fine]] {script}")
+
+
+FRAGMENTS = [
+    "[[",
+    "]]",
+    "text",
+    "tool",
+    "error",
+    "usage",
+    "hold",
+    "stall",
+    "then",
+    "Bash",
+    " ",
+    '"',
+    "{",
+    "}",
+    "[",
+    "429",
+]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=3)).map("".join))
+def test_whatever_is_written_is_a_script_or_refused(script: str) -> None:
+    with contextlib.suppress(ScriptError):
+        parse(script)
