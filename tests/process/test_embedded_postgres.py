@@ -316,10 +316,15 @@ def test_a_start_waits_for_a_backend_that_outlived_its_server(folder: Path) -> N
             os.kill(backend, signal.SIGSTOP)
             for pid in (int(keeper), int(postmaster), process.pid):
                 os.kill(pid, signal.SIGKILL)
+            process.wait()
             server = EmbeddedPostgres(folder)
             started = threads.submit(server.start)
-            until(lambda: "pre-existing shared memory" in (folder / "postgres.log").read_text(), "it is refused once")
-            os.kill(backend, signal.SIGCONT)
+            try:
+                until(
+                    lambda: "pre-existing shared memory" in (folder / "postgres.log").read_text(), "it is refused once"
+                )
+            finally:
+                os.kill(backend, signal.SIGCONT)
             assert rows(started.result(timeout=30)) == 1
             server.stop()
 
