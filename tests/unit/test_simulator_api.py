@@ -264,12 +264,26 @@ async def test_a_body_that_is_too_long_is_read_to_its_end_but_not_kept() -> None
     assert peak_bytes < 5_000_000
 
 
+HOSTILE_SCRIPTS = [
+    "[[error 429 retry-after=日]]",
+    '[[text "\\ud800"]]',
+    "[[tool Bash {}]]",
+    "[[usage {}]]",
+    '[[usage {"output_tokens": ' + "9" * 4000 + "}]]",
+    "[[then]]",
+]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("script", HOSTILE_SCRIPTS)
+async def test_no_script_breaks_the_server(api: httpx.AsyncClient, script: str, *, stream: bool) -> None:
+    assert (await api.post("/v1/messages", json=request(script, stream=stream))).status_code < 500
+
+
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 TYPES = st.sampled_from(["text", "thinking", "tool_use", "tool_result", "image", "sound"])
 FIELDS = st.sampled_from(["text", "thinking", "signature", "id", "tool_use_id", "name", "input", "content", "source"])
-PROMPTS = st.sampled_from(
-    ["hi", "[[error 429 retry-after=日]]", '[[text "\\ud800"]]', "[[tool Bash {}]]", "[[usage {}]]"]
-)
+PROMPTS = st.sampled_from(["hi", *HOSTILE_SCRIPTS])
 
 
 def blocks_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

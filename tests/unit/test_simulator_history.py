@@ -63,6 +63,7 @@ WELL_FORMED = {
     "a prefill": [user("hi"), assistant("So")],
     "an empty prefill": [user("hi"), {"role": "assistant", "content": []}],
     "a picture": [user({"type": "image", "source": {"type": "base64", "data": ""}}, "what is it?")],
+    "a null result": [user("hi"), assistant(call("t1")), user({**result("t1"), "content": None})],
     "an empty result": [user("hi"), assistant(call("t1")), user({"type": "tool_result", "tool_use_id": "t1"})],
 }
 
