@@ -1,0 +1,1 @@
+"""What an assistant knows: so far its chats."""

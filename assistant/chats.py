@@ -1,0 +1,216 @@
+"""Chats: what people say to an agent, on whatever channel, and what comes back.
+
+    receive ─▶ message + ChatTurn job ─▶ bind ─▶ turn ─▶ answer │ fail ─▶ reply, history
+
+A message is a job's only by way of the turn that binds it: the first job of the chat's lane takes all that was said by then,
+and a job that finds nothing left has nothing to do. Verbs take the connection first: the caller owns the transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel, ConfigDict
+
+from assistant.errors import ChatClosed, NoSuchChat
+from jobs_core import (
+    Connection,
+    Created,
+    InvalidInput,
+    Jobs,
+    JobType,
+    RetryPolicy,
+    execute,
+    fetch,
+    fetch_one,
+    gate,
+    statement,
+)
+from sessions.records import create_session
+
+Channel = Literal["web", "telegram", "scheduled"]
+
+DEFAULT_AGENT = "assistant"
+MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
+MAX_ANSWER_CHARS = 1_000_000  # far above what a model writes in one turn; a bound, so that a row has one
+
+
+class ChatTurnInput(BaseModel):
+    """Which chat has something to answer; what was said stands in its messages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str
+
+
+class ChatTurnResult(BaseModel):
+    """What became of the run: `turn_id` names the turn whose answer stands in the chat."""
+
+    status: Literal["answered", "nothing_to_do"]
+    turn_id: UUID | None = None
+
+
+CHAT_TURN = JobType(
+    "chat_turn",
+    ChatTurnInput,
+    ChatTurnResult,
+    queue="chat",
+    lane=lambda turn: f"turn:{turn.session_id}",
+    retries=RetryPolicy(max_retries=3),  # 30 + 60 + 120 s: somebody waits for the answer, or to hear that none comes
+    timeout=timedelta(minutes=30),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that is in the chat once the caller's transaction is committed; call `job.wake()` after that."""
+
+    session_id: str
+    message_id: int
+    job: Created
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A person's message, as a turn takes it."""
+
+    id: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of a chat. `state` is a human message's, None for others; `turn_id` joins messages with their answer."""
+
+    id: int
+    type: Literal["human", "ai", "system"]
+    content: str
+    state: Literal["waiting", "answered", "failed"] | None
+    turn_id: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for a message: the answer, or, where `state` is failed, the word that there is none."""
+
+    state: Literal["answered", "failed"]
+    text: str
+
+
+async def receive(
+    conn: Connection, jobs: Jobs, *, session_id: str | None, channel: Channel, message: str, user_id: str | None
+) -> Received:
+    """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
+
+    Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
+    256 KiB or cannot be stored, NoSuchChat, ChatClosed; nothing was written then.
+    """
+    _check(message)
+    if session_id is None:
+        session_id = await _begin_chat(conn, channel, user_id)
+    else:
+        await _require_open(conn, session_id, channel)
+    message_id = await _add(conn, session_id, "human", message)
+    job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
+    return Received(session_id, message_id, job)
+
+
+async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
+    """Bind all unbound messages of the chat to the turn, for good; returns them in order, [] where none is left."""
+    rows = await fetch(conn, statement("assistant", "message/bind"), {"session_id": session_id, "turn_id": turn_id})
+    return sorted((Said(**row) for row in rows), key=lambda said: said.id)
+
+
+async def bound(conn: Connection, turn_id: UUID) -> list[Said]:
+    """The messages that a turn bound, in order."""
+    return [Said(**row) for row in await fetch(conn, statement("assistant", "message/bound"), {"turn_id": turn_id})]
+
+
+async def left_turns(conn: Connection, session_id: str) -> list[UUID]:
+    """The chat's turns that bound messages and have not ended, the oldest first.
+
+    Asked by the run that holds the chat's lane: those of other jobs were left by jobs that ended without a word, because
+    their workers died too often.
+    """
+    rows = await fetch(conn, statement("assistant", "message/left_turns"), {"session_id": session_id})
+    return [row["turn_id"] for row in rows]
+
+
+async def claude_session_of(conn: Connection, session_id: str) -> UUID:
+    """The Claude session behind a chat. Raises NoSuchChat."""
+    row = await fetch_one(conn, statement("assistant", "chat/claude_session"), {"session_id": session_id})
+    if row is None:
+        raise NoSuchChat(f"There is no chat {session_id!r}")
+    claude_session_id: UUID = row["claude_session_id"]
+    return claude_session_id
+
+
+async def answer(conn: Connection, session_id: str, turn_id: UUID, text: str) -> None:
+    """Write the turn's answer into the chat; a turn that ended before has its end already, and the database refuses."""
+    await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id})
+    await _add(conn, session_id, "ai", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS), turn_id)
+
+
+async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) -> None:
+    """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
+    if await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
+        await _add(conn, session_id, "system", gate.clean_text(f"This could not be answered: {reason}"), turn_id)
+
+
+async def history(conn: Connection, session_id: str, *, limit: int = 50, before_id: int | None = None) -> list[Message]:
+    """The newest `limit` messages of a chat, oldest first; page back with the first one's id as `before_id`.
+
+    Raises NoSuchChat.
+    """
+    await claude_session_of(conn, session_id)
+    values = {"session_id": session_id, "limit": limit, "before_id": before_id}
+    rows = await fetch(conn, statement("assistant", "message/history"), values)
+    return [Message(**row) for row in reversed(rows)]
+
+
+async def replies_to(conn: Connection, message_ids: Sequence[int]) -> dict[int, Reply]:
+    """What came back for each of these messages, whichever job's turn bound it; those that still wait are not in it."""
+    rows = await fetch(conn, statement("assistant", "message/replies"), {"ids": list(message_ids)})
+    return {row["id"]: Reply("answered" if row["type"] == "ai" else "failed", row["content"]) for row in rows}
+
+
+def _check(message: str) -> None:
+    gate.check_text(message, field="message")
+    if not message.strip():
+        raise InvalidInput("message: is empty; say something", field="message")
+    size = len(message.encode())
+    if size > MAX_MESSAGE_BYTES:
+        raise InvalidInput(f"message: {size} bytes, at most {MAX_MESSAGE_BYTES} are allowed", field="message")
+
+
+async def _begin_chat(conn: Connection, channel: Channel, user_id: str | None) -> str:
+    session_id, claude_session_id = f"{channel}_{uuid4().hex}", uuid4()
+    await create_session(conn, claude_session_id)
+    values = {
+        "session_id": session_id,
+        "channel": channel,
+        "user_id": user_id,
+        "agent_name": DEFAULT_AGENT,
+        "claude_session_id": claude_session_id,
+    }
+    await execute(conn, statement("assistant", "chat/create"), values)
+    return session_id
+
+
+async def _require_open(conn: Connection, session_id: str, channel: Channel) -> None:
+    gate.check_text(session_id, field="session_id", max_chars=gate.MAX_NAME_CHARS)
+    chat = await fetch_one(conn, statement("assistant", "chat/find"), {"session_id": session_id, "channel": channel})
+    if chat is None:
+        raise NoSuchChat(f"There is no {channel} chat {session_id!r}; leave session_id out to begin a new one")
+    if not chat["is_active"]:
+        raise ChatClosed(f"The chat {session_id!r} was closed; leave session_id out to begin a new one")
+
+
+async def _add(conn: Connection, session_id: str, kind: str, content: str, turn_id: UUID | None = None) -> int:
+    values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
+    row = await fetch_one(conn, statement("assistant", "message/add"), values)
+    assert row is not None
+    return int(row["id"])

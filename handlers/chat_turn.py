@@ -1,0 +1,160 @@
+"""`chat_turn`: one turn of a chat. Queue `chat`, lane `turn:{chat session}`. Created with each message by `chats.receive`.
+
+    bind what was said to a turn, take the session ─▶ the agent works ─▶ answer, turn's end and job's end in one transaction
+
+It calls the model and writes into the chat. It may be repeated at any point: a job keeps the turn that it began, a session
+asks the prompt of a turn once whatever happens, and an answer that is on record is not asked for again.
+
+A turn that fails for good says so in its chat. A job that is ended for it, because its workers died too often, cannot; the
+chat's next job does it then.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import structlog
+
+from assistant import chats, prompts
+from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
+from jobs_core import (
+    Complete,
+    Connection,
+    ConnectionFailed,
+    Database,
+    Fail,
+    HandlerTable,
+    Job,
+    LeaseLost,
+    Outcome,
+    Retry,
+    Snooze,
+    fence,
+)
+from sessions.errors import CredentialsRefused, RateLimited, SessionsError, TurnFailed
+from sessions.records import begin_turn, end_turn, take_session, turn_of_job
+
+if TYPE_CHECKING:
+    from sessions.runner import ClaudeSessions
+
+log = structlog.get_logger()
+
+RATE_LIMIT_PAUSE = timedelta(seconds=60)
+"""The CLI itself waits out what is shorter; how much longer the provider wants is not told."""
+DATABASE_PAUSE = timedelta(seconds=1)
+TURN_TIMEOUT = CHAT_TURN.timeout - timedelta(minutes=1)
+"""Less than the worker gives the job, so that a turn which takes too long can still say so in its chat."""
+LEFT = "its job ended before there was an answer. Please ask once more."
+
+
+def register(table: HandlerTable, *, database: Database, sessions: "ClaudeSessions") -> None:
+    """Bind the handler to its type; `sessions` are the agents of this process, started with its worker."""
+    table.register_handler(CHAT_TURN, ChatTurns(database, sessions).run)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn that this run may work on: its session was taken under `epoch`."""
+
+    id: UUID
+    chat: str
+    claude_session_id: UUID
+    epoch: int
+    prompt: str
+
+
+class ChatTurns:
+    """The handler of `chat_turn` jobs."""
+
+    def __init__(self, database: Database, sessions: "ClaudeSessions") -> None:
+        self._database = database
+        self._sessions = sessions
+
+    async def run(self, job: Job[ChatTurnInput]) -> Outcome:
+        """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
+        try:
+            turn = await self._begin(job)
+        except ConnectionFailed as error:
+            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {error}")
+        if turn is None:
+            return Complete(ChatTurnResult(status="nothing_to_do"))
+        with structlog.contextvars.bound_contextvars(chat=turn.chat, turn_id=str(turn.id)):
+            return await self._answer(turn, job)
+
+    async def _begin(self, job: Job[ChatTurnInput]) -> Turn | None:
+        """Find the job's turn, or bind what was said to a new one; None where everything is seen to already."""
+        chat = job.input.session_id
+        async with self._database.transaction() as conn:
+            await fence(conn, job)
+            began = await turn_of_job(conn, job.id)
+            if began:
+                turn_id, claude_session_id = began.id, began.session_id
+                said = await chats.bound(conn, turn_id)
+            else:
+                for left in await chats.left_turns(conn, chat):
+                    await chats.fail(conn, chat, left, LEFT)
+                turn_id = uuid4()
+                said = await chats.bind(conn, chat, turn_id)
+                if not said:
+                    return None
+                claude_session_id = await chats.claude_session_of(conn, chat)
+                await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
+            epoch = await take_session(conn, claude_session_id)
+        return Turn(turn_id, chat, claude_session_id, epoch, "\n\n".join(message.content for message in said))
+
+    async def _answer(self, turn: Turn, job: Job[ChatTurnInput]) -> Outcome:
+        try:
+            async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+                end = await self._sessions.run_turn(
+                    session_id=turn.claude_session_id,
+                    epoch=turn.epoch,
+                    turn_id=turn.id,
+                    prompt=turn.prompt,
+                    system_prompt=prompts.CHAT,
+                )
+        except LeaseLost:
+            raise
+        except ConnectionFailed as error:
+            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end
+            return _not_answered(turn, job, error)
+        log.info("turn.answered", source=end.source, usage=end.usage)
+        return _answered(turn, end.answer)
+
+
+def _answered(turn: Turn, text: str) -> Outcome:
+    if not text.strip():
+        return _failed(turn, "the model's answer was empty")
+
+    async def write(conn: Connection) -> None:
+        await chats.answer(conn, turn.chat, turn.id, text)
+        await end_turn(conn, turn.id)
+
+    return Complete(ChatTurnResult(status="answered", turn_id=turn.id), also=write)
+
+
+def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outcome:
+    match error:
+        case RateLimited():
+            return Snooze(RATE_LIMIT_PAUSE, reason=f"rate limited: {error}")
+        case CredentialsRefused() | TurnFailed():
+            return _failed(turn, str(error))
+        case SessionsError():
+            reason = str(error)
+        case TimeoutError():
+            reason = f"it took more than {TURN_TIMEOUT}"
+        case _:
+            log.error("turn.broke", exc_info=error)
+            reason = f"an error of this program ({type(error).__name__}); the log of job {job.id} says more"
+    if job.retry_count >= CHAT_TURN.retries.max_retries:
+        return _failed(turn, reason)
+    return Retry(reason)
+
+
+def _failed(turn: Turn, reason: str) -> Fail:
+    async def say_so(conn: Connection) -> None:
+        await chats.fail(conn, turn.chat, turn.id, reason)
+
+    return Fail(reason, also=say_so)
