@@ -89,16 +89,16 @@ async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
     from claude_agent_sdk import AssistantMessage, ResultMessage, StreamEvent
     from claude_agent_sdk.types import MirrorErrorMessage
 
-    last: AssistantMessage | None = None
+    said: list[AssistantMessage] = []
     async for message in _messages(client, manners.silence_s):
         if isinstance(message, MirrorErrorMessage):
             raise MirrorFailed("The transcript could not be stored in Postgres; the run was stopped")
         if isinstance(message, StreamEvent) and manners.on_event and message.parent_tool_use_id is None:
             manners.on_event(message.event)
         elif isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
-            last = message
+            said.append(message)
         elif isinstance(message, ResultMessage):
-            return _heard(message, last)
+            return _heard(message, said)
     raise CliBroke("ended without a result")
 
 
@@ -118,8 +118,12 @@ async def _messages(client: "ClaudeSDKClient", silence_s: float) -> AsyncIterato
         patience_s = silence_s
 
 
-def _heard(result: "ResultMessage", last: "AssistantMessage | None") -> Heard:
+def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
+    """The answer is all text of the last message, as in the transcript: the result names only the last block of it."""
+    from claude_agent_sdk import TextBlock
+
     if result.subtype == "success" and not result.is_error:
-        return Heard(answer=result.result or "", usage=result.usage)
+        blocks = [block for message in said if message.message_id == said[-1].message_id for block in message.content]
+        return Heard("".join(block.text for block in blocks if isinstance(block, TextBlock)), result.usage)
     text = result.result or "; ".join(result.errors or []) or result.subtype
-    return Heard(usage=result.usage, failure=Failure(last.error if last else None, result.api_error_status, text))
+    return Heard(failure=Failure(said[-1].error if said else None, result.api_error_status, text))

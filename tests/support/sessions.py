@@ -1,0 +1,112 @@
+"""What tests of sessions stand on: real CLIs against a simulator, a session in Postgres, and what the model was shown."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from jobs_core import Database
+from sessions import ClaudeSessions, SessionSettings, TurnEnd, begin_turn, create_session, end_turn, take_session
+from sessions.store import Entries, load_transcript
+from simulator.client import SimulatorControl
+
+KEY = "sk-simulated"
+SYSTEM_PROMPT = "You are a test's agent."
+
+
+def session_settings(sim: SimulatorControl, folder: Path, **changes: Any) -> SessionSettings:
+    """Settings whose API is the simulator and whose files are the test's."""
+    given = {
+        "ANTHROPIC_BASE_URL": sim.url,
+        "ANTHROPIC_API_KEY": KEY,
+        "CLAUDE_CODE_OAUTH_TOKEN": "",
+        "scratch_folder": folder / "s",
+        "claude_cli": None,
+        "silence_s": 60.0,
+        **changes,
+    }
+    return SessionSettings(**given)
+
+
+@asynccontextmanager
+async def agents(
+    database: Database, sim: SimulatorControl, folder: Path, **changes: Any
+) -> AsyncIterator[ClaudeSessions]:
+    """The agents of one worker process, started."""
+    sessions = ClaudeSessions(database, session_settings(sim, folder, **changes))
+    await sessions.start()
+    try:
+        yield sessions
+    finally:
+        await sessions.stop()
+
+
+@dataclass
+class Chat:
+    """One session as handlers see it; each `run` takes it anew, as a run of a job does."""
+
+    database: Database
+    id: UUID = field(default_factory=uuid4)
+
+    async def begin(self) -> "Chat":
+        """Make the session in Postgres."""
+        async with self.database.transaction() as conn:
+            await create_session(conn, self.id)
+        return self
+
+    async def new_turn(self) -> UUID:
+        """Begin a turn."""
+        turn_id = uuid4()
+        async with self.database.transaction() as conn:
+            await begin_turn(conn, turn_id=turn_id, session_id=self.id, job_id=1)
+        return turn_id
+
+    async def run(self, sessions: ClaudeSessions, turn_id: UUID, prompt: Any, **arguments: Any) -> TurnEnd:
+        """Take the session and run the turn; what came is not settled."""
+        async with self.database.transaction() as conn:
+            epoch = await take_session(conn, self.id)
+        return await sessions.run_turn(
+            session_id=self.id,
+            epoch=epoch,
+            turn_id=turn_id,
+            prompt=prompt,
+            **{"system_prompt": SYSTEM_PROMPT, **arguments},
+        )
+
+    async def ask(self, sessions: ClaudeSessions, prompt: Any, **arguments: Any) -> TurnEnd:
+        """Run a new turn to its settled end."""
+        turn_id = await self.new_turn()
+        end = await self.run(sessions, turn_id, prompt, **arguments)
+        await self.settle(turn_id)
+        return end
+
+    async def settle(self, turn_id: UUID) -> None:
+        """Record that the turn was answered."""
+        async with self.database.transaction() as conn:
+            await end_turn(conn, turn_id)
+
+    async def transcript(self) -> Entries:
+        """What is stored of the session."""
+        async with self.database.connection() as conn:
+            return await load_transcript(conn, self.id)
+
+    async def stored(self, kind: str) -> None:
+        """Wait until an entry of this type is stored."""
+        async with asyncio.timeout(30):
+            while not any(entry["type"] == kind for entry in await self.transcript()):  # noqa: ASYNC110 - a row has no event
+                await asyncio.sleep(0.02)
+
+
+def said(body: dict[str, Any] | None, role: str) -> list[str]:
+    """The texts of one role in a recorded request, the CLI's reminders left out."""
+    assert body is not None
+    texts = []
+    for message in body["messages"]:
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        if message["role"] == role:
+            texts += [block["text"] for block in blocks if block["type"] == "text"]
+    return [text for text in texts if not text.startswith("<system-reminder>")]
