@@ -1,0 +1,37 @@
+"""Processes that a test started, however far they have wandered: found by a variable in their environment."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psutil
+
+MARK = "JOBS_TEST_MARK"
+"""Put a unique text here in the environment of what a test starts; children inherit it. `mark/part` names a part of them."""
+
+
+def left_running(mark: str) -> list[psutil.Process]:
+    """All live processes with this mark, or with a part of it; frozen ones too. A cleared environment hides a process."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            value = process.environ().get(MARK, "")
+            if (value == mark or value.startswith(f"{mark}/")) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def kill_left(mark: str) -> None:
+    """Kill all that carries this mark; for the end of a test."""
+    while left := left_running(mark):
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def until(condition: Callable[[], object], what: str, within_s: float = 10) -> None:
+    """Wait for a condition, or fail saying which."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.01)
