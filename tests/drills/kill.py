@@ -97,14 +97,11 @@ class Fleet:
 async def run(dsn: str, plan: Plan, log: Path) -> Report:
     """Carry out the plan on a fresh migrated database; the workers' logs go to `log`."""
     report = Report(plan)
-    rng = random.Random(plan.seed)
     async with Database(dsn, name="drill") as database, Jobs(database, table()) as jobs, database.connection() as conn:
         await keep_records(conn)
         fleet = Fleet(dsn, plan, log)
         try:
-            creating = asyncio.create_task(_create_all_along(jobs, plan))
-            await _faults(fleet, conn, plan, rng, report)
-            ids = await creating
+            ids = await _faults(fleet, jobs, conn, plan, report)
             await _drained(conn, fleet, plan.drained_within_s)
             report.verdict = await verdict(conn, ids)
         finally:
@@ -113,26 +110,16 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
     return report
 
 
-async def _create_all_along(jobs: Jobs, plan: Plan) -> list[int]:
-    """Create in batches, so that there is work at every fault; returns what was acknowledged."""
-    ids = list[int]()
-    faults_s = (plan.kills * plan.pause_s + plan.freezes * (LEASE_S + 1.0 + plan.pause_s)) * 0.9
-    batch = 100
-    for _ in range(0, plan.jobs, batch):
-        ids += (await jobs.create_many([NewJob(NOTE, {}) for _ in range(batch)])).ids
-        await asyncio.sleep(faults_s / (plan.jobs / batch))
-    return ids
-
-
-async def _faults(fleet: Fleet, conn: Connection, plan: Plan, rng: random.Random, report: Report) -> None:
+async def _faults(fleet: Fleet, jobs: Jobs, conn: Connection, plan: Plan, report: Report) -> list[int]:
+    """Create a batch, hit a worker that holds some of it, go on; returns the ids that were acknowledged."""
+    rng = random.Random(plan.seed)
     kinds = ["kill"] * plan.kills + ["freeze"] * plan.freezes
     rng.shuffle(kinds)
-    for kind in kinds:
-        worker = rng.choice(fleet.workers)
-        held = await _wait_until_it_holds_jobs(conn, worker, fleet)
-        if held is None:
-            continue
-        worker_id, since = held
+    ids = list[int]()
+    for number, kind in enumerate(kinds, 1):
+        batch = plan.jobs * number // len(kinds) - len(ids)
+        ids += (await jobs.create_many([NewJob(NOTE, {}) for _ in range(batch)])).ids
+        worker, worker_id, since = await _one_that_holds_jobs(conn, fleet, rng)
         if kind == "kill":
             fleet.kill(worker)
             await asyncio.sleep(plan.pause_s * rng.uniform(0.5, 1.5))
@@ -143,28 +130,31 @@ async def _faults(fleet: Fleet, conn: Connection, plan: Plan, rng: random.Random
             worker.send_signal(signal.SIGCONT)
             await asyncio.sleep(plan.pause_s)
         fleet.revive()
+    return ids
 
 
-async def _wait_until_it_holds_jobs(
-    conn: Connection, worker: subprocess.Popen[bytes], fleet: Fleet
-) -> tuple[int, datetime] | None:
-    for _ in range(200):
-        row = await fetch_one(
-            conn,
-            "SELECT w.id, clock_timestamp() AS now FROM jobs.workers AS w WHERE w.pid = %(pid)s AND w.dead_at IS NULL "
-            "AND EXISTS (SELECT FROM jobs.jobs AS j WHERE j.worker_id = w.id)",
-            {"pid": worker.pid},
-        )
-        if row:
-            return row["id"], row["now"]
-        fleet.revive()
-        await asyncio.sleep(0.05)
-    return None
+async def _one_that_holds_jobs(
+    conn: Connection, fleet: Fleet, rng: random.Random
+) -> tuple[subprocess.Popen[bytes], int, datetime]:
+    """A worker process in the middle of its work, its worker id, and Postgres' time."""
+    async with asyncio.timeout(30):
+        while True:
+            worker = rng.choice(fleet.workers)
+            row = await fetch_one(
+                conn,
+                "SELECT w.id, clock_timestamp() AS now FROM jobs.workers AS w WHERE w.pid = %(pid)s AND w.dead_at IS NULL "
+                "AND EXISTS (SELECT FROM jobs.jobs AS j WHERE j.worker_id = w.id)",
+                {"pid": worker.pid},
+            )
+            if row:
+                return worker, row["id"], row["now"]
+            fleet.revive()
+            await asyncio.sleep(0.02)
 
 
 async def _drained(conn: Connection, fleet: Fleet, within_s: float) -> None:
     async with asyncio.timeout(within_s):
-        while await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1"):
+        while await fetch_one(conn, "SELECT id FROM jobs.jobs LIMIT 1"):
             fleet.revive()
             await asyncio.sleep(0.1)
 
@@ -179,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
     for mode, dsn, log in in_fresh_databases("guarded", "fence_only", "no_fence"):
         plan = Plan(size.jobs, size.kills, size.freezes, mode, options.seed, pause_s=size.pause_s)
         if mode == "no_fence":
-            plan = Plan(4_000, 0, 10, mode, options.seed)
+            plan = Plan(40_000, 0, 8, mode, options.seed)
         report = asyncio.run(run(dsn, plan, log))
         failures += not held(report)
         print(*report.lines(), "HELD" if held(report) else "BROKEN", "", sep="\n")
