@@ -28,7 +28,7 @@ from jobs_core import (
     gate,
     statement,
 )
-from sessions.records import create_session
+from sessions import create_session
 
 Channel = Literal["web", "telegram", "scheduled"]
 

@@ -12,7 +12,6 @@ chat's next job does it then.
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import structlog
@@ -33,11 +32,17 @@ from jobs_core import (
     Snooze,
     fence,
 )
-from sessions.errors import CredentialsRefused, RateLimited, SessionsError, TurnFailed
-from sessions.records import begin_turn, end_turn, take_session, turn_of_job
-
-if TYPE_CHECKING:
-    from sessions.runner import ClaudeSessions
+from sessions import (
+    ClaudeSessions,
+    CredentialsRefused,
+    RateLimited,
+    SessionsError,
+    TurnFailed,
+    begin_turn,
+    end_turn,
+    take_session,
+    turn_of_job,
+)
 
 log = structlog.get_logger()
 
@@ -49,7 +54,7 @@ TURN_TIMEOUT = CHAT_TURN.timeout - timedelta(minutes=1)
 LEFT = "its job ended before there was an answer. Please ask once more."
 
 
-def register(table: HandlerTable, *, database: Database, sessions: "ClaudeSessions") -> None:
+def register(table: HandlerTable, *, database: Database, sessions: ClaudeSessions) -> None:
     """Bind the handler to its type; `sessions` are the agents of this process, started with its worker."""
     table.register_handler(CHAT_TURN, ChatTurns(database, sessions).run)
 
@@ -68,7 +73,7 @@ class Turn:
 class ChatTurns:
     """The handler of `chat_turn` jobs."""
 
-    def __init__(self, database: Database, sessions: "ClaudeSessions") -> None:
+    def __init__(self, database: Database, sessions: ClaudeSessions) -> None:
         self._database = database
         self._sessions = sessions
 

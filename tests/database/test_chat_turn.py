@@ -1,0 +1,328 @@
+"""The chat_turn handler in a worker's executor, on a real Postgres; what lies outside, the agent, is scripted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from unittest.mock import AsyncMock
+from uuid import UUID
+
+import pytest
+
+from assistant import chats
+from assistant.chats import CHAT_TURN
+from assistant.prompts import CHAT
+from handlers import chat_turn
+from jobs_core import (
+    AnyJob,
+    Connection,
+    ConnectionFailed,
+    Database,
+    HandlerTable,
+    Jobs,
+    LeaseLost,
+    Snooze,
+    execute,
+    fetch,
+)
+from jobs_core.claim import claim
+from jobs_core.leases import register
+from jobs_core.look import JobView, find
+from jobs_core.settle import end, settle
+from sessions import (
+    CredentialsRefused,
+    MirrorFailed,
+    ModelUnavailable,
+    RateLimited,
+    TranscriptLost,
+    TurnEnd,
+    TurnFailed,
+)
+from tests.support.mutants import NO_FENCE, mutated
+from workers.executor import Executor
+
+LAST = CHAT_TURN.retries.max_retries
+
+
+@dataclass
+class ScriptedAgent:
+    """Stands in for ClaudeSessions: answers, raises or does what it is told, and remembers what it was asked."""
+
+    answer: str = "Hi."
+    raises: Exception | None = None
+    meanwhile: Callable[[], Awaitable[Any]] | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def run_turn(self, **arguments: Any) -> TurnEnd:
+        self.asked.append(arguments)
+        if self.meanwhile:
+            await self.meanwhile()
+        if self.raises:
+            raise self.raises
+        return TurnEnd(self.answer, {"output_tokens": 1}, "asked")
+
+
+@dataclass
+class Bench:
+    """A worker without a process: claims chat turns and runs them."""
+
+    jobs: Jobs
+    agent: ScriptedAgent
+    worker_id: int
+    conn: Connection
+
+    async def say(self, message: str, session_id: str | None = None) -> chats.Received:
+        async with self.jobs.database.transaction() as own:
+            return await chats.receive(
+                own, self.jobs, session_id=session_id, channel="web", message=message, user_id=None
+            )
+
+    async def claim(self) -> AnyJob:
+        await execute(self.conn, "UPDATE jobs.jobs SET ready_seq = nextval('jobs.ready_seq') WHERE state = 'pending'")
+        (job,) = await claim(self.conn, worker_id=self.worker_id, queues=["chat"], job_types=[CHAT_TURN.name], slots=1)
+        return job
+
+    async def run(self) -> str | None:
+        """Claim the next job, however long it would wait, run and settle it; returns its state, None: nothing written."""
+        settled = await Executor(self.jobs, 1).run(await self.claim())
+        return settled.state if settled else None
+
+    async def seen(self, received: chats.Received) -> JobView:
+        view = await find(self.conn, received.job.id)
+        assert view is not None
+        return view
+
+    async def lines(self, received: chats.Received) -> list[tuple[str, str]]:
+        return [(line.type, line.content) for line in await chats.history(self.conn, received.session_id)]
+
+    async def spend_retries(self) -> None:
+        await execute(self.conn, "UPDATE jobs.jobs SET retry_count = %(last)s", {"last": LAST})
+
+
+@pytest.fixture
+async def bench(database: Database, conn: Connection) -> Any:
+    agent, table = ScriptedAgent(), HandlerTable()
+    chat_turn.register(table, database=database, sessions=agent)  # type: ignore[arg-type]  # a stand-in for the agent
+    worker_id = await register(conn, queues=["chat"], job_types=[CHAT_TURN.name], slots=1, lease_s=600)
+    async with Jobs(database, table) as jobs:
+        yield Bench(jobs, agent, worker_id, conn)
+
+
+async def turns(conn: Connection) -> list[Any]:
+    return await fetch(
+        conn, "SELECT id, session_id, job_id, ended_at IS NOT NULL AS ended FROM jobs.turns ORDER BY started_at"
+    )
+
+
+async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Bench, conn: Connection) -> None:
+    received = await bench.say("hello")
+    assert await bench.run() == "complete"
+    (turn,) = await turns(conn)
+    assert turn["ended"]
+    assert turn["job_id"] == received.job.id
+    assert (await bench.seen(received)).result == {"status": "answered", "turn_id": str(turn["id"])}
+    assert await bench.lines(received) == [("human", "hello"), ("ai", "Hi.")]
+    (asked,) = bench.agent.asked
+    assert asked == {
+        "session_id": turn["session_id"],
+        "epoch": 1,
+        "turn_id": turn["id"],
+        "prompt": "hello",
+        "system_prompt": CHAT,
+    }
+
+
+async def test_what_gathered_in_a_chat_is_one_prompt_and_the_other_jobs_have_nothing_to_do(bench: Bench) -> None:
+    first = await bench.say("one")
+    second = await bench.say("two\nlines", first.session_id)
+    assert [await bench.run(), await bench.run()] == ["complete", "complete"]
+    assert [asked["prompt"] for asked in bench.agent.asked] == ["one\n\ntwo\nlines"]
+    assert (await bench.seen(second)).result == {"status": "nothing_to_do", "turn_id": None}
+    replies = await chats.replies_to(bench.conn, [second.message_id])
+    assert replies[second.message_id].text == "Hi."
+
+
+async def test_a_job_of_a_chat_that_is_not_there_has_nothing_to_do(bench: Bench) -> None:
+    await bench.jobs.create(CHAT_TURN, {"session_id": "web_unknown"})
+    assert await bench.run() == "complete"
+    assert bench.agent.asked == []
+
+
+async def test_a_repeated_run_goes_on_with_its_turn_and_leaves_later_messages_to_the_next(bench: Bench) -> None:
+    first = await bench.say("one")
+    bench.agent.raises = ModelUnavailable("overloaded")
+    assert await bench.run() == "pending"
+    second = await bench.say("two", first.session_id)
+    bench.agent.raises = None
+    assert [await bench.run(), await bench.run()] == ["complete", "complete"]
+    again, later = bench.agent.asked[1:]
+    assert (again["turn_id"], again["prompt"]) == (bench.agent.asked[0]["turn_id"], "one")
+    assert later["prompt"] == "two"
+    assert later["turn_id"] != again["turn_id"]
+    assert [asked["epoch"] for asked in bench.agent.asked] == [1, 2, 3]
+    assert len({asked["session_id"] for asked in bench.agent.asked}) == 1
+    assert (await bench.lines(second))[1:] == [("human", "two"), ("ai", "Hi."), ("ai", "Hi.")]
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+async def test_a_run_that_was_taken_over_writes_no_answer(bench: Bench, conn: Connection, fenced: bool) -> None:  # noqa: FBT001 - the mutant
+    """With the fence taken out of the settle, the stale run's answer is in the chat."""
+    received = await bench.say("hello")
+    job = await bench.claim()
+
+    async def lose_the_job() -> None:
+        async with bench.jobs.database.connection() as other:
+            await settle(other, job, Snooze(timedelta(0)), CHAT_TURN)
+        await bench.claim()
+
+    bench.agent.meanwhile = lose_the_job
+    if fenced:
+        assert await Executor(bench.jobs, 1).run(job) is None
+    else:
+        with mutated(NO_FENCE):
+            await Executor(bench.jobs, 1).run(job)
+    assert (("ai", "Hi.") in await bench.lines(received)) is not fenced
+    assert (await turns(conn))[0]["ended"] is not fenced
+
+
+async def test_a_run_whose_job_was_taken_before_it_bound_anything_binds_nothing(
+    bench: Bench, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the handler's own fence it binds the messages to a turn that nobody will end."""
+    await bench.say("hello")
+    old = await bench.claim()
+    await settle(conn, old, Snooze(timedelta(0)), CHAT_TURN)
+    await bench.claim()
+    handle: Any = bench.jobs.table.handler(CHAT_TURN.name)
+    old = replace(old, input=chats.ChatTurnInput(**old.input))
+    with pytest.raises(LeaseLost):
+        await handle(old)
+    assert await fetch(conn, "SELECT FROM jobs.chat_message_history WHERE turn_id IS NOT NULL") == []
+    assert bench.agent.asked == []
+    monkeypatch.setattr(chat_turn, "fence", AsyncMock())
+    await handle(old)
+    assert len(bench.agent.asked) == 1
+
+
+async def test_a_run_whose_session_was_taken_over_writes_nothing(bench: Bench) -> None:
+    received = await bench.say("hello")
+    bench.agent.raises = LeaseLost("session: epoch 1 is no longer the session's")
+    assert await bench.run() is None
+    assert await bench.lines(received) == [("human", "hello")]
+
+
+async def test_an_answer_that_cannot_be_kept_leaves_the_turn_open(bench: Bench, conn: Connection) -> None:
+    """Were answer and job's end two transactions, one of them would stand."""
+    received = await bench.say("hello")
+    await execute(
+        conn, "ALTER TABLE jobs.chat_message_history ADD CONSTRAINT no_answers CHECK (type <> 'ai') NOT VALID"
+    )
+    assert await bench.run() == "pending"
+    assert [turn["ended"] for turn in await turns(conn)] == [False]
+    (line,) = await chats.history(conn, received.session_id)
+    assert line.state == "waiting"
+
+
+async def test_no_connection_is_held_while_the_agent_works(database_url: str, bench: Bench) -> None:
+    received = await bench.say("hello")
+    async with Database(database_url, name="tests, one connection", max_connections=1) as single:
+        agent, table = ScriptedAgent(), HandlerTable()
+
+        async def use_the_only_connection() -> None:
+            async with single.transaction() as own:
+                await execute(own, "SELECT 1")
+
+        agent.meanwhile = use_the_only_connection
+        chat_turn.register(table, database=single, sessions=agent)  # type: ignore[arg-type]  # a stand-in for the agent
+        await Executor(Jobs(single, table), 1).run(await bench.claim())
+    assert ("ai", "Hi.") in await bench.lines(received)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "retries"),
+    [
+        (RateLimited("429"), "pending", 0),
+        (ConnectionFailed[0]("the database went away"), "pending", 0),
+        (ModelUnavailable("529"), "pending", 1),
+        (MirrorFailed("not stored"), "pending", 1),
+        (ZeroDivisionError("a surprise"), "pending", 1),
+        (CredentialsRefused("the key is refused"), "failed", 0),
+        (TurnFailed("prompt too long"), "failed", 0),
+        (TranscriptLost("it is gone"), "failed", 0),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+async def test_what_goes_wrong_decides_whether_a_turn_waits_is_retried_or_fails(
+    bench: Bench, error: Exception, state: str, retries: int
+) -> None:
+    received = await bench.say("hello")
+    bench.agent.raises = error
+    assert await bench.run() == state
+    view = await bench.seen(received)
+    assert (view.state, view.retry_count) == (state, retries)
+    told = [("system", f"This could not be answered: {error}")] if state == "failed" else []
+    assert await bench.lines(received) == [("human", "hello"), *told]
+
+
+@pytest.mark.parametrize("answer", ["", " \n"])
+async def test_an_empty_answer_is_an_error_of_the_turn(bench: Bench, answer: str) -> None:
+    received = await bench.say("hello")
+    bench.agent.answer = answer
+    assert await bench.run() == "failed"
+    assert (await bench.lines(received))[1] == ("system", "This could not be answered: the model's answer was empty")
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("529"), ZeroDivisionError("secret")])
+async def test_the_last_failure_is_told_in_the_chat(bench: Bench, error: Exception) -> None:
+    received = await bench.say("hello")
+    await bench.spend_retries()
+    bench.agent.raises = error
+    assert await bench.run() == "failed"
+    kind, text = (await bench.lines(received))[1]
+    assert kind == "system"
+    assert "secret" not in text
+    assert (await chats.replies_to(bench.conn, [received.message_id]))[received.message_id].state == "failed"
+    bench.agent.raises = None
+    await bench.say("again", received.session_id)
+    assert await bench.run() == "complete"
+    assert bench.agent.asked[-1]["prompt"] == "again"
+
+
+async def test_a_turn_that_takes_too_long_is_stopped_and_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert CHAT_TURN.timeout > chat_turn.TURN_TIMEOUT
+    monkeypatch.setattr(chat_turn, "TURN_TIMEOUT", timedelta(milliseconds=20))
+    received = await bench.say("hello")
+    await bench.spend_retries()
+    bench.agent.meanwhile = asyncio.Event().wait
+    assert await bench.run() == "failed"
+    assert "it took more than" in (await bench.lines(received))[1][1]
+
+
+async def test_a_turn_whose_job_was_ended_for_it_is_told_by_the_chats_next_job(bench: Bench, conn: Connection) -> None:
+    first = await bench.say("one")
+    bench.agent.raises = ModelUnavailable("529")
+    await bench.run()
+    await end(conn, await bench.claim(), "failed", error="lost: its worker died too often")
+    second = await bench.say("two", first.session_id)
+    bench.agent.raises = None
+    assert await bench.run() == "complete"
+    assert bench.agent.asked[-1]["prompt"] == "two"
+    told = f"This could not be answered: {chat_turn.LEFT}"
+    assert await bench.lines(second) == [("human", "one"), ("human", "two"), ("system", told), ("ai", "Hi.")]
+
+
+async def test_a_turn_stays_in_the_session_it_began_in(bench: Bench, conn: Connection) -> None:
+    """A chat that is reset between two runs of a turn gets its new session with the next turn."""
+    received = await bench.say("one")
+    bench.agent.raises = ModelUnavailable("529")
+    await bench.run()
+    reset = UUID(int=7)
+    await execute(conn, "INSERT INTO jobs.sessions (id) VALUES (%(id)s)", {"id": reset})
+    await execute(conn, "UPDATE jobs.chat_sessions SET claude_session_id = %(id)s", {"id": reset})
+    bench.agent.raises = None
+    await bench.run()
+    await bench.say("two", received.session_id)
+    await bench.run()
+    one, again, two = [asked["session_id"] for asked in bench.agent.asked]
+    assert one == again != two == reset
