@@ -55,7 +55,7 @@ def read(messages: list[Any]) -> Conversation:
     last = _last_user_blocks(messages)
     results = tuple(_flat(block.get("content")) for block in last if block["type"] == "tool_result")
     texts = [block["text"] for block in last if block["type"] == "text"]
-    asked = "\n".join([*prompts[-1:], *results, *texts])
+    asked = "\n".join([*prompts[-1:], *results, *(text for text in texts if text not in prompts[-1:])])
     return Conversation(tuple(prompts), answers, results, asked)
 
 

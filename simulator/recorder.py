@@ -1,7 +1,7 @@
 """The recording of requests: bounded, searchable, and able to be waited on.
 
-Bodies are kept as the bytes that came, because a parsed body takes many times their room. When there is too much, the
-oldest go first.
+Bodies are kept as the bytes that came, because a parsed body takes many times their room; what else a request says is
+read from them when it is asked for. When there is too much, the oldest go first.
 """
 
 import asyncio
@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from simulator import conversation
 from simulator.conversation import Conversation
 from simulator.records import Outcome, RecordedRequest
 
 MAX_REQUESTS: Final = 1000
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # of all recorded bodies together: two of the largest the API takes
+MATCHED_CHARACTERS: Final = 10_000  # of each request: enough for a prompt and the beginning of what tools brought
 _SECRET_HEADERS: Final = frozenset({"x-api-key", "authorization", "cookie", "proxy-authorization"})
 
 
@@ -29,22 +31,23 @@ class Entry:
     headers: dict[str, str]
     received_at: float = field(default_factory=time.time)
     body: bytes = b""
-    conversation: Conversation | None = None
+    asked: str = ""
     outcome: Outcome = "open"
     status: int | None = None
     holding: str | None = None
 
     def record(self) -> RecordedRequest:
         """Return what is known of the request now."""
-        known = self.conversation
+        body = json.loads(self.body) if self.body else None
+        said = conversation.read(body["messages"] if body else [])
         return RecordedRequest(
             number=self.number,
             path=self.path,
             received_at=self.received_at,
             headers=self.headers,
-            body=json.loads(self.body) if self.body else None,
-            prompt=known.prompt if known else "",
-            round=known.round if known else 0,
+            body=body,
+            prompt=said.prompt,
+            round=said.round,
             outcome=self.outcome,
             status=self.status,
             holding=self.holding,
@@ -55,7 +58,8 @@ class Entry:
 class Filter:
     """Which requests are meant; what is None does not matter.
 
-    `match` is looked for in the turn's prompt and in what the request brings new; `after` leaves out older numbers.
+    `match` is looked for in the turn's prompt and in what the request brings new, in its first 10,000 characters; `after`
+    leaves out older numbers.
     """
 
     match: str = ""
@@ -65,10 +69,9 @@ class Filter:
 
     def takes(self, entry: Entry) -> bool:
         """Say whether `entry` is meant."""
-        asked = entry.conversation.asked if entry.conversation else ""
         return (
             entry.number > self.after
-            and self.match in asked
+            and self.match in entry.asked
             and self.holding in {None, entry.holding}
             and self.outcome in {None, entry.outcome}
         )
@@ -95,9 +98,9 @@ class Recorder:
         self._tell()
         return entry
 
-    def understood(self, entry: Entry, body: bytes, conversation: Conversation) -> None:
+    def understood(self, entry: Entry, body: bytes, said: Conversation) -> None:
         """Record what a valid request says."""
-        entry.conversation = conversation
+        entry.asked = said.asked[:MATCHED_CHARACTERS]
         if entry in self._entries and len(body) <= self._max_body_bytes:
             entry.body = body
             self._body_bytes += len(body)

@@ -12,8 +12,8 @@ class RecordedRequest(BaseModel):
 
     `number` only grows. `outcome` is `open` while it is being answered, then `finished` (all of the answer was sent),
     `failed` (an error was sent), `reset` (the simulator cut the connection) or `cut` (the caller went away first).
-    `holding` is the hold it stands at. `prompt` and `round` are what scripts go by. `body` is None when it was refused
-    unread or no longer fits the recording.
+    `holding` is the hold it stands at. `prompt` and `round` are what scripts go by. `body` is None, and they say nothing,
+    when the request was refused or does not fit the recording.
     """
 
     model_config = ConfigDict(frozen=True)

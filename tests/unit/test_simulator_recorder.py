@@ -3,7 +3,7 @@
 import asyncio
 
 from simulator import conversation
-from simulator.recorder import Entry, Filter, Recorder
+from simulator.recorder import MATCHED_CHARACTERS, Entry, Filter, Recorder
 
 BODY = b'{"messages": [{"role": "user", "content": "hi"}]}'
 
@@ -36,6 +36,11 @@ async def test_a_body_longer_than_the_recording_is_left_out() -> None:
     recorder = Recorder(max_body_bytes=10)
     assert record(recorder).record().body is None
     assert numbers(recorder) == [1]
+
+
+async def test_only_the_beginning_of_what_was_asked_is_kept_beside_the_body() -> None:
+    recorder = Recorder()
+    assert len(record(recorder, "x" * 1_000_000).asked) == MATCHED_CHARACTERS
 
 
 async def test_forgetting_frees_the_room_of_the_bodies() -> None:
