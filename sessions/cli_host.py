@@ -7,7 +7,6 @@ The same end comes to a run that is cancelled or has lost its session, at once.
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from jobs_core import Database
 from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, converse
+from sessions.errors import MirrorFailed
 from sessions.options import CONTINUE_TURN, build_options, find_cli
 from sessions.processes import kill_run
 from sessions.resume import State
@@ -26,8 +26,6 @@ from sessions.store import Entries, TranscriptStore
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
-
-_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,6 @@ class CliHost:
     async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder) -> Heard:
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
-        stderr: deque[str] = deque(maxlen=1)
         cwd = turn.workspace or self._scratch.empty
         options = build_options(
             self._settings,
@@ -95,7 +92,6 @@ class CliHost:
             allowed_tools=turn.allowed_tools,
             cwd=cwd,
             store=store,
-            on_stderr=stderr.append,
         )
         _lay_transcript(folder, cwd, turn.session_id, entries)
         asking = state in {"absent", "unseen"}
@@ -105,11 +101,9 @@ class CliHost:
                 _user_message(turn) if asking else None,
                 Manners(self._settings.silence_s, self._starts, kill, turn.on_event),
             )
-        except Exception as error:
+        except (CliBroke, MirrorFailed):
             if store.lost:
                 raise store.lost from None
-            if isinstance(error, CliBroke) and stderr:
-                raise CliBroke(f"{error} ({stderr[-1][:_LONGEST_REASON]})") from error
             raise
         if store.lost:
             raise store.lost

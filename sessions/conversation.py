@@ -9,8 +9,9 @@ as stopped by a person, for good.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sessions.errors import MirrorFailed
@@ -25,6 +26,7 @@ OnEvent = Callable[[Mapping[str, Any]], None]
 Content = str | list[dict[str, Any]]
 
 FIRST_MESSAGE_S = 30.0
+_LONGEST_REASON = 300
 
 
 class CliBroke(Exception):
@@ -57,19 +59,21 @@ async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None,
     """
     from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
 
-    client = ClaudeSDKClient(options)
-    await _connect(client, manners)
+    complaints: deque[str] = deque(maxlen=1)
+    client = ClaudeSDKClient(replace(options, stderr=complaints.append))
     try:
-        if prompt is not None:
-            await client.query(_once(prompt))
-        return await _listen(client, manners)
-    except BaseException as error:
-        manners.kill()
-        if isinstance(error, ClaudeSDKError):
-            raise CliBroke(str(error)) from error
-        raise
-    finally:
-        await client.disconnect()
+        await _connect(client, manners)
+        try:
+            if prompt is not None:
+                await client.query(_once(prompt))
+            return await _listen(client, manners)
+        except BaseException:
+            manners.kill()
+            raise
+        finally:
+            await client.disconnect()
+    except (ClaudeSDKError, CliBroke) as error:
+        raise CliBroke(_one_line(error, complaints)) from error
 
 
 async def _connect(client: "ClaudeSDKClient", manners: Manners) -> None:
@@ -77,8 +81,13 @@ async def _connect(client: "ClaudeSDKClient", manners: Manners) -> None:
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
                 await client.connect()
-        except Exception as error:
-            raise CliBroke(f"did not start: {error}") from error
+        except Exception as error:  # the SDK raises a bare Exception when a time limit of its own is over
+            raise CliBroke(f"did not start: {error or 'it took too long'}") from error
+
+
+def _one_line(error: Exception, complaints: Iterable[str]) -> str:
+    """What broke the CLI, in one line, with the last line that it wrote on stderr."""
+    return " · ".join([str(error).partition("\n")[0], *complaints])[:_LONGEST_REASON]
 
 
 async def _once(prompt: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:

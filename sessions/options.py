@@ -8,7 +8,7 @@ takes away what nobody may see instead, key and token too.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -79,7 +79,6 @@ def build_options(
     cwd: Path,
     store: TranscriptStore | None = None,
     max_retries: int = 2,
-    on_stderr: Callable[[str], None] | None = None,
 ) -> "ClaudeAgentOptions":
     """The SDK's options for one run in `folder`; which session it is about is the caller's to add.
 
@@ -108,7 +107,6 @@ def build_options(
         max_buffer_size=_MAX_LINE_BYTES,
         cwd=cwd,
         env=_environment(settings, folder, max_retries),
-        stderr=on_stderr,
     )
 
 

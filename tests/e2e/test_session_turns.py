@@ -2,43 +2,22 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-import simulator
 from jobs_core import Database, execute
 from sessions import TranscriptLost, TurnFailed
 from simulator.client import SimulatorControl
 from tests.support.sessions import KEY, SYSTEM_PROMPT, Chat, agents, said
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatorControl]:
-    with simulator.running(api_key=KEY) as control:
-        yield control
-
-
-@pytest.fixture
-async def sim(running: SimulatorControl) -> SimulatorControl:
-    await running.reset()
-    return running
-
-
-@pytest.fixture
-async def chat(database: Database) -> Chat:
-    return await Chat(database).begin()
-
-
-async def test_another_process_goes_on_with_the_conversation(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
+async def test_another_process_goes_on_with_the_conversation(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
     """Two `agents` share nothing but Postgres, as on two hosts: the second one's files lie elsewhere."""
-    async with agents(database, sim, tmp_path / "a") as first:
+    async with agents(chat.database, sim, tmp_path / "a") as first:
         one = await chat.ask(first, "One. [[text First answer.]]")
-    async with agents(database, sim, tmp_path / "b") as second:
+    async with agents(chat.database, sim, tmp_path / "b") as second:
         two = await chat.ask(second, "Two. [[text Second answer.]]")
     assert (one.answer, one.source, two.answer, two.source) == ("First answer.", "asked", "Second answer.", "asked")
     assert one.usage is not None
@@ -52,10 +31,10 @@ async def test_another_process_goes_on_with_the_conversation(
 
 
 async def test_a_finished_turn_costs_no_request_and_gives_the_same_answer(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
 ) -> None:
     prompt = "[[think Hm.]] [[text Half an ]] [[text answer,]] [[think And?]] [[text and the rest.]]"
-    async with agents(database, sim, tmp_path) as sessions:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         turn_id = await chat.new_turn()
         asked = await chat.run(sessions, turn_id, prompt)
         recorded = await chat.run(sessions, turn_id, prompt)
@@ -69,10 +48,10 @@ async def test_a_finished_turn_costs_no_request_and_gives_the_same_answer(
     ["-p --help", "@/etc/passwd", "/clear", "/compact and go on", "!id", "NUL \x00 and 😀", "  \n spaces  "],
 )
 async def test_whatever_a_message_says_reaches_the_model_as_it_is(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path, prompt: str
+    chat: Chat, sim: SimulatorControl, tmp_path: Path, prompt: str
 ) -> None:
     await sim.script("[[text Read it.]]")
-    async with agents(database, sim, tmp_path) as sessions:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         end = await chat.ask(sessions, prompt, system_prompt="--version")
     (request,) = await sim.requests()
     assert said(request.body, "user") == [prompt]
@@ -81,17 +60,15 @@ async def test_whatever_a_message_says_reaches_the_model_as_it_is(
     assert end.answer == "Read it."
 
 
-async def test_content_blocks_reach_the_model(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
+async def test_content_blocks_reach_the_model(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
     blocks = [{"type": "text", "text": "Two things."}, {"type": "text", "text": "@/etc/passwd [[text Seen.]]"}]
-    async with agents(database, sim, tmp_path) as sessions:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         assert (await chat.ask(sessions, blocks)).answer == "Seen."
     assert said((await sim.requests())[0].body, "user") == ["Two things.", "@/etc/passwd [[text Seen.]]"]
 
 
 async def test_no_secret_of_the_worker_reaches_a_tool(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, sim: SimulatorControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key works (the simulator takes no other), and is in no environment and on no command line all the same."""
     canaries = {
@@ -106,8 +83,8 @@ async def test_no_secret_of_the_worker_reaches_a_tool(
     for name, value in canaries.items():
         monkeypatch.setenv(name, value)
     look = "env; tr '\\\\0' '\\\\n' < /proc/$PPID/environ; tr '\\\\0' '\\\\n' < /proc/$PPID/cmdline; echo end-of-look"
-    async with agents(database, sim, tmp_path) as sessions:
-        prompt = '[[tool Bash {"command": "%s"}]] [[then]] [[text Looked.]]' % look
+    async with agents(chat.database, sim, tmp_path) as sessions:
+        prompt = f'[[tool Bash {{"command": "{look}"}}]] [[then]] [[text Looked.]]'
         await chat.ask(sessions, prompt, tools=["Bash"], allowed_tools=["Bash"])
     body = (await sim.requests())[-1].body
     assert body is not None
@@ -121,19 +98,15 @@ async def test_no_secret_of_the_worker_reaches_a_tool(
     assert os.environ["DATABASE_URL"] not in seen
 
 
-async def test_a_tool_that_was_not_opened_does_not_exist(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
+async def test_a_tool_that_was_not_opened_does_not_exist(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    prompt = '[[tool Bash {"command": "touch %s"}]] [[then]] [[text Tried.]]' % mark
-    async with agents(database, sim, tmp_path) as sessions:
+    prompt = f'[[tool Bash {{"command": "touch {mark}"}}]] [[then]] [[text Tried.]]'
+    async with agents(chat.database, sim, tmp_path) as sessions:
         assert (await chat.ask(sessions, prompt)).answer == "Tried."
     assert not mark.exists()
 
 
-async def test_stream_events_are_told_as_they_come(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
+async def test_stream_events_are_told_as_they_come(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
     pieces: list[str] = []
     first = asyncio.Event()
 
@@ -142,7 +115,7 @@ async def test_stream_events_are_told_as_they_come(
             pieces.append(event["delta"]["text"])
             first.set()
 
-    async with agents(database, sim, tmp_path) as sessions:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         run = asyncio.create_task(chat.ask(sessions, "[[text Now ]] [[hold h]] [[text then.]]", on_event=show))
         await first.wait()
         assert not run.done()
@@ -153,7 +126,7 @@ async def test_stream_events_are_told_as_they_come(
 async def test_a_session_that_lost_its_transcript_is_never_answered_as_if_it_were_new(
     chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
 ) -> None:
-    async with agents(database, sim, tmp_path) as sessions:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         await chat.ask(sessions, "One.")
         asked = len(await sim.requests())
         async with database.connection() as conn:
@@ -163,19 +136,15 @@ async def test_a_session_that_lost_its_transcript_is_never_answered_as_if_it_wer
     assert len(await sim.requests()) == asked
 
 
-async def test_an_empty_answer_is_a_failure(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
+async def test_an_empty_answer_is_a_failure(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
     await sim.script("[[stop end_turn]]", times=3)
-    async with agents(database, sim, tmp_path) as sessions:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         with pytest.raises(TurnFailed, match="empty"):
             await chat.ask(sessions, "Say nothing.")
 
 
-async def test_nothing_of_a_turn_stays_on_disk(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
-    async with agents(database, sim, tmp_path) as sessions:
+async def test_nothing_of_a_turn_stays_on_disk(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
+    async with agents(chat.database, sim, tmp_path) as sessions:
         await chat.ask(sessions, f"Remember {uuid4()}.")
         (own,) = (tmp_path / "s").glob("process-*")
         assert [path.name for path in own.iterdir()] == ["lock"]

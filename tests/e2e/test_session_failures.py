@@ -1,0 +1,122 @@
+"""What a provider's failure becomes, how silence ends, and what the trial call at start-up says."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs_core import ConfigurationError
+from sessions import (
+    CredentialsRefused,
+    ModelUnavailable,
+    RateLimited,
+    SessionsError,
+    TurnFailed,
+    probe,
+)
+from simulator.client import SimulatorControl
+from tests.support.sessions import KEY, Chat, agents, said, session_settings
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("[[error 429 x-should-retry=false]]", RateLimited),
+        ("[[error 529]]", ModelUnavailable),
+        ("[[error 403]]", CredentialsRefused),
+        ("[[error 400 Your credit balance is too low to access the Anthropic API.]]", CredentialsRefused),
+        ("[[error 404 model: unknown]]", TurnFailed),
+        ("[[error 400 messages.0: no]]", TurnFailed),
+    ],
+)
+async def test_a_provider_s_failure_is_an_error_to_branch_on_and_the_turn_goes_on_when_it_has_passed(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path, script: str, error: type[SessionsError]
+) -> None:
+    await sim.script(script)
+    turn_id = await chat.new_turn()
+    async with agents(chat.database, sim, tmp_path) as sessions:
+        with pytest.raises(error) as caught:
+            await chat.run(sessions, turn_id, "[[text Answered.]]")
+        assert type(caught.value) is error
+        await sim.reset()
+        end = await chat.run(sessions, turn_id, "[[text Answered.]]")
+    assert (end.answer, end.source) == ("Answered.", "resumed")
+    (request,) = await sim.requests()
+    assert [text.rstrip("\n") for text in said(request.body, "user")].count("[[text Answered.]]") == 1
+
+
+async def test_a_refused_key_stops_after_two_retries(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
+    async with agents(chat.database, sim, tmp_path, ANTHROPIC_API_KEY="sk-wrong") as sessions:
+        with pytest.raises(CredentialsRefused, match="check ANTHROPIC_API_KEY"):
+            await chat.ask(sessions, "Hello.")
+    assert 1 <= len(await sim.requests()) <= 3
+
+
+async def test_a_turn_that_falls_silent_is_started_again_once(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    prompt = "[[text Answered.]]"
+    await sim.script("[[text Ans]] [[stall]]", times=1)
+    async with agents(chat.database, sim, tmp_path, silence_s=1.0) as sessions:
+        end = await chat.ask(sessions, prompt)
+    assert (end.answer, end.source) == ("Answered.", "resumed")
+    first, second = await sim.requests()
+    assert (first.outcome, second.outcome) == ("cut", "finished")
+
+
+async def test_a_turn_that_stays_silent_is_the_queue_s_to_retry(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    async with agents(chat.database, sim, tmp_path, silence_s=1.0) as sessions:
+        with pytest.raises(ModelUnavailable, match=r"broke twice .* said nothing for 1 s"):
+            await chat.ask(sessions, "[[text Ans]] [[stall]]")
+    assert len(await sim.requests()) == 2
+
+
+async def test_a_cli_that_cannot_work_says_why(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
+    cli = tmp_path / "cli"
+    cli.write_text("#!/bin/sh\necho 'no such luck' >&2\nexit 3\n")
+    cli.chmod(0o755)
+    async with agents(chat.database, sim, tmp_path, claude_cli=cli) as sessions:
+        with pytest.raises(ModelUnavailable, match="no such luck"):
+            await chat.ask(sessions, "Hello.")
+    with pytest.raises(ConfigurationError, match="no such luck"):
+        await probe(session_settings(sim, tmp_path, claude_cli=cli))
+
+
+@pytest.mark.parametrize("credentials", [{}, {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": KEY}])
+async def test_a_trial_call_with_a_key_or_a_token_passes(
+    sim: SimulatorControl, tmp_path: Path, credentials: dict[str, str]
+) -> None:
+    await probe(session_settings(sim, tmp_path, **credentials))
+    assert len(await sim.requests()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "script", "line"),
+    [
+        ({"ANTHROPIC_API_KEY": "sk-wrong"}, "", "refused our credentials.*check ANTHROPIC_API_KEY"),
+        (
+            {},
+            "[[error 400 Your credit balance is too low to access the Anthropic API.]]",
+            "[Cc]redit balance is too low",
+        ),
+        ({"model": "no-such-model"}, "[[error 404 model: no-such-model]]", "does not know the model 'no-such-model'"),
+        ({"ANTHROPIC_BASE_URL": NOWHERE}, "", "http://127.0.0.1:9 cannot be reached"),
+        ({"claude_cli": Path("/nowhere/claude")}, "", "/nowhere/claude is missing or not executable"),
+    ],
+)
+async def test_a_trial_call_that_cannot_work_says_why_in_one_line(
+    sim: SimulatorControl, tmp_path: Path, changes: dict[str, str], script: str, line: str
+) -> None:
+    if script:
+        await sim.script(script)
+    with pytest.raises(ConfigurationError, match=line) as caught:
+        await probe(session_settings(sim, tmp_path, **changes))
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_trial_call_to_a_busy_provider_passes(sim: SimulatorControl, tmp_path: Path) -> None:
+    await sim.script("[[error 529]]")
+    await probe(session_settings(sim, tmp_path))

@@ -1,0 +1,33 @@
+"""A process that runs one turn, to be killed: `python -m tests.support.turn_worker '{"dsn": …, "url": …, …}'`."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from uuid import UUID
+
+from jobs_core import Database
+from sessions import ClaudeSessions, SessionSettings
+
+
+async def main(given: dict[str, str]) -> None:
+    """Run the turn; the test reads nothing from here."""
+    settings = SessionSettings(
+        ANTHROPIC_BASE_URL=given["url"], ANTHROPIC_API_KEY=given["key"], scratch_folder=Path(given["scratch"])
+    )
+    async with Database(given["dsn"], name="turn worker") as database:
+        sessions = ClaudeSessions(database, settings)
+        await sessions.start()
+        await sessions.run_turn(
+            session_id=UUID(given["session"]),
+            epoch=1,
+            turn_id=UUID(given["turn"]),
+            prompt=given["prompt"],
+            system_prompt="You are a test's agent.",
+            tools=["Bash"],
+            allowed_tools=["Bash"],
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))
