@@ -1,0 +1,53 @@
+"""The commands, by name, and how each ends: 0, 1 with one line on stderr, or 2 for wrong usage.
+
+A known error is one line `jobs: <what happened, to what, what to do>`; anything else is a defect and shows its traceback.
+"""
+
+import sys
+
+import typer
+
+from cli.commands import chat, create, drill, look, migrate, test, token, up, web, worker
+from cli.known_errors import one_line
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+app = typer.Typer(
+    name="jobs",
+    help="Durable background work for Claude agents, on nothing but Postgres.",
+    epilog='Example: ./jobs up, and in another terminal: ./jobs chat "hello"',
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+up.register(app)
+chat.register(app)
+token.register(app)
+create.register(app)
+look.register(app)
+worker.register(app)
+web.register(app)
+migrate.register(app)
+test.register(app)
+drill.register(app)
+
+
+def main() -> int:
+    """Run the command that the process' arguments name; returns its exit status."""
+    try:
+        # It sees to Ctrl-C (130) and to a reader of our output that has gone (1) by itself.
+        ended_with = typer.main.get_command(app).main(
+            sys.argv[1:] or ["--help"], prog_name="./jobs", standalone_mode=False
+        )
+    except typer.TyperException as error:
+        return _say(f"{error.format_message().rstrip('.')}: see ./jobs --help, or ./jobs COMMAND --help", EXIT_USAGE)
+    except Exception as error:
+        line = one_line(error)
+        if line is None:
+            raise
+        return _say(line, EXIT_FAILED)
+    return ended_with if isinstance(ended_with, int) else 0
+
+
+def _say(line: str, status: int) -> int:
+    sys.stderr.write(f"jobs: {line}\n")
+    return status

@@ -1,0 +1,32 @@
+"""`./jobs chat`: a message through the queue, and its answer."""
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Data, Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog='Example: ./jobs chat "hello", then ./jobs chat "and then?" --session ID')(chat)
+
+
+def chat(
+    message: Annotated[str, typer.Argument(help="What to say; - reads stdin")],
+    session: Annotated[str | None, typer.Option(help="Go on with this session [default: a new one]")] = None,
+    url: Annotated[str | None, typer.Option(help="The web API [default: JOBS_URL, or the ./jobs up that runs]")] = None,
+    timeout: Annotated[str, typer.Option(help="Wait so long for the answer: 30s, 5m, 1h")] = "10m",
+    as_json: Json = False,
+    data: Data = None,
+) -> int:
+    """Say something to the agent and show its answer. The message is safe in the queue even if you stop waiting."""
+    import sys
+
+    from cli.chat import ask
+    from cli.durations import parse_duration
+    from cli.settings import CliSettings
+
+    said = sys.stdin.read() if message == "-" else message
+    timeout_s = parse_duration(timeout, option="--timeout").total_seconds()
+    return ask(CliSettings.read(data=data, url=url), said, session, timeout_s=timeout_s, as_json=as_json)

@@ -1,0 +1,127 @@
+"""`./jobs create`: one job, by hand."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import Data, Json
+
+if TYPE_CHECKING:
+    from jobs_core import Database, JobType
+    from jobs_core.look import JobView
+
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="""Example: ./jobs create hello --input '{"name": "Ada"}' --wait""")(create)
+
+
+def create(
+    job_type: Annotated[str, typer.Argument(help="Name of the job type")],
+    input_text: Annotated[str, typer.Option("--input", help="JSON; - reads stdin, @FILE reads a file")] = "{}",
+    in_: Annotated[str | None, typer.Option("--in", help="Run it after this time: 30s, 5m, 2h, 1d")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Run it at this ISO 8601 time, zone included")] = None,
+    queue: Annotated[str | None, typer.Option(help="Queue [default: the type's]")] = None,
+    priority: Annotated[int | None, typer.Option(help="0 (first) to 4 (last) [default: the type's]")] = None,
+    user: Annotated[str | None, typer.Option(help="The user it is done for")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; the exit status says how it ended")] = False,
+    as_json: Json = False,
+    data: Data = None,
+) -> int:
+    """Create a job and print its id."""
+    import asyncio
+
+    if in_ and at:
+        raise typer.BadParameter("give --in or --at, not both")
+    new = {"queue": queue, "priority": priority, "user_id": user, "scheduled_for": _due(in_, at)}
+    return asyncio.run(_create(job_type, _read(input_text), new, wait=wait, as_json=as_json, data=data))
+
+
+def _due(in_: str | None, at: str | None) -> Any:
+    from cli.durations import parse_duration, parse_time
+
+    return parse_duration(in_) if in_ else parse_time(at) if at else None
+
+
+def _read(text: str) -> Any:
+    from pathlib import Path
+
+    from jobs_core import gate
+
+    given: str | bytes = text
+    if text == "-":
+        given = sys.stdin.buffer.read(gate.MAX_INPUT_BYTES + 1)
+    elif text.startswith("@"):
+        with Path(text[1:]).open("rb") as file:
+            given = file.read(gate.MAX_INPUT_BYTES + 1)
+    return gate.from_json(given, field="input", max_bytes=gate.MAX_INPUT_BYTES)
+
+
+async def _create(name: str, job_input: Any, new: Any, *, wait: bool, as_json: bool, data: Any) -> int:
+    from cli.database import opened
+    from cli.printing import print_json
+    from cli.settings import CliSettings
+    from cli.table import build_table
+    from jobs_core import Jobs
+
+    settings = CliSettings.read(data=data)
+    table = build_table(settings.handlers)
+    job_type = table.job_type(name)
+    async with opened(settings) as database:
+        async with Jobs(database, table) as jobs:
+            job_id = (await jobs.create(job_type, job_input, **new)).id
+        await _warn_if_nobody_serves(database, job_type, new["queue"] or job_type.queue)
+        if wait:
+            return _show_end(await _end_of(database, job_id), as_json=as_json)
+    if as_json:
+        print_json({"id": job_id})
+    else:
+        print(job_id)
+    return 0
+
+
+async def _warn_if_nobody_serves(database: "Database", job_type: "JobType[Any]", queue: str) -> None:
+    from cli.printing import warn
+    from jobs_core.leases import live_workers
+
+    async with database.connection() as conn:
+        workers = await live_workers(conn)
+    if not any(queue in worker["queues"] and job_type.name in worker["job_types"] for worker in workers):
+        warn(f"no live worker serves {job_type.name} on queue {queue}: it waits until one does (./jobs worker)")
+
+
+async def _end_of(database: "Database", job_id: int) -> "JobView":
+    import asyncio
+
+    from cli.errors import CommandFailed
+    from jobs_core.look import find
+
+    look_s = _FIRST_LOOK_S
+    while True:
+        async with database.connection() as conn:
+            job = await find(conn, job_id)
+        if job is None:
+            raise CommandFailed(f"job {job_id} ended and was not kept: how it ended is not known")
+        if job.ended_at:
+            return job
+        await asyncio.sleep(look_s)
+        look_s = min(look_s * 1.5, _LONGEST_LOOK_S)
+
+
+def _show_end(job: "JobView", *, as_json: bool) -> int:
+    import json
+
+    from cli.printing import as_json as shown
+    from cli.printing import print_json, print_plain, warn
+
+    complete = job.state == "complete"
+    if as_json:
+        print_json(shown(job))
+    elif complete:
+        print_plain(json.dumps(job.result, ensure_ascii=False))
+    else:
+        warn(f"job {job.id} ended as {job.state}: {job.error or 'no reason was given'}")
+    return 0 if complete else 1

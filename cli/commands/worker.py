@@ -1,0 +1,82 @@
+"""`./jobs worker`: workers that join a database, from any host; and the hidden commands of the processes below it."""
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Data, Processes, Queues, Slots
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command, and the hidden ones: the supervisor as a process of `up`, and one worker process."""
+    app.command(epilog="Example: DATABASE_URL=postgresql://… ./jobs worker --queue default --processes 4")(worker)
+    app.command("supervise", hidden=True)(supervise)
+    app.command("worker-process", hidden=True)(worker_process)
+
+
+def worker(
+    queue: Queues = None,
+    slots: Slots = None,
+    processes: Processes = None,
+    data: Data = None,
+) -> int:
+    """Run workers on DATABASE_URL, or on the database of the ./jobs up that runs.
+
+    Ctrl-C drains them; a second one cuts that short.
+    """
+    import asyncio
+    import os
+
+    from cli.database import choose_database, require_usable
+    from cli.folder import Folder
+    from cli.printing import note
+    from cli.settings import CliSettings
+    from cli.supervise import run_supervisor
+    from cli.table import build_table
+    from jobs_core.log import set_up_logs
+    from jobs_core.settings import CoreSettings
+    from sessions.options import find_cli
+    from sessions.settings import SessionSettings
+
+    core, settings = CoreSettings.read(), CliSettings.read(data=data, processes=processes)
+    set_up_logs(core)
+    build_table(settings.handlers)
+    asyncio.run(require_usable(choose_database(settings)))
+    if not core.database_url:
+        os.environ.update({**Folder(settings.data).joins(), **os.environ})
+    if slots is not None:
+        os.environ["JOBS_SLOTS"] = str(slots)
+    sessions = SessionSettings.read()
+    if sessions.has_credentials:
+        find_cli(sessions)
+    else:
+        note(
+            "No Anthropic credentials: these workers leave agents' jobs to others. Set ANTHROPIC_API_KEY to change that."
+        )
+    return run_supervisor(settings.processes, queue or [])
+
+
+def supervise(processes: Annotated[int, typer.Option()], queue: Queues = None) -> int:
+    """Supervise worker processes for `up`."""
+    from cli.parent import end_with_parent
+
+    end_with_parent()
+    from cli.supervise import run_supervisor
+    from jobs_core.log import set_up_logs
+    from jobs_core.settings import CoreSettings
+
+    set_up_logs(CoreSettings.read())
+    return run_supervisor(processes, queue or [])
+
+
+def worker_process(queue: Queues = None) -> None:
+    """Be one worker process, under a supervisor."""
+    import asyncio
+
+    from workers.guard_link import GuardLink
+
+    link = GuardLink.from_environment()  # first thing: until then nobody guards us
+
+    from cli.worker_process import run_worker
+
+    asyncio.run(run_worker(queue or [], link))

@@ -1,0 +1,63 @@
+"""How a command gets to the database: which one, and whether it can be used."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cli.folder import Folder
+from cli.known_errors import first_line
+from cli.rooms import ROOMS
+from cli.settings import CliSettings
+from jobs_core import ConfigurationError, Connection, ConnectionFailed, Database, DatabaseUnusable, db
+from jobs_core.migrations import require_migrated
+from jobs_core.settings import CoreSettings
+
+_URL = re.compile(r"postgres(ql)?://([^%]|%[0-9A-Fa-f]{2})*|\s*\w+\s*=.*", re.DOTALL)
+
+
+def choose_database(settings: CliSettings) -> str:
+    """DATABASE_URL, else the database of the `up` that runs in the folder. Raises ConfigurationError where there is neither."""
+    if given := CoreSettings.read().database_url:
+        return given
+    folder = Folder(settings.data)
+    if found := folder.joins():
+        return found["DATABASE_URL"]
+    raise ConfigurationError(
+        f"There is no database: no ./jobs up runs in {folder.path} and DATABASE_URL is not set. Start one, or set it."
+    )
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[Connection]:
+    """One connection. Raises DatabaseUnusable, which never repeats the URL: it holds a password."""
+    if not _URL.fullmatch(dsn):
+        raise DatabaseUnusable(
+            "DATABASE_URL is not a Postgres URL: write postgresql://user:password@host:5432/database"
+        )
+    try:
+        conn = await db.connect(dsn, name="jobs command")
+    except ConnectionFailed as error:
+        raise DatabaseUnusable(
+            f"The database cannot be reached ({first_line(error)}): see that it runs and that DATABASE_URL is right"
+        ) from error
+    async with conn:
+        yield conn
+
+
+@asynccontextmanager
+async def opened(settings: CliSettings) -> AsyncIterator[Database]:
+    """A small pool on the database, once it is known to fit this code.
+
+    Raises ConfigurationError: none is named, it cannot be used, or its schema is older or newer than the code.
+    """
+    dsn = choose_database(settings)
+    await require_usable(dsn)
+    async with Database(dsn, name="jobs command", max_connections=2) as database:
+        yield database
+
+
+async def require_usable(dsn: str) -> None:
+    """Raise ConfigurationError unless this is a reachable server, new enough, with a schema of this code's version."""
+    async with connected(dsn) as conn:
+        await db.check_server(conn)
+        await require_migrated(conn, ROOMS)

@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder of ./jobs up [default: JOBS_DATA, or .jobs in the checkout]")
+]
+Json = Annotated[bool, typer.Option("--json", help="Machine output: one JSON value on stdout")]
+Queues = Annotated[
+    list[str] | None, typer.Option("--queue", help="Serve this queue; repeat for more [default: all known]")
+]
+Slots = Annotated[int | None, typer.Option(help="Jobs that one process runs at once [default: JOBS_SLOTS, or 10]")]
+Processes = Annotated[int | None, typer.Option(help="Worker processes [default: JOBS_PROCESSES, or 2]")]

@@ -1,0 +1,47 @@
+"""What commands print: JSON for machines, text for people with nothing in it that a terminal would obey."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from jobs_core.look import JobView
+
+_KEPT = frozenset("\n\t\u200c\u200d")  # the joiners that emoji and some scripts are written with
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line of stdout; all but ASCII is escaped."""
+    sys.stdout.write(json.dumps(value, default=_time) + "\n")
+
+
+def as_json(job: JobView) -> dict[str, Any]:
+    """A job as `--json` shows it."""
+    return asdict(job)
+
+
+def plain(text: str) -> str:
+    """The text with control characters, escape sequences and direction marks made visible as `�`."""
+    return "".join(char if char.isprintable() or char in _KEPT else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def print_plain(text: str) -> None:
+    """A line of text from a job or a model on stdout, made safe for a terminal."""
+    sys.stdout.write(plain(text) + "\n")
+
+
+def note(text: str) -> None:
+    """A line for the person on stderr, so that stdout stays the command's answer."""
+    sys.stderr.write(plain(text) + "\n")
+
+
+def warn(text: str) -> None:
+    """A line on stderr that names the program, as errors do."""
+    note(f"jobs: {text}")
+
+
+def _time(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

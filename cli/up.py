@@ -1,0 +1,136 @@
+"""`./jobs up`: everything in one folder, started in order, and again whatever dies.
+
+    take folder and port ─▶ simulator or probe ─▶ Postgres ─▶ migrate ─▶ workers, web ─▶ /health ─▶ ready
+    stop: web (takes no more) ─▶ workers (drain) ─▶ simulator ─▶ Postgres
+
+    up ─┬─ web
+        ├─ supervisor ─── worker … ─── Claude CLI …
+        ├─ simulator
+        └─ keeper ─────── Postgres …
+
+What a person has to mend is found before web and workers start, and nothing is left running then.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from cli.child import Child, environment, ours
+from cli.database import connected
+from cli.errors import CommandFailed
+from cli.folder import Folder, Running
+from cli.kept_postgres import database_of, keep_postgres
+from cli.model import RealApi, Simulator, begun
+from cli.printing import note, print_json
+from cli.ready import answers
+from cli.rooms import ROOMS
+from cli.settings import CliSettings
+from cli.table import build_table
+from jobs_core.migrations import migrate
+from sessions.options import find_cli
+from sessions.settings import SessionSettings
+from workers.settings import WorkerSettings
+
+_WEB_ENDS_S = 10.0
+_AFTER_DRAIN_S = 25.0  # the supervisor gives its workers 15 s to hand back, and takes 5 s to clean up
+_READY_WITHIN_S = 60.0
+
+
+async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> None:
+    """Run everything until cancelled. Raises ConfigurationError and CommandFailed for what a person can mend."""
+    began = time.monotonic()
+    workers, sessions = WorkerSettings.read(), SessionSettings.read()
+    find_cli(sessions)
+    if settings.handlers:
+        build_table(settings.handlers)
+    folder = Folder(settings.data)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.taken())
+        listener = stack.enter_context(listen(settings.port))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        model = await stack.enter_async_context(begun(sessions, forced))
+        postgres, database_url = await stack.enter_async_context(database_of(folder))
+        await _migrate(database_url)
+        joins = {"DATABASE_URL": database_url, **await model.ready()}
+        token = settings.token or folder.make_token()
+        stack.enter_context(folder.announced(Running(url, os.getpid(), model.kind), joins))
+        environ = environment(**joins, PROMETHEUS_MULTIPROC_DIR=str(folder.metrics), JOBS_HANDLERS=settings.handlers)
+        children = [
+            Child(
+                "supervisor",
+                lambda: ours("-m", "cli", "supervise", "--processes", str(settings.processes)),
+                lambda: environ,
+                patience_s=workers.drain_s + _AFTER_DRAIN_S,
+                forced=forced,
+            ),
+            Child(
+                "web",
+                lambda: ours("-m", "cli", "serve", "--fd", str(listener.fileno()), "--model", model.label),
+                lambda: {**environ, "JOBS_TOKEN": token},
+                patience_s=_WEB_ENDS_S,
+                forced=forced,
+                pass_fds=[listener.fileno()],
+            ),
+        ]
+        note("Starting the web API and the workers.")
+        for child in children:
+            await stack.enter_async_context(child)
+            await child.start()
+        await _until_ready(url, children)
+        _say_ready(url, model, began, as_json=as_json)
+
+        def on_move(new_url: str) -> None:
+            environ["DATABASE_URL"] = new_url
+            for child in children:
+                child.end()
+
+        kept = [*children, *([model.process] if model.process else [])]
+        await asyncio.gather(*(child.keep() for child in kept), keep_postgres(postgres, on_move))
+
+
+def listen(port: int) -> socket.socket:
+    """The web's socket, listening from now on, so that nobody else gets the port. Raises CommandFailed where it is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=512)
+    except OSError as error:
+        raise CommandFailed(
+            f"port {port} on 127.0.0.1 cannot be had ({os.strerror(error.errno or 0)}): "
+            "stop what uses it, or give another --port"
+        ) from error
+
+
+async def _migrate(database_url: str) -> None:
+    async with connected(database_url) as conn:
+        applied = await migrate(conn, ROOMS)
+    if applied:
+        note(f"Applied {len(applied)} migration(s).")
+
+
+async def _until_ready(url: str, children: Sequence[Child]) -> None:
+    """Return when /health answers 200. Raises CommandFailed where a child ends before, or it takes too long."""
+    ready = asyncio.create_task(answers(f"{url}/health"))
+    ends = {asyncio.create_task(child.ended()): child for child in children}
+    try:
+        await asyncio.wait({ready, *ends}, timeout=_READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        for ended, child in ends.items():
+            if ended.done():
+                raise CommandFailed(f"the {child.name} ended ({ended.result()}) before all was ready: why stands above")
+        if not ready.done():
+            raise CommandFailed(f"{url}/health did not answer 200 within {_READY_WITHIN_S:.0f} s: why stands above")
+    finally:
+        for task in (ready, *ends):
+            task.cancel()
+
+
+def _say_ready(url: str, model: RealApi | Simulator, began: float, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"url": url, "pid": os.getpid(), "model": model.kind})
+        return
+    print(f"Jobs is ready after {time.monotonic() - began:.1f} s.", flush=True)
+    print(f"  address  {url}")
+    print(f"  model    {model.label}")
+    print('  try      ./jobs chat "hello"')
+    print("  stop     Ctrl-C", flush=True)

@@ -1,0 +1,49 @@
+"""One worker process, put together: settings, database, job types, what agents need, and the worker itself."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from cli.settings import CliSettings
+from cli.table import build_table
+from jobs_core import Database, HandlerTable, Jobs, Resource
+from jobs_core.log import set_up_logs
+from jobs_core.settings import CoreSettings
+from sessions.settings import SessionSettings
+from workers.guard_link import GuardLink
+from workers.settings import WorkerSettings
+from workers.worker import Worker
+
+
+async def run_worker(queues: Sequence[str], link: GuardLink | None) -> None:
+    """Work on DATABASE_URL until drained by a signal; `queues` empty: all that the job types here name."""
+    core = CoreSettings.read()
+    set_up_logs(core)
+    structlog.contextvars.bind_contextvars(process="worker")
+    table = build_table(CliSettings.read().handlers)
+    async with (
+        Database(core.database_url, name="jobs worker", max_connections=core.database_connections) as database,
+        Jobs(database, table) as jobs,
+    ):
+        resources = _agents(database, table)  # before the queues are asked for: it binds handlers
+        worker = Worker(
+            jobs,
+            queues=queues or table.queues(),
+            settings=WorkerSettings.read(),
+            resources=resources,
+            link=link,
+        )
+        await worker.run_process()
+
+
+def _agents(database: Database, table: HandlerTable) -> list[Resource]:
+    """Bind the handlers that talk to Claude, where there are credentials to do so, and return what they run on."""
+    settings = SessionSettings.read()
+    if not settings.has_credentials:
+        return []
+    from handlers import chat_turn
+    from sessions.runner import ClaudeSessions
+
+    sessions = ClaudeSessions(database, settings)
+    chat_turn.register(table, database=database, sessions=sessions)
+    return [sessions]

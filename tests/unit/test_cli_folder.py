@@ -1,0 +1,102 @@
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from cli.errors import CommandFailed
+from cli.folder import Folder, Running
+from jobs_core import ConfigurationError
+
+RUNNING = Running("http://127.0.0.1:8080", 4711, "simulator")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "jobs")
+
+
+def test_the_folder_is_made_for_its_owner_alone(folder: Folder) -> None:
+    with folder.taken():
+        assert folder.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_start_in_the_folder_is_told_who_has_it(folder: Folder) -> None:
+    says = r"in use by process 4711 at http://127\.0\.0\.1:8080"
+    with folder.taken(), folder.announced(RUNNING, {}), pytest.raises(CommandFailed, match=says):
+        Folder(folder.path).taken().__enter__()
+
+
+def test_the_folder_is_free_again_after_the_start_that_had_it(folder: Folder) -> None:
+    for _ in range(2):
+        with folder.taken():
+            assert (folder.path / "up.lock").exists()
+
+
+def test_a_start_waits_for_a_command_that_looks_at_the_lock(folder: Folder) -> None:
+    """`running` holds the lock for a moment; the start must not take that for another start."""
+    with folder.taken():
+        pass
+    looking = os.open(folder.path / "up.lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    tries: list[float] = []
+
+    def let_go(wait_s: float) -> None:
+        tries.append(wait_s)
+        fcntl.flock(looking, fcntl.LOCK_UN)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cli.folder.time.sleep", let_go)
+        with folder.taken():
+            assert len(tries) == 1
+    os.close(looking)
+
+
+def test_other_commands_find_what_runs_and_how_to_join_it(folder: Folder) -> None:
+    joins = {"DATABASE_URL": "postgresql://…"}
+    assert (folder.running(), folder.joins()) == (None, {})
+    with folder.taken(), folder.announced(RUNNING, joins):
+        assert (folder.running(), folder.joins()) == (RUNNING, joins)
+    assert (folder.running(), folder.joins()) == (None, {})
+
+
+def test_what_a_killed_start_left_is_not_taken_for_one_that_runs(folder: Folder) -> None:
+    """After kill -9 the files stay and the lock is gone; whoever has the port now must not be sent the token."""
+    with folder.taken():
+        (folder.path / "up.json").write_text(json.dumps({"url": RUNNING.url, "pid": 1, "model": "api"}))
+        (folder.path / "joins").write_text("{}")
+        assert folder.running() is not None
+    assert folder.running() is None
+
+
+def test_secrets_are_for_the_owner_alone(folder: Folder) -> None:
+    folder.make_token()
+    with folder.taken(), folder.announced(RUNNING, {"DATABASE_URL": "postgresql://u:secret@h/d"}):
+        for name in ("token", "joins"):
+            assert (folder.path / name).stat().st_mode & 0o777 == 0o600
+        assert "secret" not in (folder.path / "up.json").read_text()
+
+
+def test_the_token_is_made_once(folder: Folder) -> None:
+    token = folder.make_token()
+    assert len(token) >= 32
+    assert folder.make_token() == token == folder.token()
+
+
+def test_without_a_start_there_is_no_token(folder: Folder) -> None:
+    with pytest.raises(CommandFailed, match=r"start \./jobs up"):
+        folder.token()
+
+
+def test_a_token_that_is_easily_guessed_is_refused(folder: Folder) -> None:
+    folder.make_token()
+    (folder.path / "token").write_text("secret\n")
+    with pytest.raises(ConfigurationError, match="fewer than 16 characters"):
+        folder.make_token()
+
+
+def test_a_file_in_the_folders_place_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="is in the way"):
+        Folder(tmp_path / "file").taken().__enter__()
