@@ -34,6 +34,7 @@ Retryable = (
 OLDEST_SERVER = 15
 _TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
 _CONNECT_TIMEOUT_S = 5
+_RECONNECT_S = 3.0  # of trying again after 0, 1 and 3 s; the next caller begins anew, so the pauses never grow longer
 
 
 async def connect(dsn: str, *, name: str, idle_in_transaction_s: float = 60.0) -> Connection:
@@ -70,7 +71,7 @@ class Database:
             min_size=1,
             max_size=max_connections,
             timeout=_CONNECT_TIMEOUT_S,
-            reconnect_timeout=0.0,
+            reconnect_timeout=_RECONNECT_S,
             check=AsyncConnectionPool.check_connection,
             open=False,
         )
