@@ -1,0 +1,96 @@
+"""What a CLI is started with, what the wrapper leaves of an environment, and that none of it costs a worker without agents."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs_core import ConfigurationError
+from sessions import SessionSettings
+from sessions.options import WRAPPER, build_options, find_cli
+from sessions.scratch import RunFolder
+
+
+def settings(**changes: object) -> SessionSettings:
+    given = {"ANTHROPIC_API_KEY": "key", "CLAUDE_CODE_OAUTH_TOKEN": "", "ANTHROPIC_BASE_URL": "", **changes}
+    return SessionSettings.model_validate(given)
+
+
+def test_the_surroundings_are_closed(tmp_path: Path) -> None:
+    options = build_options(settings(), RunFolder(tmp_path), system_prompt="Hi.", cwd=tmp_path)
+    assert options.setting_sources == []
+    assert options.tools == []
+    assert options.allowed_tools == []
+    assert options.skills == []
+    assert options.permission_mode == "dontAsk"
+    assert options.strict_mcp_config
+    assert options.verbatim_prompts
+
+
+def run_wrapper(folder: Path, environment: dict[str, str], path: str | None = None) -> str:
+    """What a program sees that the wrapper starts: its environment, and file descriptor 3."""
+    program = folder / "program"
+    program.write_text('#!/bin/sh\n/usr/bin/env\necho "args: $*"\necho "credential: $(cat <&3)"\n')
+    program.chmod(0o755)
+    options = build_options(settings(claude_cli=program), RunFolder(folder), system_prompt="", cwd=folder)
+    given = {"PATH": path or os.environ["PATH"], **options.env, **environment}
+    arguments = [str(WRAPPER), "--flag", "two words", "-u", "*"]
+    return subprocess.run(arguments, env=given, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("has_setpriv", [True, False])
+def test_a_program_sees_what_is_listed_and_nothing_else(tmp_path: Path, has_setpriv: bool) -> None:  # noqa: FBT001 - a case
+    """Without setpriv, as on macOS, all but the death signal holds."""
+    path = None
+    if not has_setpriv:
+        path = str(tmp_path / "bin")
+        Path(path).mkdir()
+        for name in ("sh", "awk", "env", "cat"):
+            (Path(path) / name).symlink_to(f"/usr/bin/{name}")
+    hostile = {
+        "DATABASE_URL": "canary",
+        "LINES": "x\nPATH=canary",
+        "a.b": "canary",
+        "credential": "canary",
+        "LANG": "C",
+    }
+    seen = run_wrapper(tmp_path, hostile, path)
+    assert "canary" not in seen
+    assert "JOBS_" not in seen
+    assert "ANTHROPIC_API_KEY" not in seen
+    assert "LANG=C\n" in seen
+    assert f"HOME={tmp_path}/home\n" in seen
+    assert "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR=3\n" in seen
+    assert "args: --flag two words -u *\n" in seen
+    assert seen.endswith("credential: key\n")
+
+
+def test_a_token_serves_where_there_is_no_key(tmp_path: Path) -> None:
+    seen = run_wrapper(tmp_path, {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "token"})
+    assert "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR=3\n" in seen
+    assert "CLAUDE_CODE_OAUTH_TOKEN=" not in seen
+    assert seen.endswith("credential: token\n")
+
+
+def test_a_cli_that_is_missing_or_not_executable_is_named(tmp_path: Path) -> None:
+    (tmp_path / "claude").touch(mode=0o644)
+    for cli in (tmp_path / "claude", tmp_path / "nowhere"):
+        with pytest.raises(ConfigurationError, match=f"{cli} is missing or not executable"):
+            find_cli(settings(claude_cli=cli))
+
+
+def test_secrets_are_not_shown_with_the_settings() -> None:
+    shown = repr(settings(ANTHROPIC_API_KEY="sk-secret", CLAUDE_CODE_OAUTH_TOKEN="oauth-secret"))
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(("key", "token", "has"), [("", "", False), ("k", "", True), ("", "t", True)])
+def test_a_key_or_a_token_are_credentials(key: str, token: str, has: bool) -> None:  # noqa: FBT001 - a case
+    assert settings(ANTHROPIC_API_KEY=key, CLAUDE_CODE_OAUTH_TOKEN=token).has_credentials is has
+
+
+def test_a_process_that_runs_no_agent_does_not_load_the_sdk() -> None:
+    script = "import sys, sessions, sessions.store, sessions.options; sys.exit('claude_agent_sdk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,68 @@
+"""The folder of running CLIs: private, wiped after the run, and after the process that could not."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from jobs_core import ConfigurationError
+from sessions.scratch import Scratch
+
+
+def test_a_run_s_folder_is_private_and_is_wiped_after_it(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "s")
+    scratch.open()
+    with scratch.run_folder(uuid4()) as folder:
+        for part in (folder.path, folder.config, folder.home, folder.temporary):
+            assert stat.S_IMODE(part.stat().st_mode) == 0o700
+        (folder.config / "transcript").write_text("secret")
+    assert not folder.path.exists()
+    scratch.close()
+    assert not folder.path.parent.exists()
+
+
+def test_what_a_killed_process_left_is_wiped_and_what_a_living_one_holds_is_not(tmp_path: Path) -> None:
+    living = Scratch(tmp_path)
+    living.open()
+    script = (
+        "import os, sys; from pathlib import Path; from uuid import uuid4; from sessions.scratch import Scratch\n"
+        "scratch = Scratch(Path(sys.argv[1])); scratch.open()\n"
+        "run = scratch.run_folder(uuid4()); folder = run.__enter__(); (folder.config / 'transcript').write_text('secret')\n"
+        "os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert len(list(tmp_path.glob("process-*/*/config/transcript"))) == 1
+    with living.run_folder(uuid4()) as folder:
+        newcomer = Scratch(tmp_path)
+        newcomer.open()
+        assert list(tmp_path.glob("process-*/*/config/transcript")) == []
+        assert folder.home.exists()
+        newcomer.close()
+    living.close()
+
+
+def test_folders_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "process-of-somebody").mkdir()
+    (tmp_path / "process-notes").write_text("mine")
+    scratch = Scratch(tmp_path)
+    scratch.open()
+    scratch.close()
+    assert (tmp_path / "process-of-somebody").exists()
+    assert (tmp_path / "process-notes").exists()
+
+
+def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="set JOBS_SCRATCH_FOLDER to another folder"):
+        Scratch(tmp_path / "file" / "s").open()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, -1)
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        Scratch(tmp_path).open()
