@@ -1,10 +1,12 @@
 """What a provider's failure becomes, how silence ends, and what the trial call at start-up says."""
 
+import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
 
-from jobs_core import ConfigurationError
+from jobs_core import ConfigurationError, Database
 from sessions import (
     CredentialsRefused,
     ModelUnavailable,
@@ -83,6 +85,21 @@ async def test_a_cli_that_cannot_work_says_why(chat: Chat, sim: SimulatorControl
             await chat.ask(sessions, "Hello.")
     with pytest.raises(ConfigurationError, match="no such luck"):
         await probe(session_settings(sim, tmp_path, claude_cli=cli))
+
+
+async def test_no_more_clis_start_at_once_than_the_settings_say(
+    database: Database, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    log, cli = tmp_path / "log", tmp_path / "cli"
+    cli.write_text(f"#!/bin/sh\necho 1 >> {log}\nsleep 0.2\necho -1 >> {log}\nexit 3\n")
+    cli.chmod(0o755)
+    chats = [await Chat(database).begin() for _ in range(4)]
+    async with agents(database, sim, tmp_path, claude_cli=cli, cli_starts_at_once=2) as sessions:
+        ends = await asyncio.gather(*(chat.ask(sessions, "Hello.") for chat in chats), return_exceptions=True)
+    assert [type(end) for end in ends] == [ModelUnavailable] * 4
+    at_once = list(itertools.accumulate(int(line) for line in log.read_text().split()))
+    assert len(at_once) == 16
+    assert max(at_once) <= 2
 
 
 @pytest.mark.parametrize("credentials", [{}, {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": KEY}])
