@@ -1,0 +1,38 @@
+"""The web door, put together."""
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from gateways.web.context import Context
+from gateways.web.errors import Surprises, tell_errors
+from gateways.web.guard import Guard, SecurityHeaders
+from gateways.web.health import look_for_health
+from gateways.web.metrics import look_for_metrics
+from gateways.web.replies import Replies
+from gateways.web.routes import OPEN, ROUTES
+from gateways.web.shared import Shared
+from jobs_core import ConfigurationError
+
+SHORTEST_TOKEN = 16
+
+
+def app(context: Context) -> FastAPI:
+    """The ASGI application. Raises ConfigurationError for a token that could be guessed."""
+    if len(context.token) < SHORTEST_TOKEN:
+        raise ConfigurationError(
+            f"The web API's token has {len(context.token)} characters: give it {SHORTEST_TOKEN} or more"
+        )
+    # No pages that describe the API: they load scripts from elsewhere, and a browser has no token to read them with.
+    api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    api.state.context = context
+    api.state.replies = Replies(context.database)
+    api.state.look_for_health = Shared(partial(look_for_health, context))
+    api.state.look_for_metrics = Shared(partial(look_for_metrics, context))
+    for route in ROUTES:
+        api.add_api_route(route.path, route.answer, methods=[route.method], status_code=route.status)
+    tell_errors(api)
+    api.add_middleware(Surprises)  # the last one added is the outermost
+    api.add_middleware(Guard, hosts=context.hosts, token=context.token, open_routes=OPEN)
+    api.add_middleware(SecurityHeaders)
+    return api

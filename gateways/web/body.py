@@ -1,0 +1,52 @@
+"""Reads what a caller sent: bounded before it is parsed, then through the gate that all data passes."""
+
+from typing import TypeVar, cast
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+
+from gateways.web.errors import Refused
+from jobs_core import InvalidInput, gate
+
+MAX_BODY_BYTES = 1024 * 1024
+
+_WHOLE = "body"
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+async def read(request: Request, model: type[ModelT]) -> ModelT:
+    """The body as an instance of `model`.
+
+    Raises Refused where it is too long (413) or no JSON (400), InvalidInput naming the field that does not fit.
+    """
+    raw = await _bytes(request)
+    try:
+        value = gate.from_json(raw, field=_WHOLE, max_bytes=MAX_BODY_BYTES)
+    except InvalidInput as error:
+        raise Refused(400, "bad_json", _inside(str(error)), field=_inside(error.field)) from None
+    try:
+        return cast("ModelT", gate.fit(model, value, field=_WHOLE))
+    except InvalidInput as error:
+        raise InvalidInput(_inside(str(error)), field=_inside(error.field)) from None
+
+
+def _inside(place: str) -> str:
+    """A place as the caller knows it: `message`, where the gate says `body.message`."""
+    return place.removeprefix(f"{_WHOLE}.")
+
+
+async def _bytes(request: Request) -> bytes:
+    """The bytes; what is too long is read to its end and dropped, for a caller that still sends sees no early answer."""
+    body, size = bytearray(), 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= MAX_BODY_BYTES:
+                body += chunk
+    except ClientDisconnect:
+        raise Refused(400, "cut_off", "The request's body was cut off") from None
+    if size > MAX_BODY_BYTES:
+        raise Refused(413, "too_long", f"The request's body has {size} bytes, at most {MAX_BODY_BYTES} are taken")
+    return bytes(body)

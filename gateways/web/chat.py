@@ -1,0 +1,76 @@
+"""Chats: say something and wait for the reply, or read what was said.
+
+The message is in the queue when its transaction is committed. A caller that goes away, or a door that closes, loses the
+wait and nothing else.
+"""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+
+from assistant import chats
+from assistant.content import text_of
+from gateways.web.body import read
+from gateways.web.context import Context, Here
+from gateways.web.parameters import Name, Page
+from gateways.web.replies import Waiting
+from jobs_core import ConnectionFailed
+from jobs_core.look import find
+
+
+class Say(BaseModel):
+    """What is said, and in which chat; None begins a new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str | None = None
+    message: str | list[Any]
+
+
+class Reply(BaseModel):
+    """What came back; `response` is the answer, or why there is none, or null while `status` is waiting."""
+
+    session_id: str
+    message_id: int
+    job_id: int
+    status: Literal["answered", "failed", "waiting"]
+    response: str | None
+
+
+async def say(request: Request, context: Here, replies: Waiting) -> JSONResponse:
+    """Put a message through the queue: 200 with the reply, or 202 where none came in time."""
+    said = await read(request, Say)
+    message = text_of(said.message, field="message")
+    async with context.database.transaction() as conn:
+        received = await chats.receive(
+            conn, context.jobs, session_id=said.session_id, channel="web", message=message, user_id=None
+        )
+    received.job.wake()
+    reply = await replies.wait(received.message_id, context.chat_wait_s) or await _end_of_job(context, received.job.id)
+    told = Reply(
+        session_id=received.session_id,
+        message_id=received.message_id,
+        job_id=received.job.id,
+        status=reply.state if reply else "waiting",
+        response=reply.text if reply else None,
+    )
+    return JSONResponse(told.model_dump(), status_code=200 if reply else 202)
+
+
+async def messages(context: Here, session_id: Name, page: Annotated[Page, Query()]) -> dict[str, list[chats.Message]]:
+    """The newest messages of a chat, oldest first."""
+    async with context.database.connection() as conn:
+        lines = await chats.history(conn, session_id, limit=page.limit, before_id=page.before_id)
+    return {"messages": lines}
+
+
+async def _end_of_job(context: Context, job_id: int) -> chats.Reply | None:
+    """The word that there will be no reply, where the message's job was ended for it; None while it goes on."""
+    try:
+        async with context.database.connection() as conn:
+            job = await find(conn, job_id)
+    except ConnectionFailed:
+        return None  # the message is safe all the same, and the caller has the job's id to ask by
+    return chats.Reply("failed", job.error or "") if job and job.state in {"failed", "cancelled"} else None

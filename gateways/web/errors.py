@@ -1,0 +1,96 @@
+"""What a caller is told when something goes wrong: `{"error": {"code", "message", "field"}}`, never a traceback.
+
+InvalidInput 422 · NoSuchChat 404 · ChatClosed 409 · database away 503 · Refused: as it says · anything else 500, and logged
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from assistant.errors import ChatClosed, NoSuchChat
+from jobs_core import ConnectionFailed, InvalidInput
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """A request that is not taken, with the HTTP status that says why."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, field: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.field = field
+        self.headers = headers
+
+
+def refusal(error: Refused) -> JSONResponse:
+    """The answer that says so."""
+    told = {"code": error.code, "message": str(error), "field": error.field or None}
+    return JSONResponse({"error": told}, error.status, error.headers)
+
+
+def tell_errors(api: FastAPI) -> None:
+    """Have every error that a route may raise told in this form."""
+
+    async def tell(_request: Request, error: Exception) -> JSONResponse:
+        return refusal(error if isinstance(error, Refused) else _refused(error))
+
+    known = (Refused, InvalidInput, NoSuchChat, ChatClosed, *ConnectionFailed, RequestValidationError, HTTPException)
+    for kind in known:
+        api.add_exception_handler(kind, tell)
+
+
+def _refused(error: Exception) -> Refused:
+    match error:
+        case InvalidInput(field=field):
+            return Refused(422, "invalid_input", str(error), field=field)
+        case NoSuchChat():
+            return Refused(404, "no_such_chat", str(error), field="session_id")
+        case ChatClosed():
+            return Refused(409, "chat_closed", str(error), field="session_id")
+        case RequestValidationError():
+            return _invalid_parameter(error.errors()[0])
+        case HTTPException(status_code=status, headers=headers):
+            code = str(error.detail).lower().replace(" ", "_")
+            return Refused(status, code, f"{error.detail}: there is no such path or method here", headers=headers)
+    log.warning("database.away", error=str(error))
+    message = "The database cannot be reached; nothing was acknowledged. Try again in a moment."
+    return Refused(503, "database_away", message, headers={"Retry-After": "2"})
+
+
+def _invalid_parameter(first: Mapping[str, Any]) -> Refused:
+    field = ".".join(str(part) for part in first["loc"][1:])  # the first part says where it stood: query, path
+    return Refused(422, "invalid_input", f"{field}: {first['msg']}", field=field)
+
+
+class Surprises:
+    """Around the routes: what nobody expected is logged and answered with a bare 500."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, noting)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            log.exception("request.broke", method=scope["method"], path=scope["path"])
+            broken = Refused(500, "internal_error", "The request failed by a fault of this program; its log says more")
+            await refusal(broken)(scope, receive, send)

@@ -1,0 +1,129 @@
+"""Jobs: create, list and look at them; which types there are, and who works."""
+
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from gateways.web.body import read
+from gateways.web.context import Here
+from gateways.web.errors import Refused
+from gateways.web.parameters import Id, Name, Page
+from jobs_core import HandlerTable, InvalidInput, UnknownJobType, look
+from jobs_core.leases import live_workers
+
+_LONGEST_WAIT_S = 10 * 365 * 24 * 3600
+_YEARS = range(2000, 2200)  # what Postgres and Python both hold as a time, whatever its zone
+_LISTED = [column.name for column in fields(look.JobView) if column.name not in {"input", "result"}]
+
+
+class Create(BaseModel):
+    """A job to create; queue and priority are its type's unless given, and it is due now unless one of the last two is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job_type: Name
+    input: dict[str, Any] = Field(default_factory=dict)
+    queue: str | None = None
+    priority: int | None = None
+    user_id: str | None = None
+    task_id: Id | None = None
+    project_id: str | None = None
+    scheduled_in_s: float | None = Field(None, ge=0, le=_LONGEST_WAIT_S)
+    scheduled_at: AwareDatetime | None = None
+
+    def due(self) -> datetime | timedelta | None:
+        """When it is due. Raises InvalidInput where both are given, or the time is centuries away."""
+        if self.scheduled_in_s is not None and self.scheduled_at is not None:
+            raise InvalidInput("scheduled_at: scheduled_in_s is given too; leave one out", field="scheduled_at")
+        if self.scheduled_in_s is not None:
+            return timedelta(seconds=self.scheduled_in_s)
+        if self.scheduled_at is not None and self.scheduled_at.year not in _YEARS:
+            raise InvalidInput(
+                f"scheduled_at: the year is not between {_YEARS[0]} and {_YEARS[-1]}", field="scheduled_at"
+            )
+        return self.scheduled_at
+
+
+class Created(BaseModel):
+    """The job that was created."""
+
+    job_id: int
+
+
+class Matching(Page):
+    """Which jobs: newest first, those that have what is given."""
+
+    state: Literal["pending", "blocked", "waiting", "claimed", "running", "complete", "failed", "cancelled"] | None = (
+        None
+    )
+    job_type: Name | None = None
+    queue: Name | None = None
+
+
+class KnownType(BaseModel):
+    """A job type: where its jobs go, what they take (JSON schema), and how many live workers run them."""
+
+    name: str
+    queue: str | None
+    priority: int | None
+    input_schema: dict[str, Any] | None
+    workers: int
+
+
+async def create(request: Request, context: Here) -> Created:
+    """Create a job."""
+    wanted = await read(request, Create)
+    created = await context.jobs.create(
+        wanted.job_type,
+        wanted.input,
+        user_id=wanted.user_id,
+        task_id=wanted.task_id,
+        project_id=wanted.project_id,
+        queue=wanted.queue,
+        priority=wanted.priority,
+        scheduled_for=wanted.due(),
+    )
+    return Created(job_id=created.id)
+
+
+async def newest(context: Here, matching: Annotated[Matching, Query()]) -> dict[str, list[dict[str, Any]]]:
+    """The newest jobs, living and ended, without input and result: a page of those could be a hundred megabytes."""
+    async with context.database.connection() as conn:
+        views = await look.newest(conn, **matching.model_dump())
+    return {"jobs": [{name: getattr(view, name) for name in _LISTED} for view in views]}
+
+
+async def one(context: Here, job_id: Annotated[Id, Path()]) -> look.JobView:
+    """One job, living or ended."""
+    async with context.database.connection() as conn:
+        job = await look.find(conn, job_id)
+    if job is None:
+        raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
+    return job
+
+
+async def job_types(context: Here) -> dict[str, list[KnownType]]:
+    """The types that somebody runs: those bound in this program, and those that live workers name."""
+    async with context.database.connection() as conn:
+        workers = await live_workers(conn)
+    served = [name for worker in workers for name in worker["job_types"]]
+    names = sorted({*context.jobs.table.runnable, *served})
+    return {"job_types": [_known_type(context.jobs.table, name, served.count(name)) for name in names]}
+
+
+def _known_type(table: HandlerTable, name: str, workers: int) -> KnownType:
+    try:
+        known = table.job_type(name)
+    except UnknownJobType:  # newer code than this door's runs it
+        return KnownType(name=name, queue=None, priority=None, input_schema=None, workers=workers)
+    schema = known.Input.model_json_schema()
+    return KnownType(name=name, queue=known.queue, priority=known.priority, input_schema=schema, workers=workers)
+
+
+async def workers(context: Here) -> dict[str, list[dict[str, Any]]]:
+    """The live workers, oldest first."""
+    async with context.database.connection() as conn:
+        return {"workers": await live_workers(conn)}

@@ -1,0 +1,34 @@
+"""Every route of the door: path, method, whether it needs the token. What is not in here is not served."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateways.web import chat, health, jobs, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route; `status` is that of its plain success."""
+
+    method: str
+    path: str
+    answer: Callable[..., Any]
+    needs_token: bool = True
+    status: int = 200
+
+
+ROUTES = (
+    Route("GET", "/health", health.health, needs_token=False),
+    Route("GET", "/metrics", metrics.metrics, needs_token=False),
+    Route("POST", "/api/chat", chat.say),
+    Route("GET", "/api/chat/{session_id}/messages", chat.messages),
+    Route("POST", "/api/jobs", jobs.create, status=201),
+    Route("GET", "/api/jobs", jobs.newest),
+    Route("GET", "/api/jobs/{job_id}", jobs.one),
+    Route("GET", "/api/job-types", jobs.job_types),
+    Route("GET", "/api/workers", jobs.workers),
+)
+
+OPEN = frozenset((route.method, route.path) for route in ROUTES if not route.needs_token)
+"""Method and path of what needs no token; no parameter stands in such a path, so that it can be compared as it is."""

@@ -1,0 +1,44 @@
+"""Serves the door on a socket that its caller has bound, so that a taken port is found before anything else starts."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+_LAST_REQUESTS_S = 5
+
+
+async def serve(door: FastAPI, listener: socket.socket) -> None:
+    """Serve until cancelled; then take nothing more, let go of those who wait for a reply (202), and end the other requests.
+
+    Cancelled again, it ends at once.
+    """
+    config = uvicorn.Config(
+        door,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_REQUESTS_S,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="web server")
+    try:
+        await asyncio.wait({serving})
+    except asyncio.CancelledError:
+        server.should_exit = True
+        door.state.replies.close()
+        await serving
+        raise
+    await serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone: what a signal ends is more than this server, and its caller's to order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
