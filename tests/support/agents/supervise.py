@@ -1,0 +1,9 @@
+"""The supervisor of that worker: `python -m tests.support.agents.supervise DSN SIMULATOR_URL FOLDER`."""
+
+import sys
+
+from workers.supervisor import Supervisor
+
+if __name__ == "__main__":
+    command = [sys.executable, "-m", "tests.support.agents.worker", *sys.argv[1:]]
+    sys.exit(Supervisor(command, processes=2, drain_s=0.5).run())
