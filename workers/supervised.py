@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-import psutil
 import structlog
 
 from workers.guard_link import GuardEnd
+from workers.process_table import look
 from workers.process_tree import boottime_s, kill_descendants
 
 log = structlog.get_logger()
@@ -29,6 +29,7 @@ class Supervised:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._end: GuardEnd | None = None
+        self._killed: set[int] = set()
         self._started_at = 0.0
         self._due_at = time.monotonic()
         self._short_lives = 0
@@ -125,7 +126,8 @@ class Supervised:
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
     # While nobody has waited for it, its id, which is its group's too, is given to no other: kill by it first.
-    if psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+    seen = look(process.pid)
+    if seen and not seen.ended:
         return False
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)

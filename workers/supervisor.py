@@ -21,9 +21,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-import psutil
 import structlog
 
+from workers.process_table import children
 from workers.process_tree import become_subreaper, kill_descendants, weaker_here
 from workers.supervised import Supervised
 
@@ -58,6 +58,7 @@ class Supervisor:
         self._had_to_kill = False
         self._look_at = 0.0
         self._not_ours: set[int] = set()
+        self._killed: set[int] = set()
         self._wakes, self._wake = os.pipe()
         os.set_blocking(self._wakes, False)
         os.set_blocking(self._wake, False)
@@ -69,7 +70,7 @@ class Supervisor:
         Raises ConfigurationError where the system does not let it guard.
         """
         become_subreaper()
-        self._not_ours = {child.pid for child in psutil.Process().children()}
+        self._not_ours = {child.pid for child in children(os.getpid())}
         if weaker := weaker_here():
             log.warning("guard.weakened", meaning=weaker)
         with self._signals():
@@ -108,14 +109,16 @@ class Supervisor:
             return []
 
     def _look(self) -> None:
-        """Note ended workers, kill strangers; again at the next tick for as long as there is one: it has to be reaped, too."""
+        """Note ended workers, kill strangers; again at the next tick where there were any: they may have left others."""
         for worker in self._workers:
             worker.note_end()
         keep = self._not_ours.union(worker.pid for worker in self._workers if worker.pid)
-        if killed := kill_descendants(os.getpid(), keep=keep):
-            log.warning("agents.killed", why="their worker is gone", pids=killed)
+        killed = set(kill_descendants(os.getpid(), keep=keep))
+        if new := killed - self._killed:
+            log.warning("agents.killed", why="their worker is gone", pids=sorted(new))
+        self._killed = killed  # one that may not be killed, or hangs in the kernel, is seen again each time
         reaped = self._reap()
-        self._look_at = 0.0 if killed or reaped else time.monotonic() + _LOOK_EVERY_S
+        self._look_at = 0.0 if new or reaped else time.monotonic() + _LOOK_EVERY_S
 
     def _reap(self) -> bool:
         """Wait for ended strangers; for workers that is done by `note_end`. Whether there was one."""
@@ -150,7 +153,7 @@ class Supervisor:
                 worker.kill()
         while True:
             self._look()
-            left = {child.pid for child in psutil.Process().children()} - self._not_ours
+            left = {child.pid for child in children(os.getpid())} - self._not_ours
             if not left:
                 return
             if time.monotonic() > until:
