@@ -248,7 +248,7 @@ def test_a_frozen_server_from_an_earlier_life_is_killed(folder: Path, monkeypatc
         os.kill(pid, signal.SIGSTOP)
         monkeypatch.setattr("cli.postmaster._STOP_STEPS", ((signal.SIGINT, 0.2), (signal.SIGKILL, 5.0)))
         clear_the_way(cluster.data)
-        assert postmaster.ended == -signal.SIGKILL
+        until(lambda: postmaster.ended == -signal.SIGKILL, "it is reaped")
 
 
 @contextmanager
