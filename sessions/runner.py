@@ -9,6 +9,7 @@ Nothing of a session lives in this process: the transcript is loaded before each
 CLI's files are wiped after it. So any worker can run any turn, and one that died has lost what was not mirrored, no more.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,10 @@ class TurnEnd:
 
 
 class ClaudeSessions:
-    """The agents of one worker process; a `jobs_core.Resource`."""
+    """The agents of one worker process; a `jobs_core.Resource`.
+
+    Its event loop must run in the main thread: a CLI gets its death signal when the *thread* that started it ends.
+    """
 
     def __init__(self, db: Database, settings: SessionSettings) -> None:
         self._db = db
@@ -56,6 +60,8 @@ class ClaudeSessions:
 
         Raises ConfigurationError where there is no CLI or no place for its files.
         """
+        # The SDK raises whatever it logs, and logs each kill of ours as a fatal error.
+        logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
         self._host.open()
 
     async def lease_lost(self) -> None:

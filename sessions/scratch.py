@@ -42,7 +42,7 @@ class RunFolder:
 
     @property
     def temporary(self) -> Path:
-        """Temporary files and sockets; a socket's path may be no longer than 107 bytes."""
+        """Temporary files and sockets, of the CLI and of its tools."""
         return self.path / "tmp"
 
 

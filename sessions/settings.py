@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from jobs_core.settings import RoomSettings
 
 
 class SessionSettings(RoomSettings):
     """What running Claude sessions needs to know."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)  # an empty path would be the working directory
 
     model: str = "claude-sonnet-5"
     """The model that answers."""

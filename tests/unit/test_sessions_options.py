@@ -81,6 +81,20 @@ def test_a_cli_that_is_missing_or_not_executable_is_named(tmp_path: Path) -> Non
             find_cli(settings(claude_cli=cli))
 
 
+def test_an_empty_variable_is_none_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "JOBS_MODEL",
+        "JOBS_SCRATCH_FOLDER",
+        "JOBS_CLAUDE_CLI",
+        "ANTHROPIC_API_KEY",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+    ):
+        monkeypatch.setenv(name, "")
+    given = SessionSettings.read()
+    assert (given.model, given.scratch_folder, given.claude_cli) == ("claude-sonnet-5", None, None)
+    assert not given.has_credentials
+
+
 def test_secrets_are_not_shown_with_the_settings() -> None:
     shown = repr(settings(ANTHROPIC_API_KEY="sk-secret", CLAUDE_CODE_OAUTH_TOKEN="oauth-secret"))
     assert "secret" not in shown
