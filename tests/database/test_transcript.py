@@ -137,7 +137,7 @@ async def take_during_append(database: Database, conn: Connection) -> str:
     async with database.transaction() as writer:
         await fence_session(writer, session_id, epoch)
         taking = asyncio.create_task(take())
-        while not taking.done() and not await waits_for_a_lock(conn):  # noqa: ASYNC110 - Postgres has no event for it
+        while not taking.done() and not await waits_for_a_lock(conn):
             await asyncio.sleep(0.01)
         order.append("append")
     await taking

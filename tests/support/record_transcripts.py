@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient, HookMatcher, InMemorySessionStore
+from claude_agent_sdk.types import SyncHookJSONOutput
 
 import simulator
 from simulator.client import SimulatorControl
@@ -151,7 +152,7 @@ async def taken_in(r: Recording) -> None:
     await r.result()
 
 
-async def _defer(*_: Any) -> dict[str, Any]:
+async def _defer(*_: Any) -> SyncHookJSONOutput:
     return {"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "defer"}}
 
 

@@ -96,7 +96,7 @@ class Chat:
     async def stored(self, kind: str) -> None:
         """Wait until an entry of this type is stored."""
         async with asyncio.timeout(30):
-            while not any(entry["type"] == kind for entry in await self.transcript()):  # noqa: ASYNC110 - a row has no event
+            while not any(entry["type"] == kind for entry in await self.transcript()):
                 await asyncio.sleep(0.02)
 
 
