@@ -16,23 +16,30 @@ T = TypeVar("T")
 
 def run_until_stopped(command: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run `command(forced)`; returns when it has ended after a signal. Raises what it raised."""
-    asyncio.run(_run(command))
+
+    async def run() -> None:
+        forced = asyncio.Event()
+
+        def on_signal(task: asyncio.Task[None]) -> None:
+            if task.cancelling():
+                note("Cutting it short.")
+                forced.set()
+            else:
+                note("Stopping: what runs may end (Ctrl-C once more cuts it short).")
+                task.cancel()
+
+        await stopped_by_signals(command(forced), on_signal)
+
+    asyncio.run(run())
 
 
-async def _run(command: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    forced = asyncio.Event()
-    task = asyncio.create_task(command(forced))
-
-    def on_signal() -> None:
-        if task.cancelling():
-            note("Cutting it short.")
-            forced.set()
-        else:
-            note("Stopping: what runs may end (Ctrl-C once more cuts it short).")
-            task.cancel()
-
+async def stopped_by_signals(
+    work: Coroutine[Any, Any, None], on_signal: Callable[[asyncio.Task[None]], object] = asyncio.Task.cancel
+) -> None:
+    """Await work that SIGINT, SIGTERM and SIGHUP of this process end: each is told to `on_signal`, which cancels it."""
+    task = asyncio.create_task(work)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, task)
     await asyncio.wait({task})
     if not task.cancelled():
         task.result()

@@ -22,5 +22,7 @@ class CliSettings(RoomSettings):
     """More modules with job types, by import path, separated by commas; each has a `register(table)`."""
     url: str = Field("", pattern=r"^(https?://.+)?$")
     """The web API that `./jobs chat` talks to; empty: the `./jobs up` that runs in the folder."""
+    hosts: str = Field("", pattern=r"^[\w.:-]*(,[\w.:-]+)*$")
+    """Names that the web API is known by beside 127.0.0.1 and localhost, separated by commas; a proxy's with its port."""
     token: str = Field("", pattern="^(.{16,})?$", repr=False)
     """The web API's token; empty: the one in the folder, made on first start."""

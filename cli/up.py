@@ -13,7 +13,6 @@ What a person has to mend is found before web and workers start, and nothing is 
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -23,6 +22,7 @@ from cli.database import connected
 from cli.errors import CommandFailed
 from cli.folder import Folder, Running
 from cli.kept_postgres import database_of, keep_postgres
+from cli.listener import listen
 from cli.model import RealApi, Simulator, begun
 from cli.printing import note, print_json
 from cli.ready import answers
@@ -89,17 +89,6 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
 
         kept = [*children, *([model.process] if model.process else [])]
         await asyncio.gather(*(child.keep() for child in kept), keep_postgres(postgres, on_move))
-
-
-def listen(port: int) -> socket.socket:
-    """The web's socket, listening from now on, so that nobody else gets the port. Raises CommandFailed where it is taken."""
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=512)
-    except OSError as error:
-        raise CommandFailed(
-            f"port {port} on 127.0.0.1 cannot be had ({os.strerror(error.errno or 0)}): "
-            "stop what uses it, or give another --port"
-        ) from error
 
 
 async def _migrate(database_url: str) -> None:

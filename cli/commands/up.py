@@ -50,10 +50,13 @@ def probe_model() -> None:
     from cli.parent import end_with_parent
     from cli.printing import print_json
     from jobs_core import ConfigurationError
+    from jobs_core.log import set_up_logs
+    from jobs_core.settings import CoreSettings
     from sessions.probe import probe
     from sessions.settings import SessionSettings
 
     end_with_parent()
+    set_up_logs(CoreSettings.read())  # to stderr: stdout is the report
     try:
         asyncio.run(probe(SessionSettings.read()))
     except ConfigurationError as error:

@@ -1,0 +1,138 @@
+"""The web API's client behind `./jobs chat`: says something, waits for the reply, shows it.
+
+POST /api/chat ── 200 ─▶ reply
+               └─ 202 ─▶ look at the chat's messages, every 0.2 s … 2 s, until the reply stands there
+"""
+
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from cli.errors import CommandFailed
+from cli.folder import Folder
+from cli.printing import plain, print_json, print_plain, warn
+from cli.settings import CliSettings
+
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.2, 2.0
+_ANSWER_MARGIN_S = 15.0
+_SERVER_WAITS_S = 60.0  # then it answers 202
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_NEWEST = 50
+
+
+class Api:
+    """One web API. Every call raises CommandFailed with one line where it is not answered as asked."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        # A proxy from the environment must not stand between two programs on one machine.
+        on_this_machine = urlsplit(url).hostname in _LOOPBACK
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=self.url, headers=headers, trust_env=not on_this_machine)
+
+    def call(self, method: str, path: str, *, json: Any = None, timeout_s: float = 30.0) -> Any:
+        """The JSON that the API answers with."""
+        try:
+            response = self._http.request(method, path, json=json, timeout=timeout_s)
+        except httpx.ConnectError:
+            raise CommandFailed(f"nothing answers at {self.url}: start ./jobs up, or give another --url") from None
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            raise CommandFailed(
+                f"{self.url} broke off ({why}): whether it took the message is not known, ./jobs ls lists what it took"
+            ) from error
+        return _answer_of(response)
+
+
+def find_api(settings: CliSettings) -> Api:
+    """The API to talk to: JOBS_URL, else the `up` that runs in the folder. Raises CommandFailed where there is none."""
+    folder = Folder(settings.data)
+    url = settings.url
+    if not url:
+        running = folder.running()
+        if running is None:
+            raise CommandFailed(f"no ./jobs up runs in {folder.path}: start one, or set JOBS_URL and JOBS_TOKEN")
+        url = running.url
+    return Api(url, settings.token or folder.token())
+
+
+def ask(settings: CliSettings, message: str, session_id: str | None, *, timeout_s: float, as_json: bool) -> int:
+    """Say it and show what comes back; returns the exit status: 0 for an answer, 1 where there is none."""
+    api = find_api(settings)
+    until = time.monotonic() + timeout_s
+    with _progress():
+        said = {"session_id": session_id, "message": message}
+        reply = api.call("POST", "/api/chat", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
+        look_s = _FIRST_LOOK_S
+        while reply["status"] == "waiting" and time.monotonic() < until:
+            time.sleep(look_s)
+            look_s = min(look_s * 1.5, _LONGEST_LOOK_S)
+            reply = _look(api, reply)
+    return _show(reply, as_json=as_json)
+
+
+def _look(api: Api, reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply as it stands now."""
+    path = f"/api/chat/{quote(reply['session_id'], safe='')}/messages?limit={_NEWEST}"
+    messages = api.call("GET", path)["messages"]
+    own = next((line for line in messages if line["id"] == reply["message_id"]), None)
+    if own and own["state"] in {"answered", "failed"}:
+        came = next(line for line in messages if line["turn_id"] == own["turn_id"] and line["type"] != "human")
+        return {**reply, "status": own["state"], "response": came["content"]}
+    job = api.call("GET", f"/api/jobs/{reply['job_id']}")
+    if job["state"] in {"failed", "cancelled"}:
+        return {**reply, "status": "failed", "response": job["error"]}
+    return reply
+
+
+def _show(reply: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        print_json(reply)
+    elif reply["status"] == "answered":
+        print_plain(reply["response"])
+    elif reply["status"] == "failed":
+        warn(reply["response"] or "there will be no answer, and no reason was given")
+    else:
+        warn(f"no answer yet; the message is safe: ./jobs show {reply['job_id']} tells how it goes")
+    if not as_json:
+        _dim(f"session {reply['session_id']}")
+    return 0 if reply["status"] == "answered" else 1
+
+
+def _answer_of(response: httpx.Response) -> Any:
+    try:
+        body = response.json()
+        if response.is_success:
+            return body
+        error = body["error"]
+        said = f"{error['field']}: {error['message']}" if _adds_field(error) else error["message"]
+    except (ValueError, KeyError, TypeError):
+        said = f"it answered {response.status_code} and no JSON; is this a Jobs web API?"
+        raise CommandFailed(f"{response.url}: {said}") from None
+    raise CommandFailed(plain(said))
+
+
+def _adds_field(error: dict[str, Any]) -> bool:
+    return bool(error["field"]) and not error["message"].startswith(error["field"])
+
+
+def _progress() -> AbstractContextManager[Any]:
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status("waiting for the answer; Ctrl-C stops the waiting, not the work")
+
+
+def _dim(text: str) -> None:
+    if not sys.stderr.isatty():
+        sys.stderr.write(plain(text) + "\n")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(plain(text), style="dim"))
