@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.guarded.children import last_line_ns
 from tests.support.processes import MARK, kill_left, left_running, until
+from workers.process_table import children
 from workers.supervised import Supervised
 
 CHECKOUT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ Supervise = Callable[..., Run]
 
 @pytest.fixture
 def supervise(tmp_path: Path) -> Iterator[Supervise]:
-    """Starts a supervisor: options of the supervision, and `worker`, the plan of the stand-ins."""
+    """Starts a supervisor: `worker` is the stand-ins' plan, `beside` what a shell does before it becomes the supervisor."""
     with supervising(tmp_path) as start:
         yield start
 
@@ -74,11 +75,12 @@ def supervising(folder: Path) -> Iterator[Supervise]:
     mark = uuid.uuid4().hex
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(worker: dict[str, Any], **supervision: Any) -> Run:
+    def start(worker: dict[str, Any], *, beside: str = "", **supervision: Any) -> Run:
         how = {"worker": {"folder": str(folder), **worker}, **supervision}
+        command = [sys.executable, "-m", "tests.support.guarded.supervise", json.dumps(how)]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.guarded.supervise", json.dumps(how)],
+                ["sh", "-c", f'{beside} exec "$@"', "sh", *command],
                 cwd=CHECKOUT,
                 env={**os.environ, MARK: mark},
                 stdout=log,
@@ -122,11 +124,26 @@ def test_agents_of_a_killed_worker_die_and_its_neighbours_do_not(supervise: Supe
     until(lambda: not run.agents(victim), "its agents are gone, the one that had daemonised too", GONE_S)
     assert spared <= {process.pid for process in run.agents(neighbour)} | ended_by_themselves(spared)
     assert neighbour in run.ready(2)
+    until(lambda: not any(child.ended for child in children(run.process.pid)), "the supervisor has taken note of each")
 
 
 def ended_by_themselves(pids: set[int]) -> set[int]:
     """A ticker's `date` and `sleep` come and go."""
     return {pid for pid in pids if not alive(pid)}
+
+
+def test_a_child_that_the_supervisors_process_had_before_is_left_alone(supervise: Supervise, tmp_path: Path) -> None:
+    """As of `./jobs worker | …` in a shell that then becomes the supervisor."""
+    run = supervise(
+        {"children": ["ticker"]}, beside=f"sh -c 'while :; do date +%s%N; sleep 0.05; done' > {tmp_path}/beside &"
+    )
+    [worker] = run.ready()
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: not run.agents(worker), "its agents are gone")
+    run.ready()
+    run.process.terminate()
+    assert run.process.wait(10) == 0
+    assert not silent(tmp_path / "beside")
 
 
 def test_without_a_subreaper_the_daemonised_agent_would_live_on(supervise: Supervise) -> None:
@@ -154,7 +171,7 @@ def test_agents_of_a_frozen_worker_die_at_its_deadline_and_it_does_not(supervise
     os.kill(frozen, signal.SIGSTOP)
     latest_deadline_ns = time.time_ns() + int(0.6e9)
     until(lambda: not run.agents(frozen), "the frozen worker's agents are gone", 0.6 + GONE_S)
-    assert all(last_line_ns(file) < latest_deadline_ns + 0.3e9 for file in files), "three ticks, and no line any more"
+    assert all(last_line_ns(file) < latest_deadline_ns + 1e9 for file in files), "a tick or three, on a slow machine"
     assert psutil.Process(frozen).status() == psutil.STATUS_STOPPED
     assert not silent(spared)
 
@@ -175,13 +192,19 @@ def test_a_worker_that_comes_back_after_its_deadline_goes_on_under_guard(supervi
     os.kill(worker, signal.SIGSTOP)
     until(lambda: not run.agents(worker), "its agents are gone")
     os.kill(worker, signal.SIGCONT)
-    time.sleep(0.3)  # it renews every 0.12 s
+    before = renewals_of(run, worker)
+    until(lambda: renewals_of(run, worker) >= before + 3, "it has renewed, and the guard has heard it")
     os.kill(worker, signal.SIGUSR1)
     file = run.writing(worker, "ticker", 1)
     renewed_ns = last_line_ns(file) + int(1.2e9)
     until(lambda: last_line_ns(file) > renewed_ns, "the new agent lives for longer than one lease")
     os.kill(worker, signal.SIGSTOP)
     until(lambda: not run.agents(worker), "its agents are gone again", 0.6 + GONE_S)
+
+
+def renewals_of(run: Run, worker: int) -> int:
+    """How often a worker has told a deadline."""
+    return (run.folder / f"{worker}.renewals").stat().st_size
 
 
 def test_a_worker_past_its_deadline_cannot_start_another_agent(supervise: Supervise) -> None:
@@ -253,6 +276,21 @@ def test_a_worker_that_lost_its_supervisor_starts_no_more_agents(supervise: Supe
     until(lambda: not left_running(run.mark), "nothing is left", GONE_S)
 
 
+def test_without_refusing_to_start_more_an_agent_would_be_left(supervise: Supervise) -> None:
+    """The other thread has to win a race: two times in three it does; hence eight tries."""
+
+    def leaves_one() -> bool:
+        run = supervise({"spawns": True, "without": ["refusal"]})
+        [worker] = run.ready()
+        run.process.kill()
+        run.process.wait()
+        until(lambda: not alive(worker), "the worker is gone")
+        time.sleep(0.3)
+        return bool(left_running(run.mark))
+
+    assert any(leaves_one() for _ in range(8))
+
+
 def test_a_worker_that_ends_is_replaced_later_each_time(supervise: Supervise) -> None:
     run = supervise({"exit_code": 3})
     until(lambda: sum(event["event"] == "worker.started" for event in run.events()) >= 5, "five starts", 20)
@@ -265,7 +303,7 @@ def test_a_worker_that_ends_is_replaced_later_each_time(supervise: Supervise) ->
         for started, ended in zip(at["worker.started"][1:], at["worker.ended"], strict=False)
     ]
     for waited, meant in zip(waits, [0.0, 0.1, 0.2, 0.4], strict=False):
-        assert meant <= waited < meant + 0.3, "a tick, threefold"
+        assert meant <= waited < meant + 1, "a tick and a start, on a slow machine"
     assert all(event["exit_code"] == 3 for event in run.events() if event["event"] == "worker.ended")
 
 
@@ -276,6 +314,16 @@ def test_waits_between_replacements_double_up_to_5_s_and_begin_anew_after_a_long
         place._set_due(lived_s)
         waits.append(place._wait_s())
     assert waits == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 0, 0.1])
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
+    place = Supervised(["/no such program"], {})
+    place.start_if_due()
+    assert place.pid is None
+    assert not place.note_end()
+    assert place._wait_s() == 0
+    place.start_if_due()
+    assert place._wait_s() > 0
 
 
 def test_a_sigterm_drains_the_workers_and_replaces_none(supervise: Supervise) -> None:

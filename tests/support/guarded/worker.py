@@ -1,6 +1,7 @@
 """A worker's stand-in: `python -m tests.support.guarded.worker '{"folder": …, …}'`, keys as in `Plan`.
 
-Writes FOLDER/PID.worker once its children are started; these write into FOLDER/PID.KIND.NUMBER and carry the mark `…/PID`.
+Writes FOLDER/PID.worker once its children are started, FOLDER/PID.renewals a dot each time; the children write
+into FOLDER/PID.KIND.NUMBER and carry the mark `…/PID`.
 SIGUSR1: start another ticker. SIGUSR2: say that there is no lease any more.
 """
 
@@ -73,6 +74,8 @@ class StandIn:
     def _renew(self) -> None:
         while self._has_lease:
             self._link.deadline(boottime_s() + self._plan.lease_s)
+            with (self._files / f"{os.getpid()}.renewals").open("a") as file:
+                file.write(".")
             time.sleep(self._plan.lease_s / 5)
 
     def _give_up(self) -> None:
