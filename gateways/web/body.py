@@ -23,12 +23,12 @@ async def read(request: Request, model: type[ModelT]) -> ModelT:
     """
     raw = await _bytes(request)
     try:
-        value = gate.from_json(raw, field=_WHOLE, max_bytes=MAX_BODY_BYTES)
+        return cast(
+            "ModelT", gate.fit(model, gate.from_json(raw, field=_WHOLE, max_bytes=MAX_BODY_BYTES), field=_WHOLE)
+        )
     except InvalidInput as error:
-        raise Refused(400, "bad_json", _inside(str(error)), field=_inside(error.field)) from None
-    try:
-        return cast("ModelT", gate.fit(model, value, field=_WHOLE))
-    except InvalidInput as error:
+        if error.field == _WHOLE:
+            raise Refused(400, "bad_json", str(error), field=_WHOLE) from None
         raise InvalidInput(_inside(str(error)), field=_inside(error.field)) from None
 
 

@@ -53,6 +53,7 @@ class Replies:
         for reply in self._waiting.values():
             if not reply.done():
                 reply.set_result(None)
+        self._came.set()  # so that the look ends at once, before the database's pool is closed
 
     async def _run(self) -> None:
         pause_s = SHORTEST_S
@@ -68,7 +69,9 @@ class Replies:
 
     async def run_once(self) -> int:
         """Look once for all; returns how many got their reply. A database that is away is looked for again."""
-        waiting = dict(self._waiting)
+        waiting = {message_id: reply for message_id, reply in self._waiting.items() if not reply.done()}
+        if not waiting:
+            return 0
         try:
             async with self._database.connection() as conn:
                 replies = await replies_to(conn, list(waiting))

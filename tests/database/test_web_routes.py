@@ -1,0 +1,48 @@
+"""Every route is declared, and asks for the token unless it is declared open."""
+
+from fastapi.routing import APIRoute
+from httpx import AsyncClient
+
+from gateways.web.routes import OPEN, ROUTES
+from jobs_core import Jobs
+from tests.support.web import calling, door, error_of
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def path_of(template: str) -> str:
+    return template.replace("{session_id}", "web_unknown").replace("{job_id}", "1")
+
+
+async def test_no_route_is_served_that_is_not_declared(jobs: Jobs) -> None:
+    served = set[tuple[str, str]]()
+    for route in door(jobs).routes:
+        assert isinstance(route, APIRoute), f"{route} is not declared in gateways/web/routes.py"
+        served |= {(method, route.path) for method in route.methods}
+    assert served == {(route.method, route.path) for route in ROUTES}
+    assert sorted(OPEN) == [("GET", "/health"), ("GET", "/metrics")]
+
+
+async def status_of(client: AsyncClient, method: str, path: str) -> int:
+    return (await client.request(method, path)).status_code
+
+
+async def test_every_route_and_method_but_the_open_ones_asks_for_the_token(jobs: Jobs) -> None:
+    served = door(jobs)
+    paths = {path_of(route.path) for route in ROUTES} | {"/", "/docs", "/redoc", "/openapi.json", "/api", "/api/jobs/"}
+    async with calling(served, token=None) as stranger, calling(served, token="wrong" * 8) as forger:
+        for path in paths:
+            for method in METHODS:
+                for client in (stranger, forger):
+                    status = await status_of(client, method, path)
+                    assert (status != 401) is ((method, path) in OPEN), (method, path, status)
+
+
+async def test_what_is_not_there_is_told_like_any_other_error(jobs: Jobs) -> None:
+    async with calling(door(jobs)) as client:
+        for path in ("/", "/docs", "/redoc", "/openapi.json", "/api/jobs/1/", "/api/chat/a/b"):
+            assert error_of(await client.get(path), 404)["code"] == "not_found"
+        refused = await client.delete("/api/jobs")
+        assert error_of(refused, 405)["code"] == "method_not_allowed"
+        assert refused.headers["allow"]
+        assert error_of(await client.get("/api/jobs/no-number"), 422)["field"] == "job_id"

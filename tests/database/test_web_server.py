@@ -1,0 +1,85 @@
+"""The door behind a real socket: it serves, refuses what is not HTTP, and ends when it is told to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+import pytest
+
+from gateways.web import hosts_at, serve
+from jobs_core import ConfigurationError, Connection, Jobs, fetch
+from tests.support.web import TOKEN, door
+
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@asynccontextmanager
+async def serving(jobs: Jobs) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
+    """The task that serves, and where; ended after the block if it has not been."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    task = asyncio.create_task(serve(door(jobs, hosts=hosts_at(port), chat_wait_s=60.0), listener))
+    try:
+        yield task, f"http://127.0.0.1:{port}"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_caller_is_served_over_a_socket(jobs: Jobs) -> None:
+    async with serving(jobs) as (_, url), httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get("/health")).status_code == 503
+        assert (await client.get("/api/jobs")).status_code == 401
+        assert (await client.get("/api/jobs", headers=AUTHORIZED)).json() == {"jobs": []}
+        assert (await client.get("/health", headers={"Host": "evil.example"})).status_code == 421
+        answer = await client.get("/health")
+        assert "server" not in answer.headers
+
+
+async def test_a_body_that_is_too_long_gets_its_answer_over_a_socket(jobs: Jobs) -> None:
+    async with serving(jobs) as (_, url), httpx.AsyncClient(base_url=url, headers=AUTHORIZED) as client:
+        assert (await client.post("/api/jobs", content=b"x" * 20_000_000)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01 not http\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST /api/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nX: " + b"x" * 200_000 + b"\r\n\r\n",
+    ],
+    ids=lambda sent: repr(sent[:24]),
+)
+async def test_what_is_not_good_http_is_refused_and_others_are_served_on(jobs: Jobs, sent: bytes) -> None:
+    async with serving(jobs) as (_, url):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        writer.write(sent)
+        status_line = await asyncio.wait_for(reader.readline(), 30)
+        assert status_line.split()[1][:1] == b"4"
+        writer.close()
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get("/health")).status_code == 503
+
+
+async def test_a_door_that_is_ended_answers_who_waits_and_is_gone(jobs: Jobs, conn: Connection) -> None:
+    async with serving(jobs) as (task, url), httpx.AsyncClient(base_url=url, timeout=60, headers=AUTHORIZED) as client:
+        asking = asyncio.create_task(client.post("/api/chat", json={"message": "hello"}))
+        async with asyncio.timeout(30):
+            while not await fetch(conn, "SELECT FROM jobs.jobs"):
+                await asyncio.sleep(0.01)
+        task.cancel()
+        assert (await asking).status_code == 202
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/health")
+
+
+def test_a_token_that_could_be_guessed_is_refused(jobs: Jobs) -> None:
+    with pytest.raises(ConfigurationError):
+        door(jobs, token="short")
