@@ -1,65 +1,21 @@
-"""The supervisor with real processes: whatever becomes of a worker, its agents end with it, and only those."""
+"""The guard with real processes: whatever becomes of a worker, its agents end with it, and only those."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from tests.support.guarded.children import last_line_ns
-from tests.support.processes import MARK, kill_left, left_running, until
+from tests.support.guarded.run import Run, Supervise, alive, silent, supervising
+from tests.support.processes import left_running, until
 from workers.process_table import children
-from workers.supervised import Supervised
 
-CHECKOUT = Path(__file__).parents[2]
 GONE_S = 3.0
 """Within 1 s nothing of a worker is left; threefold, for slow machines."""
-
-
-class Run:
-    """A running supervisor of stand-ins, seen from outside."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes], mark: str) -> None:
-        self.folder = folder
-        self.process = process
-        self.mark = mark
-
-    def workers(self) -> list[int]:
-        """The pids of the workers that are ready and live, oldest first."""
-        ready = sorted(self.folder.glob("*.worker"), key=lambda file: file.stat().st_mtime_ns)
-        return [int(file.stem) for file in ready if alive(int(file.stem))]
-
-    def ready(self, count: int = 1) -> list[int]:
-        """Wait for so many workers."""
-        until(lambda: len(self.workers()) == count, f"{count} workers ready")
-        return self.workers()
-
-    def agents(self, worker: int) -> list[psutil.Process]:
-        """What descends from a worker, dead or alive."""
-        return left_running(f"{self.mark}/{worker}")
-
-    def writing(self, worker: int, kind: str, number: int = 0) -> Path:
-        """Wait until this child of a worker writes."""
-        file = self.folder / f"{worker}.{kind}.{number}"
-        until(lambda: last_line_ns(file), f"{file.name} writes")
-        return file
-
-    def events(self) -> list[dict[str, Any]]:
-        """What the supervisor logged so far."""
-        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines() if line.startswith("{")]
-
-
-Supervise = Callable[..., Run]
 
 
 @pytest.fixture
@@ -67,50 +23,6 @@ def supervise(tmp_path: Path) -> Iterator[Supervise]:
     """Starts a supervisor: `worker` is the stand-ins' plan, `beside` what a shell does before it becomes the supervisor."""
     with supervising(tmp_path) as start:
         yield start
-
-
-@contextmanager
-def supervising(folder: Path) -> Iterator[Supervise]:
-    """At the end nothing of it is left, whatever the test did."""
-    mark = uuid.uuid4().hex
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(worker: dict[str, Any], *, beside: str = "", **supervision: Any) -> Run:
-        how = {"worker": {"folder": str(folder), **worker}, **supervision}
-        command = [sys.executable, "-m", "tests.support.guarded.supervise", json.dumps(how)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                ["sh", "-c", f'{beside} exec "$@"', "sh", *command],
-                cwd=CHECKOUT,
-                env={**os.environ, MARK: mark},
-                stdout=log,
-                stderr=log,
-            )
-        started.append(process)
-        return Run(folder, process, mark)
-
-    try:
-        yield start
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-        kill_left(mark)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs or is frozen."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def silent(*files: Path) -> bool:
-    """Whether nobody writes into these files for as long as eight lines of the slowest take."""
-    before = [file.stat().st_size for file in files]
-    time.sleep(0.4)
-    return before == [file.stat().st_size for file in files]
 
 
 def test_agents_of_a_killed_worker_die_and_its_neighbours_do_not(supervise: Supervise) -> None:
@@ -289,99 +201,3 @@ def test_without_refusing_to_start_more_an_agent_would_be_left(supervise: Superv
         return bool(left_running(run.mark))
 
     assert any(leaves_one() for _ in range(8))
-
-
-def test_a_worker_that_ends_is_replaced_later_each_time(supervise: Supervise) -> None:
-    run = supervise({"exit_code": 3})
-    until(lambda: sum(event["event"] == "worker.started" for event in run.events()) >= 5, "five starts", 20)
-    at = {
-        name: [datetime.fromisoformat(event["timestamp"]) for event in run.events() if event["event"] == name]
-        for name in ("worker.started", "worker.ended")
-    }
-    waits = [
-        (started - ended).total_seconds()
-        for started, ended in zip(at["worker.started"][1:], at["worker.ended"], strict=False)
-    ]
-    for waited, meant in zip(waits, [0.0, 0.1, 0.2, 0.4], strict=False):
-        assert meant <= waited < meant + 1, "a tick and a start, on a slow machine"
-    assert all(event["exit_code"] == 3 for event in run.events() if event["event"] == "worker.ended")
-
-
-def test_waits_between_replacements_double_up_to_5_s_and_begin_anew_after_a_long_life() -> None:
-    place = Supervised(["no command"], {})
-    waits = []
-    for lived_s in [1, 1, 1, 1, 1, 1, 1, 1, 1, 10, 1]:
-        place._set_due(lived_s)
-        waits.append(place._wait_s())
-    assert waits == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 0, 0.1])
-
-
-def test_a_worker_that_cannot_be_started_is_tried_again() -> None:
-    place = Supervised(["/no such program"], {})
-    place.start_if_due()
-    assert place.pid is None
-    assert not place.note_end()
-    assert place._wait_s() == 0
-    place.start_if_due()
-    assert place._wait_s() > 0
-
-
-def test_a_sigterm_drains_the_workers_and_replaces_none(supervise: Supervise) -> None:
-    run = supervise({"children": ["ticker", "daemon"]}, processes=2)
-    run.ready(2)
-    run.process.terminate()
-    assert run.process.wait(10) == 0
-    assert not left_running(run.mark)
-    assert len(list(run.folder.glob("*.worker"))) == 2
-    assert len(list(run.folder.glob("*.sigterm.1"))) == 2
-
-
-def test_a_ctrl_c_is_one_request_to_drain_and_reaches_the_workers_as_sigterm(supervise: Supervise) -> None:
-    run = supervise({})
-    [worker] = run.ready()
-    assert os.getsid(worker) == worker, "the terminal's signals do not reach its session"
-    run.process.send_signal(signal.SIGINT)
-    assert run.process.wait(10) == 0
-    assert (run.folder / f"{worker}.sigterm.1").exists()
-
-
-def test_a_second_signal_forces_the_workers(supervise: Supervise) -> None:
-    run = supervise({"ends_at_sigterm": 2})
-    [worker] = run.ready()
-    run.process.terminate()
-    until((run.folder / f"{worker}.sigterm.1").exists, "the worker has heard of the first")
-    run.process.terminate()
-    assert run.process.wait(2) == 0, "nobody had to be killed"
-    assert (run.folder / f"{worker}.sigterm.2").exists()
-
-
-def test_a_worker_that_does_not_obey_even_the_second_is_killed_with_its_agents(supervise: Supervise) -> None:
-    run = supervise({"ends_at_sigterm": 0, "children": ["ticker", "daemon"]})
-    [worker] = run.ready()
-    run.writing(worker, "daemon", 1)
-    run.process.terminate()
-    until((run.folder / f"{worker}.sigterm.1").exists, "the worker has heard of the first")
-    run.process.terminate()
-    assert run.process.wait(10) == 1
-    assert not left_running(run.mark)
-
-
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_worker_that_drains_for_too_long_is_killed_with_its_agents(supervise: Supervise, *, frozen: bool) -> None:
-    run = supervise({"ends_at_sigterm": 0, "children": ["ticker", "daemon"]}, drain_s=0.2, margin_s=0.2)
-    [worker] = run.ready()
-    run.writing(worker, "daemon", 1)
-    if frozen:
-        os.kill(worker, signal.SIGSTOP)
-    run.process.terminate()
-    assert run.process.wait(10) == 1
-    assert not left_running(run.mark)
-
-
-def test_a_supervisor_with_nothing_to_do_costs_next_to_nothing(supervise: Supervise) -> None:
-    run = supervise({}, processes=4)
-    run.ready(4)
-    watched = psutil.Process(run.process.pid)
-    began, spent = time.monotonic(), sum(watched.cpu_times()[:2])
-    until(lambda: time.monotonic() - began > 6, "a look for strangers has been among it", 20)
-    assert (sum(watched.cpu_times()[:2]) - spent) / (time.monotonic() - began) < 0.009, "0.3 %, threefold"
