@@ -2,13 +2,15 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from httpx import Response
 
-from assistant.chats import CHAT_TURN
+from assistant.chats import CHAT_TURN, Reply
+from gateways.web import replies
 from gateways.web.replies import Replies
-from jobs_core import Connection, Database, Jobs, execute, fetch
+from jobs_core import Connection, ConnectionFailed, Database, Jobs, execute, fetch
 from jobs_core.settle import end
 from tests.support.web import StandInWorker, calling, door, error_of
 
@@ -141,20 +143,51 @@ async def test_many_who_wait_hold_no_connection(database_url: str, jobs: Jobs, c
 async def test_one_look_serves_all_who_wait_and_nobody_looks_when_nobody_waits(
     jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replies, looked = Replies(database), list[int]()
-    look = replies.run_once
+    waiting, looked = Replies(database), list[int]()
+    look = waiting.run_once
 
     async def counting() -> int:
-        looked.append(len(replies._waiting))
+        looked.append(len(waiting._waiting))
         return await look()
 
-    monkeypatch.setattr(replies, "run_once", counting)
-    assert await asyncio.gather(*(replies.wait(message_id, 0.3) for message_id in range(50))) == [None] * 50
+    monkeypatch.setattr(waiting, "run_once", counting)
+    assert await asyncio.gather(*(waiting.wait(message_id, 0.3) for message_id in range(50))) == [None] * 50
     assert looked[0] == 50
     assert len(looked) <= 12  # 20 ms, then 1.5 times as long each time: 8 looks in 0.3 s
-    assert replies._looking is not None
-    await replies._looking
-    assert replies._waiting == {}
+    assert waiting._looking is not None
+    await waiting._looking
+    assert waiting._waiting == {}
+
+
+async def test_a_wait_outlives_a_database_that_is_away(
+    jobs: Jobs, database: Database, worker: StandInWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with calling(door(jobs, chat_wait_s=0.0)) as client:
+        told = body_of(await client.post(CHAT, json={"message": "hello"}), 202)
+    await worker.work("Hi.")
+    look, outages = replies.replies_to, [ConnectionFailed[0]("away"), ConnectionFailed[1]("away")]
+
+    async def sometimes_away(conn: Connection, message_ids: Any) -> Any:
+        if outages:
+            raise outages.pop()
+        return await look(conn, message_ids)
+
+    monkeypatch.setattr(replies, "replies_to", sometimes_away)
+    reply = await Replies(database).wait(told["message_id"], 30)
+    assert reply == Reply("answered", "Hi.")
+    assert outages == []
+
+
+async def test_a_look_that_breaks_is_told_to_who_waits_and_the_next_one_is_done_anew(
+    jobs: Jobs, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Replies(database)
+    monkeypatch.setattr(replies, "replies_to", AsyncMock(side_effect=ZeroDivisionError))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await waiting.wait(1, 30)
+        assert waiting._looking is not None
+        assert isinstance((await asyncio.gather(waiting._looking, return_exceptions=True))[0], ZeroDivisionError)
 
 
 async def test_a_door_that_closes_lets_go_of_who_waits(jobs: Jobs, conn: Connection) -> None:
