@@ -4,6 +4,7 @@ Every connection is made alike: autocommit, so that a transaction is always aske
 a peer that is gone, or a process frozen inside a transaction, can hold what others wait for.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Self
@@ -86,13 +87,19 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit; raises one of ConnectionFailed where none can be had."""
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task else 0
         async with self._pool.connection() as conn:
+            if task and task.cancelling() > cancels:
+                # asyncio.wait_for, which the pool waits with, swallows a cancel that comes together with the connection
+                # (Python 3.11); whoever cancelled would wait for ever.
+                raise asyncio.CancelledError
             yield conn
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside one transaction, committed at the end and rolled back on a raise."""
-        async with self._pool.connection() as conn, conn.transaction():
+        async with self.connection() as conn, conn.transaction():
             yield conn
 
     async def connect(self, purpose: str) -> Connection:
