@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cli.commands import chat, create, drill, look, migrate, test, token, up, web, worker
+from cli.commands import bench, chat, create, drill, look, migrate, test, token, up, web, worker
 from cli.known_errors import one_line
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -29,6 +29,7 @@ web.register(app)
 migrate.register(app)
 test.register(app)
 drill.register(app)
+bench.register(app)
 
 
 def main() -> int:

@@ -114,7 +114,12 @@ class Child:
             log.error("process.died", process=self.name, how=how, again_in_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-            await self.start()
+            try:
+                await self.start()
+            except (
+                OSError
+            ) as error:  # no memory, too many processes: the dead one is looked at again, and a later start made
+                log.warning("process.not_started", process=self.name, error=str(error))
 
     def end(self) -> None:
         """Ask it to end; `keep` starts it again, in the environment of then."""

@@ -9,6 +9,7 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of ./jobs up [default: JOBS_DATA, or .jobs in the checkout]")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine output: one JSON value on stdout")]
+JsonLogs = Annotated[bool, typer.Option("--json", help="Machine output: logs as one JSON value a line, on stderr")]
 Queues = Annotated[
     list[str] | None, typer.Option("--queue", help="Serve this queue; repeat for more [default: all known]")
 ]

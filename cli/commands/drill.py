@@ -1,4 +1,4 @@
-"""`./jobs drill`: the fault drills of docs/promises, with exactly the arguments given."""
+"""`./jobs drill`: a fault drill, with exactly the arguments given."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def drill(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Which drill; `list` lists them")],
+    name: Annotated[str, typer.Argument(help="Which drill, for example kill; a name that is none lists them")],
 ) -> None:
     """Inject faults under load and check what happened; prints figures and exits 0 only if nothing was lost or doubled."""
     from cli.settings import CHECKOUT

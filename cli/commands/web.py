@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Data
+from cli.options import Data, JsonLogs
 
 
 def register(app: typer.Typer) -> None:
@@ -19,8 +19,12 @@ def web(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; JOBS_HOSTS names what it is known by")] = "127.0.0.1",
     data: Data = None,
+    as_json: JsonLogs = False,
 ) -> None:
-    """Run the web API on DATABASE_URL, or on the database of the ./jobs up that runs. Its token is JOBS_TOKEN, or DIR/token."""
+    """Run the web API on DATABASE_URL, or on the database of the ./jobs up that runs.
+
+    Its token is JOBS_TOKEN, or the one in the folder, made where there is none.
+    """
     import asyncio
 
     from cli.database import choose_database, require_usable
@@ -33,7 +37,7 @@ def web(
     from jobs_core.settings import CoreSettings
     from sessions.settings import SessionSettings
 
-    set_up_logs(CoreSettings.read())
+    set_up_logs(CoreSettings.read(log_format="json" if as_json else None))
     settings = CliSettings.read(data=data, port=port)
     with listen(settings.port, host=host) as listener:
         database_url = choose_database(settings)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Data, Processes, Queues, Slots
+from cli.options import Data, JsonLogs, Processes, Queues, Slots
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +19,7 @@ def worker(
     slots: Slots = None,
     processes: Processes = None,
     data: Data = None,
+    as_json: JsonLogs = False,
 ) -> int:
     """Run workers on DATABASE_URL, or on the database of the ./jobs up that runs.
 
@@ -38,6 +39,8 @@ def worker(
     from sessions.options import find_cli
     from sessions.settings import SessionSettings
 
+    if as_json:
+        os.environ["JOBS_LOG_FORMAT"] = "json"  # for the processes below, too
     core, settings = CoreSettings.read(), CliSettings.read(data=data, processes=processes)
     set_up_logs(core)
     build_table(settings.handlers)

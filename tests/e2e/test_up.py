@@ -160,3 +160,24 @@ def test_a_second_ctrl_c_does_not_wait_for_what_runs(tmp_path: Path) -> None:
             0,
             0,
         )
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with home.start("up", "--port", "0", "--json") as up:
+        until(lambda: "Making a database" in up.log.read_text(), "Postgres is being made", 60)
+        assert up.stop() == 0
+    assert home.left() == []
+    with home.up():
+        assert home.json("create", "hello", "--input", '{"name": "Ada"}', "--wait")["state"] == "complete"
+
+
+def test_it_runs_on_a_database_that_is_there_already(tmp_path: Path, database_url: str) -> None:
+    home = Home(tmp_path)
+    with home.up(DATABASE_URL=database_url) as up:
+        assert "cli.postgres_keeper" not in up.children()
+        job = home.json("create", "hello", "--input", '{"name": "Ada"}', "--wait")
+        assert up.stop() == 0
+    assert home.left() == []
+    assert not (tmp_path / "data" / "postgres").exists()
+    assert json.loads(home.run("show", str(job["id"]), "--json", DATABASE_URL=database_url).stdout) == job

@@ -22,10 +22,9 @@ READY_WITHIN_S = 60
 class Home:
     """One folder of `up`, and commands that find it there. `prefix` and `python` run them as somebody else."""
 
-    def __init__(
-        self, folder: Path, *, python: Path = Path(sys.executable), prefix: Sequence[str] = (), **environment: str
-    ) -> None:
+    def __init__(self, folder: Path, *, python: Path = Path(sys.executable), prefix: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.cwd = Path("/")
         self._command = [*prefix, str(python), "-P", "-m", "cli"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         self._environment = {
@@ -34,7 +33,6 @@ class Home:
             "JOBS_DATA": str(folder / "data"),
             "JOBS_SCRATCH_FOLDER": str(folder / "cli"),
             "HOME": str(folder),
-            **environment,
         }
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +44,7 @@ class Home:
             text=True,
             check=False,
             timeout=120,
-            cwd="/",
+            cwd=self.cwd,
             env=self._environment | environment,
         )
 
@@ -98,7 +96,7 @@ class Started:
         self.log = home.folder / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd="/", env=environment, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                command, cwd=home.cwd, env=environment, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
         self.url = ""
         self.model = ""
@@ -108,8 +106,9 @@ class Started:
 
     def __exit__(self, *_: object) -> None:
         with suppress(psutil.Error):
-            for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+            for process in psutil.Process(self.process.pid).children(recursive=True):
                 process.kill()
+        self.process.kill()
         self.process.wait()
         assert self.process.stdout
         self.process.stdout.close()
@@ -133,7 +132,7 @@ class Started:
 
     def children(self) -> dict[str, psutil.Process]:
         """The processes right below it, by what they are."""
-        found = {}
+        found: dict[str, psutil.Process] = {}
         names = ("supervise", "serve", "simulator", "cli.postgres_keeper", "worker-process")
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.Error):

@@ -55,6 +55,8 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str]) -> None:
         (["ls"], {"DATABASE_URL": "mysql://user:hidden@host/x"}, "not a Postgres URL"),
         (["ls"], {"DATABASE_URL": "postgresql://user:hidden@127.0.0.1:1/x"}, "Connection refused"),
         (["ls"], {"DATABASE_URL": "postgresql://user:hidden%x@127.0.0.1:1/x"}, "not a Postgres URL"),
+        (["ls"], {"DATABASE_URL": "postgresql://host/db?password=hidden&nonsense=1"}, "not a Postgres URL"),
+        (["ls"], {"DATABASE_URL": "host=x password=my hidden"}, "not a Postgres URL"),
         (["ls"], {"JOBS_LOG_LEVEL": "loud", "DATABASE_URL": "x"}, "JOBS_LOG_LEVEL"),
         (["up"], {"JOBS_PORT": "many"}, "JOBS_PORT"),
         (["token"], {"JOBS_TOKEN": "short"}, "JOBS_TOKEN"),

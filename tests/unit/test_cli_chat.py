@@ -1,0 +1,148 @@
+"""The client of the web API, against a stand-in for it: what it asks, and what it shows for each answer."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import chat
+from cli.errors import CommandFailed
+from cli.settings import CliSettings
+
+TOKEN = "a token of the test"
+WAITING = {"session_id": "web_1", "message_id": 7, "job_id": 3, "status": "waiting", "response": None}
+MINE = {"id": 7, "type": "human", "content": "hello", "state": "waiting", "turn_id": None}
+ANSWERED = [{**MINE, "state": "answered", "turn_id": "t"}, {"id": 9, "type": "ai", "content": "hi", "turn_id": "t"}]
+
+
+class Door:
+    """Answers requests from a list, in order, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, Any]] = []
+        self.asked: list[tuple[str, str, Any]] = []
+        door = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                assert self.headers["authorization"] == f"Bearer {TOKEN}"
+                door.asked.append((self.command, self.path, json.loads(body) if body else None))
+                status, answer = door.answers.pop(0)
+                text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    monkeypatch.setattr("cli.chat.time.sleep", lambda _: None)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # must not stand between
+    door = Door()
+    threading.Thread(target=door.server.serve_forever, daemon=True).start()
+    yield door
+    door.server.shutdown()
+    door.server.server_close()
+
+
+def ask(door: Door, *, session: str | None = None, timeout_s: float = 60, as_json: bool = False) -> int:
+    settings = CliSettings.read(url=door.url, token=TOKEN)
+    return chat.ask(settings, "hello", session, timeout_s=timeout_s, as_json=as_json)
+
+
+def test_an_answer_is_shown_with_the_session_to_go_on_with(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    door.answers = [(200, {**WAITING, "status": "answered", "response": "hi \x1b[2J"})]
+    assert ask(door) == 0
+    assert door.asked == [("POST", "/api/chat", {"session_id": None, "message": "hello"})]
+    shown = capsys.readouterr()
+    assert shown.out == "hi \N{REPLACEMENT CHARACTER}[2J\n"
+    assert shown.err == "session web_1\n"
+
+
+def test_a_late_answer_is_waited_for(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    still = {"messages": [MINE]}
+    door.answers = [(202, WAITING), (200, still), (200, {"state": "running"}), (200, {"messages": ANSWERED})]
+    assert ask(door, session="web_1") == 0
+    paths = [path for _, path, _ in door.asked]
+    assert paths == [
+        "/api/chat",
+        "/api/chat/web_1/messages?limit=50",
+        "/api/jobs/3",
+        "/api/chat/web_1/messages?limit=50",
+    ]
+    assert capsys.readouterr().out == "hi\n"
+
+
+def test_a_turn_that_failed_is_told_on_stderr(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    word = {"id": 9, "type": "system", "content": "This could not be answered.", "turn_id": "t"}
+    door.answers = [(202, WAITING), (200, {"messages": [{**MINE, "state": "failed", "turn_id": "t"}, word]})]
+    assert ask(door) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.splitlines()[0]) == ("", "jobs: This could not be answered.")
+
+
+def test_a_job_that_ended_without_a_word_ends_the_waiting(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    """A crash limit can end a turn's job; its message then waits for the chat's next one."""
+    ended = {"state": "failed", "error": "its workers died"}
+    door.answers = [(202, WAITING), (200, {"messages": [MINE]}), (200, ended)]
+    assert ask(door) == 1
+    assert "jobs: its workers died" in capsys.readouterr().err
+
+
+def test_a_wait_that_is_over_names_the_job(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    door.answers = [(202, WAITING)]
+    assert ask(door, timeout_s=0) == 1
+    assert "./jobs show 3" in capsys.readouterr().err
+
+
+def test_json_is_what_the_api_said_last(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    door.answers = [(202, WAITING), (200, {"messages": ANSWERED})]
+    assert ask(door, as_json=True) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {**WAITING, "status": "answered", "response": "hi"}
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((422, {"error": {"code": "c", "message": "message: is empty", "field": "message"}}), "^message: is empty$"),
+        ((422, {"error": {"code": "c", "message": "is empty\x1b", "field": "message"}}), "^message: is empty.$"),
+        ((401, {"error": {"code": "c", "message": "The token is wrong", "field": None}}), "^The token is wrong$"),
+        ((502, b"<html>"), "it answered 502 and no JSON; is this a Jobs web API"),
+        ((200, b"<html>"), "it answered 200 and no JSON"),
+        ((500, {"detail": "odd"}), "it answered 500 and no JSON"),
+    ],
+)
+def test_a_refusal_is_one_line(door: Door, answer: tuple[int, Any], says: str) -> None:
+    door.answers = [answer]
+    with pytest.raises(CommandFailed, match=says):
+        ask(door)
+
+
+def test_an_api_that_is_not_there_is_said(tmp_path: Path) -> None:
+    settings = CliSettings.read(url="http://127.0.0.1:1", token=TOKEN, data=tmp_path)
+    with pytest.raises(CommandFailed, match=r"nothing answers at http://127\.0\.0\.1:1: start \./jobs up"):
+        chat.ask(settings, "hello", None, timeout_s=1, as_json=False)
+
+
+def test_without_an_up_there_is_nobody_to_ask(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"no \./jobs up runs in"):
+        chat.ask(CliSettings.read(data=tmp_path), "hello", None, timeout_s=1, as_json=False)

@@ -1,0 +1,59 @@
+"""What each process loads, and what starts them elsewhere: Procfile and docker-compose.yml."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from cli.app import app
+from cli.settings import CHECKOUT
+from tests.contract.test_settings_page import documented
+
+STARTED = re.compile(r"^\s*(?:command|\w+): \./jobs (.+?)(?: #.*)?$", re.MULTILINE)
+LAUNCHERS_OWN = {"JOBS_VENV", "POSTGRES_PASSWORD", "POSTGRES_USER", "PORT"}
+FILES = ("Procfile", "docker-compose.yml")
+
+
+def loaded_by(code: str) -> set[str]:
+    code += "\nimport sys; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True)
+    return set(ran.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["cli.worker_process", "cli.supervise", "cli.up"])
+def test_a_process_that_serves_no_web_and_has_no_agent_loads_neither(module: str) -> None:
+    """The SDK takes 30 MB and a second, the web framework half of that."""
+    heavy = {"claude_agent_sdk", "fastapi", "starlette", "uvicorn", "httpx"}
+    assert heavy & loaded_by(f"import {module}") == set()
+
+
+def test_a_worker_without_credentials_binds_no_agents_handler() -> None:
+    code = """
+from cli.worker_process import _agents
+from cli.table import build_table
+table = build_table()
+assert _agents(None, table) == []
+assert table.runnable == ["hello"]
+"""
+    assert "claude_agent_sdk" not in loaded_by(code)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_commands_that_process_files_start_exist_with_their_options(file: str) -> None:
+    group = typer.main.get_command(app)
+    lines = STARTED.findall((CHECKOUT / file).read_text(encoding="utf-8"))
+    assert {line.split()[0] for line in lines} >= {"web", "worker"}
+    for line in lines:
+        name, *arguments = line.replace("${PORT:-8080}", "8080").split()
+        group.commands[name].make_context(name, arguments)  # type: ignore[attr-defined]  # a group has them
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_variables_that_process_files_name_are_settings(file: str) -> None:
+    named = re.findall(
+        r"\b(?:JOBS|ANTHROPIC|POSTGRES|DATABASE|CLAUDE)_[A-Z_]*[A-Z]\b|\bPORT\b", (CHECKOUT / file).read_text()
+    )
+    assert named
+    assert set(named) <= set(documented()) | LAUNCHERS_OWN
