@@ -65,15 +65,19 @@ class Folder:
 
     @contextmanager
     def announced(self, running: Running, joins: Mapping[str, str]) -> Iterator[None]:
-        """Let other commands find this `up`, inside the block; `joins` are the variables a worker needs to join it."""
-        with _explained(self.path):
-            write_private(self.path / "joins", json.dumps(dict(joins)))
-            write_private(self.path / "up.json", json.dumps(asdict(running)))
+        """Let other commands find this `up`, inside the block."""
+        self.announce(running, joins)
         try:
             yield
         finally:
             (self.path / "up.json").unlink(missing_ok=True)
             (self.path / "joins").unlink(missing_ok=True)
+
+    def announce(self, running: Running, joins: Mapping[str, str]) -> None:
+        """Say where this `up` is; `joins` are the variables that a worker needs to join it."""
+        with _explained(self.path):
+            write_private(self.path / "joins", json.dumps(dict(joins)))
+            write_private(self.path / "up.json", json.dumps(asdict(running)))
 
     def running(self) -> Running | None:
         """The `up` that holds the folder now; None where there is none, or it is still starting."""

@@ -13,8 +13,9 @@ What a person has to mend is found before web and workers start, and nothing is 
 
 import asyncio
 import os
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from cli.child import Child, environment, ours
@@ -56,24 +57,12 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         await _migrate(database_url)
         joins = {"DATABASE_URL": database_url, **await model.ready()}
         token = settings.token or folder.make_token()
-        stack.enter_context(folder.announced(Running(url, os.getpid(), model.kind), joins))
-        environ = environment(**joins, PROMETHEUS_MULTIPROC_DIR=str(folder.metrics), JOBS_HANDLERS=settings.handlers)
+        running = Running(url, os.getpid(), model.kind)
+        stack.enter_context(folder.announced(running, joins))
+        environ = environment(**joins, PROMETHEUS_MULTIPROC_DIR=str(folder.metrics))
         children = [
-            Child(
-                "supervisor",
-                lambda: ours("-m", "cli", "supervise", "--processes", str(settings.processes)),
-                lambda: environ,
-                patience_s=workers.drain_s + _AFTER_DRAIN_S,
-                forced=forced,
-            ),
-            Child(
-                "web",
-                lambda: ours("-m", "cli", "serve", "--fd", str(listener.fileno()), "--model", model.label),
-                lambda: {**environ, "JOBS_TOKEN": token},
-                patience_s=_WEB_ENDS_S,
-                forced=forced,
-                pass_fds=[listener.fileno()],
-            ),
+            _supervisor(settings.processes, environ, workers.drain_s, forced),
+            _web(listener, model.label, environ, token, forced),
         ]
         note("Starting the web API and the workers.")
         for child in children:
@@ -83,12 +72,30 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         _say_ready(url, model, began, as_json=as_json)
 
         def on_move(new_url: str) -> None:
-            environ["DATABASE_URL"] = new_url
+            environ["DATABASE_URL"] = joins["DATABASE_URL"] = new_url
+            folder.announce(running, joins)
             for child in children:
                 child.end()
 
         kept = [*children, *([model.process] if model.process else [])]
         await asyncio.gather(*(child.keep() for child in kept), keep_postgres(postgres, on_move))
+
+
+def _supervisor(processes: int, environ: Mapping[str, str], drain_s: float, forced: asyncio.Event) -> Child:
+    command = ours("-m", "cli", "supervise", "--processes", str(processes))
+    return Child("supervisor", lambda: command, lambda: environ, patience_s=drain_s + _AFTER_DRAIN_S, forced=forced)
+
+
+def _web(listener: socket.socket, model: str, environ: Mapping[str, str], token: str, forced: asyncio.Event) -> Child:
+    command = ours("-m", "cli", "serve", "--fd", str(listener.fileno()), "--model", model)
+    return Child(
+        "web",
+        lambda: command,
+        lambda: {**environ, "JOBS_TOKEN": token},
+        patience_s=_WEB_ENDS_S,
+        forced=forced,
+        pass_fds=[listener.fileno()],
+    )
 
 
 async def _migrate(database_url: str) -> None:

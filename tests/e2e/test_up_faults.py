@@ -1,6 +1,11 @@
 """What `./jobs up` does when its processes die, one by one and all at once: it goes on, and no job is lost."""
 
+import json
+import signal
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -91,3 +96,27 @@ def test_two_starts_at_once_end_with_one_that_runs(tmp_path: Path) -> None:
         assert home.json("create", "hello", "--input", '{"name": "Ada"}', "--wait")["state"] == "complete"
         assert won.stop() == 0
     assert home.left() == []
+
+
+def test_a_postgres_whose_port_was_taken_meanwhile_is_found_at_its_new_one(tmp_path: Path) -> None:
+    """By the web API, by the workers, and by commands that join."""
+    home = Home(tmp_path)
+    with home.up() as up:
+        joins = tmp_path / "data" / "joins"
+        port = int(json.loads(joins.read_text())["DATABASE_URL"].rsplit(":", 1)[1].split("/")[0])
+        up.process.send_signal(signal.SIGSTOP)  # or it would be quicker than we are
+        up.children()["cli.postgres_keeper"].kill()
+        with taken(port):
+            up.process.send_signal(signal.SIGCONT)
+            until(lambda: f":{port}/" not in joins.read_text(), "it is announced at another port", 60)
+            until(lambda: healthy(up), "all is ready again", 90)
+            assert home.json("chat", "hello")["status"] == "answered"
+            assert home.json("create", "hello", "--input", '{"name": "Ada"}', "--wait")["state"] == "complete"
+
+
+def taken(port: int) -> socket.socket:
+    """The port, held by us as soon as its owner has let go of it."""
+    while True:
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+        time.sleep(0.01)
