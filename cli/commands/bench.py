@@ -19,7 +19,9 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="This measure, or this peer; repeat for more")] = None,
     beside: Annotated[int, typer.Option(min=100, help="Jobs that drains have to pass by")] = 1_000_000,
     full: Annotated[bool, typer.Option("--full", help="Pin the snapshot for 120 s instead of 30 s")] = False,
-    database_url: Annotated[str | None, typer.Option(help="Measure on this server; DATABASE_URL is not looked at")] = None,
+    database_url: Annotated[
+        str | None, typer.Option(help="Measure on this server; DATABASE_URL is not looked at")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure, and print one Markdown table; progress goes to stderr.
@@ -29,14 +31,8 @@ def bench(
     if what not in ("ours", "peers"):
         raise typer.BadParameter(f"{what!r}: say `peers`, or nothing")
 
-    from dataclasses import replace
-
     from benchmarks.main import bench as run
-    from benchmarks.plan import Plan
-    from benchmarks.peers import bench_peers
+    from benchmarks.plan import PINNED_FULL_S, PINNED_S, Plan
 
-    plan = Plan(jobs=jobs, rounds=rounds, beside=beside)
-    if full:
-        plan = replace(plan, pinned_s=120.0)
-    command = bench_peers if what == "peers" else run
-    command(plan, only=only or (), database_url=database_url, as_json=json)
+    plan = Plan(jobs=jobs, rounds=rounds, beside=beside, pinned_s=PINNED_FULL_S if full else PINNED_S)
+    run(plan, peers=what == "peers", only=only or (), database_url=database_url, as_json=json)

@@ -1,0 +1,107 @@
+"""The benchmarks measure what they say: small runs end to end, with the real command and real processes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.against_peers import Line, table
+from benchmarks.contender import Contender
+from benchmarks.contenders.script import TEXT
+from benchmarks.contenders.us import KINDS, Us
+from benchmarks.errors import BenchFailed
+from benchmarks.lineup import raw
+from benchmarks.measures import drain
+from benchmarks.peers import PEERS
+from benchmarks.plan import Plan
+from benchmarks.server import plain, running, value
+from cli.settings import CHECKOUT
+from jobs_core import Database
+
+SETTLES_NOTHING = """
+from benchmarks.contenders import raw
+from benchmarks.contenders.script import run
+raw.SETTLE = "SELECT %s::bigint[]"
+run(raw.Raw())
+"""
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-m", "cli", "bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=120)
+
+
+def test_a_small_run_prints_each_measure_beside_its_reference() -> None:
+    ran = bench("--jobs", "200", "--rounds", "1", "--only", "drain-1", "--only", "create")
+    assert ran.returncode == 0, ran.stderr
+    head, _, drained, created, _, machine = ran.stdout.splitlines()
+    assert head == "| measure | us | reference | ratio | goal |"
+    for line, measure in ((drained, "drain 200, brief"), (created, "create one by one")):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        us, reference = (float(re.sub(r"[^\d.]", "", cell)) for cell in cells[1:3])
+        assert cells[0].startswith(measure)
+        assert us > 0
+        assert float(cells[3]) == pytest.approx(us / reference, abs=0.02)
+    assert "fsync on, synchronous_commit on" in machine
+    assert "bench: drain-1 …" in ran.stderr
+
+
+def test_a_measure_that_there_is_not_is_told_in_one_line() -> None:
+    ran = bench("--only", "speed")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("jobs: --only: there is no speed; there are: drain-1;")
+    assert ran.stderr.count("\n") == 1
+
+
+async def test_a_contender_that_handles_without_settling_gets_no_figure(
+    server_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant of the measure itself: counting handled jobs alone would praise it."""
+    script = tmp_path / "mutant.py"
+    script.write_text(SETTLES_NOTHING)
+    monkeypatch.setattr(drain, "_SETTLED_WITHIN_S", 5.0)
+    whole = raw(tmp_path)
+    mutant = Contender("mutant", (sys.executable, str(script)), whole.mark, whole.unfinished, tmp_path / "log")
+    async with running(server_dsn) as server:
+        assert await drain.drained_alone(server, whole, Plan(jobs=500), processes=1) > 0
+        with pytest.raises(TimeoutError):
+            await drain.drained_alone(server, mutant, Plan(jobs=500), processes=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        ("ready", "ready_seq IS NOT NULL AND priority = 2 AND job_type = 'bench_brief'"),
+        ("marked", "ready_seq IS NOT NULL AND priority = 2 AND job_type = 'bench_marked'"),
+        ("deferred", "ready_seq IS NULL AND scheduled_for > now() + interval '23 hours'"),
+        ("lower_priority", "ready_seq IS NOT NULL AND priority = 4 AND job_type = 'bench_brief'"),
+        ("blocked", "ready_seq IS NULL AND (state = 'blocked' OR (state = 'claimed' AND lane_pos = 1))"),
+        ("unknown", "ready_seq IS NOT NULL AND job_type = 'bench_unknown'"),
+    ],
+)
+async def test_what_stands_in_the_way_is_what_the_table_says(
+    database: Database, database_url: str, kind: str, where: str
+) -> None:
+    async with Us().producer(database_url) as producer:
+        for _ in range(2):
+            await producer.create_bulk([{"text": TEXT, "sent": 0.0}] * 5, kind)
+    async with plain(database.dsn) as conn:
+        assert await value(conn, f"SELECT count(*) FROM jobs.jobs WHERE {where}") == 10
+
+
+def test_every_kind_of_job_is_checked_above() -> None:
+    marks = test_what_stands_in_the_way_is_what_the_table_says.pytestmark  # type: ignore[attr-defined]  # pytest's own
+    assert {kind for kind, _ in marks[0].args[1]} == set(KINDS)
+
+
+def test_a_peer_that_cannot_be_installed_is_a_line_that_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    peer = next(peer for peer in PEERS if peer.script.endswith(".mjs"))
+    with pytest.raises(BenchFailed, match="node or npm is not on PATH") as failed:
+        peer.ready(tmp_path, tmp_path)
+    assert f"- {peer.name}: {failed.value} (install)" in table([Line(peer.name, failed={"install": str(failed.value)})])
