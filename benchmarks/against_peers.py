@@ -46,7 +46,7 @@ async def compared_with_peers(server: Server, plan: Plan, names: Sequence[str]) 
     contenders = [us(server.folder), raw(server.folder)]
     missing: list[Line] = []
     for peer in PEERS:
-        if names and peer.name not in names:
+        if names and peer.key not in names:
             continue
         note(f"bench: {peer.name}, installing …")
         try:

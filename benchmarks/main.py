@@ -23,9 +23,9 @@ def bench(plan: Plan, *, peers: bool, only: Sequence[str], database_url: str | N
     only: of measures, or of peers; empty: all. database_url: a server that allows CREATE DATABASE; none: one of our own.
     Raises BenchFailed for a name that there is not, and where we or raw cannot be measured.
     """
-    known = [peer.name for peer in PEERS] if peers else list(MEASURES)
+    known = [peer.key for peer in PEERS] if peers else list(MEASURES)
     if unknown := sorted(set(only) - set(known)):
-        raise BenchFailed(f"--only: there is no {', '.join(unknown)}; there are: {'; '.join(known)}")
+        raise BenchFailed(f"--only: there is no {', '.join(unknown)}; there are: {', '.join(known)}")
     set_up_logs(CoreSettings.read(log_level="error"))  # the measures bury workers, and stdout is the table's
     asyncio.run(_bench(plan, only, database_url, peers=peers, as_json=as_json))
 

@@ -21,8 +21,9 @@ _INSTALL_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """script: its file in contenders/; requirements: exact, for pip or npm as the script's suffix says."""
+    """key: what `--only` takes; script: its file in contenders/; requirements: exact, for pip or npm as its suffix says."""
 
+    key: str
     name: str
     script: str
     requirements: tuple[str, ...]
@@ -36,8 +37,9 @@ class Peer:
         home = (folder / Path(self.script).stem).absolute()
         home.mkdir(parents=True, exist_ok=True)
         command = self._in_node(home) if self.script.endswith(".mjs") else self._in_venv(home)
-        log = logs / f"{self.name.replace(' ', '-').replace(',', '')}.log"
-        return Contender(self.name, command, self.mark, self.unfinished, log, environment=self.environment)
+        return Contender(
+            self.name, command, self.mark, self.unfinished, logs / f"{self.key}.log", environment=self.environment
+        )
 
     def _in_venv(self, home: Path) -> tuple[str, ...]:
         python = home / "venv" / "bin" / "python"
@@ -88,6 +90,7 @@ _GRAPHILE_LEFT = "SELECT count(*) FROM graphile_worker._private_jobs WHERE id > 
 
 PEERS = (
     Peer(
+        "procrastinate",
         "procrastinate 3.10",
         "procrastinate.py",
         ("procrastinate==3.10.0", "psycopg[binary]==3.3.9"),
@@ -95,14 +98,23 @@ PEERS = (
         unfinished="SELECT count(*) FROM procrastinate_jobs WHERE id > %s AND status IN ('todo', 'doing')",
     ),
     Peer(
+        "pgqueuer",
         "pgqueuer 1.6",
         "pgqueuer.py",
         ("pgqueuer==1.6.0", "asyncpg==0.32.0", "uvloop==0.23.0"),
         mark="SELECT coalesce(max(id), 0) FROM pgqueuer",
         unfinished="SELECT count(*) FROM pgqueuer WHERE id > %s",
     ),
-    Peer("graphile-worker 0.18, default", "graphile_worker.mjs", _GRAPHILE, _GRAPHILE_MARK, _GRAPHILE_LEFT),
     Peer(
+        "graphile-worker",
+        "graphile-worker 0.18, default",
+        "graphile_worker.mjs",
+        _GRAPHILE,
+        _GRAPHILE_MARK,
+        _GRAPHILE_LEFT,
+    ),
+    Peer(
+        "graphile-worker-tuned",
         "graphile-worker 0.18, tuned",
         "graphile_worker.mjs",
         _GRAPHILE,
@@ -111,6 +123,7 @@ PEERS = (
         environment={"BENCH_TUNED": "1", "NO_LOG_SUCCESS": "1"},
     ),
     Peer(
+        "pg-boss",
         "pg-boss 12.38",
         "pg_boss.mjs",
         ("pg-boss@12.38.0",),

@@ -52,7 +52,7 @@ def test_a_small_run_prints_each_measure_beside_its_reference() -> None:
 def test_a_measure_that_there_is_not_is_told_in_one_line() -> None:
     ran = bench("--only", "speed")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith("jobs: --only: there is no speed; there are: drain-1;")
+    assert ran.stderr.startswith("jobs: --only: there is no speed; there are: drain-1, ")
     assert ran.stderr.count("\n") == 1
 
 
