@@ -12,7 +12,7 @@ from jobs_core.settings import CoreSettings
 from sessions.settings import SessionSettings
 from workers.guard_link import GuardLink
 from workers.settings import WorkerSettings
-from workers.worker import Worker
+from workers.worker import Worker, open_database
 
 
 async def run_worker(queues: Sequence[str], link: GuardLink | None) -> None:
@@ -21,15 +21,16 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None) -> None:
     set_up_logs(core)
     structlog.contextvars.bind_contextvars(process="worker")
     table = build_table(CliSettings.read().handlers)
+    settings = WorkerSettings.read()
     async with (
-        Database(core.database_url, name="jobs worker", max_connections=core.database_connections) as database,
+        open_database(core, settings) as database,
         Jobs(database, table) as jobs,
     ):
         resources = _agents(database, table)  # before the queues are asked for: it binds handlers
         worker = Worker(
             jobs,
             queues=queues or table.queues(),
-            settings=WorkerSettings.read(),
+            settings=settings,
             resources=resources,
             link=link,
         )

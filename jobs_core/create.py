@@ -78,24 +78,34 @@ class Jobs:
         priority: int | None = None,
         scheduled_for: datetime | timedelta | None = None,
         conn: db.Connection | None = None,
+        unchecked: bool = False,
     ) -> Created:
         """Insert one job.
 
         With `conn` it is part of the caller's transaction: commit, then call `wake()` on what is returned; a job with a lane
         locks that lane until then, so create it last. Without, it is committed and idle workers are woken.
+        `unchecked` lets a JobType through that this process' table does not know: in a rolling deploy others may.
         Raises UnknownJobType and InvalidInput (naming the field) before anything is written.
         """
         job = NewJob(job_type, input, user_id, task_id, project_id, queue, priority, scheduled_for)
-        return await self.create_many([job], conn=conn)
+        return await self.create_many([job], conn=conn, unchecked=unchecked)
 
-    async def create_many(self, jobs: Sequence[NewJob], *, conn: db.Connection | None = None) -> Created:
+    async def create_many(
+        self, jobs: Sequence[NewJob], *, conn: db.Connection | None = None, unchecked: bool = False
+    ) -> Created:
         """Insert many jobs in one statement: all or none. As `create`."""
-        rows = [self._row(job) for job in jobs]
+        rows = [self._row(job, unchecked=unchecked) for job in jobs]
         columns = {column: [row[column] for row in rows] for column in _COLUMNS}
         if conn is not None:
             return await self._insert(conn, columns)
-        async with self.database.connection() as own:
-            created = await self._insert(own, columns)
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with self.database.connection() as own:
+                    created = await self._insert(own, columns)
+                break
+            except db.Retryable:
+                if attempt == _ATTEMPTS - 1:
+                    raise
         created.wake()
         return created
 
@@ -104,22 +114,27 @@ class Jobs:
         ready = frozenset(queue for row, queue in zip(inserted, columns["queues"], strict=True) if row["ready"])
         return Created(tuple(row["id"] for row in inserted), ready, self.notifier)
 
-    def _row(self, job: NewJob) -> dict[str, Any]:
-        job_type = self.table.job_type(job.job_type) if isinstance(job.job_type, str) else job.job_type
+    def _row(self, job: NewJob, *, unchecked: bool) -> dict[str, Any]:
+        job_type = job.job_type
+        if isinstance(job_type, str) or not unchecked:
+            job_type = self.table.job_type(job_type if isinstance(job_type, str) else job_type.name)
         fitted = gate.fit(job_type.Input, job.input, field="input")
         return {
             "job_types": job_type.name,
             "queues": _name(job_type.queue if job.queue is None else job.queue, "queue"),
             "priorities": _priority(job_type.priority if job.priority is None else job.priority),
-            "inputs": gate.to_json(fitted.model_dump(mode="json"), field="input", max_bytes=gate.MAX_INPUT_BYTES),
+            "inputs": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
             "user_ids": _name(job.user_id, "user_id"),
-            "task_ids": job.task_id,
+            "task_ids": _task_id(job.task_id),
             "project_ids": _name(job.project_id, "project_id"),
             "lanes": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
             **_due(job.scheduled_for),
         }
 
 
+_LONGEST_DELAY = timedelta(days=36_500)
+_BIGINT = 2**63
+_ATTEMPTS = 5  # of an insert that met a deadlock: it was rolled back whole
 _COLUMNS = (
     "job_types",
     "queues",
@@ -143,13 +158,21 @@ def _name(text: str | None, field: str) -> str | None:
 
 
 def _priority(priority: int) -> int:
-    if priority not in PRIORITIES:
+    if isinstance(priority, bool) or priority not in PRIORITIES:
         raise InvalidInput(f"priority: {priority} is not one of 0 (first) to 4 (last)", field="priority")
     return priority
+
+
+def _task_id(task_id: int | None) -> int | None:
+    if task_id is not None and not -_BIGINT <= task_id < _BIGINT:
+        raise InvalidInput(f"task_id: {task_id} is out of range", field="task_id")
+    return task_id
 
 
 def _due(scheduled_for: datetime | timedelta | None) -> dict[str, Any]:
     if isinstance(scheduled_for, datetime) and scheduled_for.tzinfo is None:
         raise InvalidInput("scheduled_for: has no time zone; give one, for example +00:00", field="scheduled_for")
+    if isinstance(scheduled_for, timedelta) and abs(scheduled_for) > _LONGEST_DELAY:
+        raise InvalidInput(f"scheduled_for: {scheduled_for} is more than {_LONGEST_DELAY} away", field="scheduled_for")
     due = due_values(scheduled_for)
     return {"times": due["time"], "delays_s": due["delay_s"]}

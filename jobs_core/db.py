@@ -32,6 +32,8 @@ Retryable = (
 )
 """What a transaction may raise though nothing is wrong with it: run it again from its start."""
 
+_AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of something, shutting down or starting, read-only
+
 OLDEST_SERVER = 15
 _TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
 _CONNECT_TIMEOUT_S = 5
@@ -47,7 +49,12 @@ async def connect(dsn: str, *, name: str, idle_in_transaction_s: float = 60.0) -
 
 
 def _arguments(dsn: str, name: str, idle_in_transaction_s: float) -> dict[str, Any]:
-    arguments: dict[str, Any] = dict(conninfo_to_dict(dsn))
+    try:
+        arguments: dict[str, Any] = dict(conninfo_to_dict(dsn))
+    except psycopg.ProgrammingError:  # whose text repeats the URL, password included
+        raise DatabaseUnusable(
+            "DATABASE_URL is not a Postgres URL: it looks like postgresql://user:password@host:port/name"
+        ) from None
     options = f"-c idle_in_transaction_session_timeout={round(idle_in_transaction_s * 1000)} -c timezone=UTC"
     arguments["options"] = f"{arguments.get('options', '')} {options}".strip()
     arguments.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
@@ -105,6 +112,26 @@ class Database:
     async def connect(self, purpose: str) -> Connection:
         """One more connection outside the pool, made like its connections."""
         return await connect(self.dsn, name=f"{self.name} {purpose}", idle_in_transaction_s=self._idle_in_transaction_s)
+
+
+def will_pass(error: BaseException) -> bool:
+    """Whether what raised this may do if it is only repeated: the database was away, full, in failover, or chose a victim.
+
+    Not so where the statement itself is wrong (a value too large for its index is an OperationalError, too).
+    """
+    if isinstance(error, (PoolTimeout, psycopg.InterfaceError, *Retryable)):
+        return True
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, OperationalError)
+    return error.sqlstate.startswith(_AWAY_CLASSES)
+
+
+def describe(error: BaseException) -> str:
+    """What a log may say of an error: its type, and Postgres' code. Its text may hold rows, and rows hold what people said."""
+    sqlstate = getattr(error, "sqlstate", None)
+    return f"{type(error).__name__} {sqlstate}" if sqlstate else type(error).__name__
 
 
 async def execute(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> int:

@@ -31,9 +31,14 @@ def check_text(text: str, *, field: str, max_chars: int | None = None) -> str:
 
 
 def to_json(value: Any, *, field: str, max_bytes: int) -> str:
-    """The value as JSON text that a jsonb column takes. Raises InvalidInput naming the place inside it."""
-    _check(value, field, MAX_DEPTH)
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """The value, plain or a model, as JSON text that a jsonb column takes. Raises InvalidInput naming the place inside it."""
+    try:
+        if isinstance(value, BaseModel):
+            value = value.model_dump(mode="json")
+        _check(value, field, MAX_DEPTH)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"{field}: cannot be written as JSON: {error}", field=field) from None
     size = len(text.encode())
     if size > max_bytes:
         raise InvalidInput(f"{field}: {size} bytes, at most {max_bytes} are allowed; pass it by reference", field=field)
@@ -80,6 +85,8 @@ def _check(value: Any, place: str, depth: int) -> None:
             raise InvalidInput(f"{place}: {value} is not a number that JSON can hold", field=place)
         case dict():
             for key, item in value.items():
+                if not isinstance(key, str):
+                    raise InvalidInput(f"{place}: the key {key!r} is not text", field=place)
                 check_text(key, field=f"{place} (a key)")
                 _check(item, f"{place}.{key}", depth - 1)
         case list() | tuple():

@@ -1,14 +1,19 @@
 """Logs: structlog, one line an event, to stderr, so that stdout stays a command's answer.
 
-An event is `noun.past_verb`; what it is about is keys. Message text and secrets are never logged.
+An event is `noun.past_verb`; what it is about is keys. Message text and secrets are never logged: of an exception only its type
+and where it came from, for its own text may hold a row, and a row holds what people said. The job keeps the text.
 """
 
 import logging
 import sys
+import traceback
 
 import structlog
 
+from jobs_core.db import describe
 from jobs_core.settings import CoreSettings
+
+_FRAMES = 8  # the innermost ones say where it broke
 
 
 def set_up_logs(settings: CoreSettings) -> None:
@@ -23,7 +28,7 @@ def set_up_logs(settings: CoreSettings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _frames_only,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -31,3 +36,14 @@ def set_up_logs(settings: CoreSettings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def _frames_only(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["error"] = describe(error)
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event

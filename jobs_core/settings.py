@@ -28,10 +28,13 @@ class RoomSettings(BaseSettings):
             return cls(**{name: value for name, value in overrides.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
+            message = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:  # a check of several together, which names them itself
+                raise ConfigurationError(message) from None
             variable = str(first["loc"][0])
             if not re.fullmatch(r"[A-Z_]+", variable):
                 variable = f"JOBS_{variable.upper()}"
-            raise ConfigurationError(f"{variable}: {first['msg']}") from None
+            raise ConfigurationError(f"{variable}: {message}") from None
 
 
 class CoreSettings(RoomSettings):

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel
-
 from jobs_core import db, gate
 from jobs_core.errors import LeaseLost
 from jobs_core.job import AnyJob, Claim
@@ -115,8 +113,6 @@ def _result(result: Any, job_type: JobType[Any]) -> str | None:
         return None
     if job_type.Result is not None:
         result = gate.fit(job_type.Result, result, field="result")
-    if isinstance(result, BaseModel):
-        result = result.model_dump(mode="json")
     return gate.to_json(result, field="result", max_bytes=gate.MAX_RESULT_BYTES)
 
 

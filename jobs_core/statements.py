@@ -10,7 +10,7 @@ from typing import LiteralString
 
 from jobs_core.errors import ConfigurationError
 
-_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SCHEMA_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,57}")  # with _wake behind it, it is a channel: 63 at most
 _schema = "jobs"
 
 
@@ -22,7 +22,7 @@ def use_schema(name: str) -> None:
     global _schema  # noqa: PLW0603 - one schema a process: the statements are read once with it
     if not _SCHEMA_NAME.fullmatch(name):
         raise ConfigurationError(
-            f"JOBS_SCHEMA={name!r} is not a schema name: use lower-case letters, digits and _, at most 63"
+            f"JOBS_SCHEMA={name!r} is not a schema name: use lower-case letters, digits and _, at most 58, not pg_ first"
         )
     _schema = name
     statement.cache_clear()
@@ -34,8 +34,8 @@ def schema() -> str:
 
 
 def fill_in(text: LiteralString) -> LiteralString:
-    """The text with `{schema}` replaced by the schema's name."""
-    return text.replace("{schema}", _schema)
+    """The text with `{schema}` replaced by the schema's quoted name: `order` is a good one, too."""
+    return text.replace("{schema}", f'"{_schema}"')
 
 
 @cache

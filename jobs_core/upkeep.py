@@ -47,17 +47,19 @@ async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST) -> tuple[list
     limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost}
     queues = set[str]()
     error = f"lost: its worker died or froze during {max_lost} runs; not tried again"
-    for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
-        crashed = ClaimNumbers(**row)
-        try:
-            settled = await end(conn, crashed, "failed", error=error)
-        except LeaseLost:  # another worker's rescue was faster
-            continue
-        queues.update(settled.wakes)
     ids = list[int]()
     while rows := await db.fetch(conn, statement("jobs_core", "job/rescue"), limits):
         ids += [row["id"] for row in rows]
         queues.update(row["queue"] for row in rows)
+    for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
+        crashed = ClaimNumbers(**row)
+        async with conn.transaction():
+            if crashed.lane and not await _try_lock(conn, [crashed.lane]):
+                continue  # someone holds its lane: in the next round
+            try:
+                queues.update((await end(conn, crashed, "failed", error=error)).wakes)
+            except LeaseLost:  # another worker's rescue was faster
+                continue
     return ids, queues
 
 
@@ -71,10 +73,23 @@ async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
     lanes = [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "job/due_for_lanes"), {"batch": BATCH})]
     if lanes:
         async with conn.transaction():
-            await db.execute(conn, statement("jobs_core", "lane/make"), {"lanes": lanes})
-            await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": lanes})
-            rows += await db.fetch(conn, statement("jobs_core", "job/join"), {"lanes": lanes})
+            locked = {"lanes": await _try_lock(conn, lanes), "batch": BATCH}
+            rows += await db.fetch(conn, statement("jobs_core", "job/join"), locked)
     return (await look(conn)).due_in_s, {row["queue"] for row in rows}
+
+
+async def _try_lock(conn: db.Connection, lanes: list[str]) -> list[str]:
+    """The lanes, of these, that are locked now; upkeep waits for nobody's."""
+    return [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "lane/try_lock"), {"lanes": lanes})]
+
+
+async def put_back_strays(conn: db.Connection, worker_id: int, known: list[int]) -> set[str]:
+    """Put back what the worker holds but does not run (`known` are the ids it runs); returns the queues that are ready.
+
+    A claim whose answer was lost leaves such jobs, and nobody else would ever look at them: their worker lives.
+    """
+    values = {"worker_id": worker_id, "ids": known}
+    return {row["queue"] for row in await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)}
 
 
 async def forget_workers(conn: db.Connection) -> None:

@@ -66,8 +66,8 @@ class Notifier:
                     "SELECT pg_notify(%(channel)s, queue) FROM unnest(%(queues)s::text[]) AS queue",
                     {"channel": _channel(), "queues": queues},
                 )
-        except db.ConnectionFailed as error:
-            log.warning("wake.failed", queues=queues, error=str(error))
+        except Exception as error:  # noqa: BLE001 - a hint that is lost costs one poll; a notifier that died would cost all
+            log.warning("wake.failed", queues=queues, error=db.describe(error))
 
 
 class Listener:
@@ -84,8 +84,8 @@ class Listener:
         while True:
             try:
                 await self._listen_once()
-            except db.ConnectionFailed as error:
-                log.warning("listen.failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - hints must come again, whatever broke
+                log.warning("listen.failed", error=db.describe(error))
                 await asyncio.sleep(_RECONNECT_S)
             finally:
                 self.listening = False

@@ -2,7 +2,7 @@
 
     fit the input ─▶ start (write `running`) ─▶ handle ─▶ settle (fenced, repeated while Postgres is away)
 
-Nothing is held while the handler works: no connection, no transaction.
+Nothing is held while the handler works: no connection, no transaction. Whatever breaks here ends in a counted retry.
 """
 
 import asyncio
@@ -20,20 +20,18 @@ from jobs_core import (
     AnyJob,
     Complete,
     Connection,
-    ConnectionFailed,
     Fail,
-    InvalidInput,
     Jobs,
     JobType,
     LeaseLost,
     Outcome,
     Retry,
     Snooze,
+    db,
     gate,
     metrics,
 )
 from jobs_core.claim import start
-from jobs_core.db import Retryable
 from jobs_core.settle import Settled, settle, was_settled
 
 log = structlog.get_logger()
@@ -42,17 +40,24 @@ T = TypeVar("T")
 
 DRAINED = Snooze(timedelta(0), reason="drained: its worker was stopped")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
+_STOP_S = 10.0
+"""How long a handler that ran too long may take to end once it was cancelled; then the process ends."""
 
 
 class Executor:
-    """Runs claimed jobs; `run` is one task per job, and cancelling it means that the lease is lost: nothing is written."""
+    """Runs claimed jobs; `run` is one task per job, and cancelling it means that the lease is lost: nothing is written.
 
-    def __init__(self, jobs: Jobs, slots: int) -> None:
+    `on_stuck` is called for a handler that does not stop; it ends the process.
+    """
+
+    def __init__(self, jobs: Jobs, slots: int, *, on_stuck: Callable[[], object]) -> None:
         self._jobs = jobs
         self._table = jobs.table
+        self._on_stuck = on_stuck
         self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="handler")
         self._handling: dict[int, asyncio.Task[Any]] = {}
         self._in_thread = set[int]()
+        self._handing_back = False
 
     @property
     def in_threads(self) -> int:
@@ -60,13 +65,14 @@ class Executor:
         return len(self._in_thread)
 
     def hand_back(self) -> None:
-        """Stop the handlers that can be stopped; their jobs go back at no cost."""
+        """From now on: handlers that can be stopped are, or do not start; their jobs go back at no cost."""
+        self._handing_back = True
         for job_id, task in self._handling.items():
             if job_id not in self._in_thread:
                 task.cancel()
 
-    async def run(self, job: AnyJob) -> Settled | None:
-        """Run and settle one job; None: the lease was lost and nothing was written."""
+    async def run(self, job: AnyJob) -> None:
+        """Run and settle one job; where the lease was lost nothing is written."""
         began = time.monotonic()
         job_type = self._table.job_type(job.job_type)
         with structlog.contextvars.bound_contextvars(job_id=job.id, job_type=job.job_type, token=job.token):
@@ -76,47 +82,75 @@ class Executor:
             except LeaseLost:
                 metrics.leases_lost.labels(job.job_type).inc()
                 log.warning("run.lost")
-                return None
+                return
             spent_s = time.monotonic() - began
             metrics.run_seconds.labels(job.job_type).observe(spent_s)
             metrics.settled.labels(job.job_type, settled.state).inc()
             log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
             self._jobs.notifier.wake(settled.wakes)
-            return settled
 
     async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
         try:
             job = replace(job, input=gate.fit(job_type.Input, job.input, field="input"))
-        except InvalidInput as error:
-            return Fail(f"its input does not fit its type any more: {error}")
+        except Exception as error:  # noqa: BLE001 - a type's own validators may raise anything
+            return Fail(f"its input does not fit its type any more: {_text(error)}")
         if not job_type.brief or job.rescued:
             await self._repeat_while_away(lambda conn: start(conn, job))
         return await self._handle(job, job_type)
 
     async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
+        if self._handing_back:
+            return DRAINED
         task = asyncio.create_task(self._call(job), name=f"job {job.id}")
         self._handling[job.id] = task
         timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else None
         try:
             await asyncio.wait({task}, timeout=timeout_s)
-            if task.done():
-                return _outcome_of(task, job_type)
-            log.warning("run.timed_out", timeout_s=timeout_s)
-            return Retry(f"timeout: it ran for more than {timeout_s} s")
+            if not task.done():
+                log.warning("run.timed_out", timeout_s=timeout_s)
+                await self._stop(task)
+                return Retry(f"timeout: it ran for more than {timeout_s} s")
+            return self._outcome_of(task, job_type)
+        except asyncio.CancelledError:
+            await _end(task)
+            raise
         finally:
             del self._handling[job.id]
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
 
     async def _call(self, job: AnyJob) -> Any:
         handler = self._table.handler(job.job_type)
-        if self._table.is_async(job.job_type):
-            return await handler(job)
-        self._in_thread.add(job.id)
-        thread = self._threads.submit(copy_context().run, handler, job)
-        thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
-        return await asyncio.wrap_future(thread)
+        try:
+            if self._table.is_async(job.job_type):
+                return await handler(job)
+            self._in_thread.add(job.id)
+            thread = self._threads.submit(copy_context().run, handler, job)
+            thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
+            return await asyncio.wrap_future(thread)
+        except (SystemExit, KeyboardInterrupt) as error:  # they would end the whole worker
+            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
+
+    async def _stop(self, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_STOP_S)
+        if not task.done():
+            log.error("run.stuck", meaning="the handler does not end though it was cancelled; the process does instead")
+            self._on_stuck()
+
+    def _outcome_of(self, task: asyncio.Task[Any], job_type: JobType[Any]) -> Outcome:
+        if task.cancelled():
+            return DRAINED if self._handing_back else Retry("CancelledError: the handler cancelled itself")
+        error = task.exception()
+        if isinstance(error, LeaseLost):
+            raise error
+        if error is not None:
+            log.warning("handler.raised", exc_info=error)
+            return _failure(error, job_type)
+        result = task.result()
+        if result is None:
+            return Complete()
+        if isinstance(result, Outcome):
+            return result
+        return Retry(f"its handler returned {type(result).__name__}, not an outcome such as Complete(…)")
 
     async def _settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
         unsure = False
@@ -132,8 +166,8 @@ class Executor:
             return await self._repeat_while_away(once)
         except LeaseLost:
             raise
-        except Exception as error:  # what the handler asked to write cannot be written: the run has failed
-            log.exception("run.not_written")
+        except Exception as error:
+            log.warning("run.not_written", exc_info=error)
             unsure = False
             outcome = _failure(error, job_type)
             return await self._repeat_while_away(once)
@@ -144,29 +178,31 @@ class Executor:
             try:
                 async with self._jobs.database.connection() as conn:
                     return await verb(conn)
-            except (*ConnectionFailed, *Retryable) as error:
-                log.warning("database.away", error=str(error))
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            except Exception as error:
+                if not db.will_pass(error):
+                    raise
+                log.warning("database.away", error=db.describe(error))
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
-def _outcome_of(task: asyncio.Task[Any], job_type: JobType[Any]) -> Outcome:
-    if task.cancelled():
-        return DRAINED
-    error = task.exception()
-    if isinstance(error, LeaseLost):
-        raise error
-    if error is not None:
-        log.warning("handler.raised", exc_info=error)
-        return _failure(error, job_type)
-    result = task.result()
-    if result is None:
-        return Complete()
-    if isinstance(result, Outcome):
-        return result
-    return Retry(f"its handler returned {type(result).__name__}, not an outcome such as Complete(…)")
+async def _end(task: asyncio.Task[Any]) -> None:
+    """Cancel the task and return when it has ended, however often we are cancelled meanwhile."""
+    task.cancel()
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            continue
 
 
 def _failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
-    reason = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {_text(error)}"
     return Fail(reason) if isinstance(error, job_type.retries.never_for) else Retry(reason)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is an exception all the same
+        return "(its text cannot be had)"

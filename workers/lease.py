@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import structlog
 
-from jobs_core import Connection, ConnectionFailed, Database
+from jobs_core import Connection, Database, db
 from jobs_core.leases import renew
 from workers.guard_link import GuardLink
 from workers.process_tree import boottime_s, kill_descendants
@@ -54,6 +54,7 @@ class Lease:
         self._settings = settings
         self._on_lost = on_lost
         self._link = link
+        self._conn: Connection | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._set_deadline(sent_at)
@@ -72,28 +73,41 @@ class Lease:
         asyncio.run(self._keep())
 
     async def _keep(self) -> None:
-        conn: Connection | None = None
         while not self._stopped.is_set():
-            if boottime_s() >= self._deadline:
+            left_s = self._deadline - boottime_s()
+            sent_at = boottime_s()
+            renewal = asyncio.create_task(self._renew())
+            # Not asyncio.timeout: a cancelled statement on a connection that stalls comes back only 10 s later.
+            await asyncio.wait({renewal}, timeout=max(left_s, 0.0))
+            if left_s <= 0 or not renewal.done():
                 self._lose("its deadline passed")
-                break
-            try:
-                async with asyncio.timeout(self._deadline - boottime_s()):
-                    conn = conn or await self._database.connect("lease")
-                    sent_at = boottime_s()
-                    renewed = await renew(conn, self._worker_id)
-            except (TimeoutError, *ConnectionFailed) as error:
-                log.warning("lease.not_renewed", worker_id=self._worker_id, error=str(error) or "no answer in time")
-                await _close(conn)
-                conn = None
-                self._stopped.wait(_RECONNECT_S)
-                continue
-            if not renewed:
+                renewal.cancel()
+                return
+            renewed = renewal.result()
+            if renewed is False:
                 self._lose("it was refused")
                 break
-            self._set_deadline(sent_at)
-            self._stopped.wait(self._settings.renew_s)
-        await _close(conn)
+            if renewed:
+                self._set_deadline(sent_at)
+            pause_s = self._settings.renew_s if renewed else _RECONNECT_S
+            self._stopped.wait(min(pause_s, max(self._deadline - boottime_s(), 0.0)))
+        await self._disconnect()
+
+    async def _renew(self) -> bool | None:
+        """Whether the lease was renewed or refused; None: no telling, the database did not answer as it should."""
+        try:
+            if self._conn is None:
+                self._conn = await self._database.connect("lease")
+            return await renew(self._conn, self._worker_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is no renewal: the deadline decides
+            log.warning("lease.not_renewed", worker_id=self._worker_id, error=db.describe(error))
+            await self._disconnect()
+            return None
+
+    async def _disconnect(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            await conn.close()
 
     def _set_deadline(self, sent_at: float) -> None:
         self._deadline = sent_at + DEADLINE_SHARE * self._settings.lease_s
@@ -101,6 +115,8 @@ class Lease:
             self._link.deadline(self._deadline)
 
     def _lose(self, why: str) -> None:
+        if self._stopped.is_set():
+            return
         log.error("lease.lost", worker_id=self._worker_id, why=why)
         self._on_lost()
         if not self._stopped.wait(STOP_SHARE * self._settings.lease_s):
@@ -113,8 +129,3 @@ def end_process(link: GuardLink | None) -> NoReturn:
     if link:
         kill_descendants(os.getpid())
     os._exit(EXIT_LEASE_LOST)
-
-
-async def _close(conn: Connection | None) -> None:
-    if conn is not None:
-        await conn.close()

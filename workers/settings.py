@@ -1,6 +1,8 @@
 """Settings of a worker process."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from jobs_core.settings import RoomSettings
 
@@ -13,10 +15,18 @@ class WorkerSettings(RoomSettings):
     lease_s: float = Field(15.0, ge=0.5, le=600)
     """How long a worker that says nothing keeps its jobs."""
     renew_s: float = Field(3.0, gt=0)
-    """Time between renewals of the lease; well below 0.8 of it."""
+    """Time between renewals of the lease; at most a third of it."""
     upkeep_s: float = Field(1.0, gt=0, le=60)
     """The longest time between two looks for dead workers and due jobs."""
     poll_s: float = Field(5.0, gt=0, le=300)
     """The longest time between two looks for ready jobs; 1 s at most while LISTEN does not work."""
     drain_s: float = Field(30.0, ge=0)
     """How long running jobs may go on after the first SIGTERM; what is left is handed back at no cost."""
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.renew_s > self.lease_s / 3:
+            raise ValueError(
+                f"JOBS_RENEW_S={self.renew_s:g} is more than a third of JOBS_LEASE_S={self.lease_s:g}: renew more often"
+            )
+        return self

@@ -121,7 +121,8 @@ class Supervised:
         """How long after this end the next one starts: 0, 0.1, 0.2 … 5 s."""
         if self._short_lives == 1:
             return 0.0
-        return float(min(_FIRST_WAIT_S * 2 ** (self._short_lives - 2), _LONGEST_WAIT_S))
+        doublings = min(self._short_lives - 2, 10)  # past the longest wait; a float holds no 2 ** 1024
+        return float(min(_FIRST_WAIT_S * 2**doublings, _LONGEST_WAIT_S))
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:

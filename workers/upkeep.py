@@ -10,8 +10,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from jobs_core import ConnectionFailed, Jobs, metrics
-from jobs_core.db import Retryable
+from jobs_core import Jobs, db, metrics
 from jobs_core.upkeep import bury, forget_workers, look, promote_due, rescue
 
 log = structlog.get_logger()
@@ -33,8 +32,8 @@ class Upkeep:
         while True:
             try:
                 wait_s = await self.run_once()
-            except (*ConnectionFailed, *Retryable) as error:
-                log.warning("upkeep.failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the next round may do; without rounds nobody rescues
+                log.warning("upkeep.failed", error=db.describe(error))
                 wait_s = self._upkeep_s
             self._forget_in_s -= wait_s
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.0))  # noqa: S311 - keeps workers out of step

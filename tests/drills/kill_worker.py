@@ -9,14 +9,15 @@ import random
 import sys
 import time
 
-from jobs_core import AnyJob, Complete, Database, HandlerTable, Jobs
+from jobs_core import AnyJob, Complete, HandlerTable, Jobs
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
 from tests.support.job_types import NOTE
 from tests.support.mutants import NO_FENCE, mutated
+from workers import lease
 from workers.lease import Lease
 from workers.settings import WorkerSettings
-from workers.worker import Worker
+from workers.worker import Worker, open_database
 
 LEASE_S = 2.0
 UPKEEP_S = 0.5
@@ -30,11 +31,12 @@ async def handle(_: AnyJob) -> Complete:
 
 
 def ignore_deadline() -> None:
-    """A worker whose lease is lost goes on with its runs, and settles them, before it notices."""
+    """No deadline of its own: a worker that woke goes on with its runs, and settles them, before a refusal tells it."""
+    lease.DEADLINE_SHARE = 1e6
     lose = Lease._lose
 
     def lose_late(self: Lease, why: str) -> None:
-        time.sleep(0.3)
+        time.sleep(1.0)  # its runs take a twentieth
         lose(self, why)
 
     Lease._lose = lose_late  # type: ignore[method-assign]
@@ -45,7 +47,8 @@ async def work(dsn: str, slots: int) -> None:
     table = HandlerTable()
     table.register_handler(NOTE, handle)
     settings = WorkerSettings.read(slots=slots, **SETTINGS)
-    async with Database(dsn, name="drill", idle_in_transaction_s=LEASE_S) as database, Jobs(database, table) as jobs:
+    core = CoreSettings.read(DATABASE_URL=dsn)
+    async with open_database(core, settings, name="drill") as database, Jobs(database, table) as jobs:
         await Worker(jobs, queues=["default"], settings=settings).run_process()
 
 

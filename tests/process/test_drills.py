@@ -14,15 +14,14 @@ async def test_killed_and_frozen_workers_lose_nothing_double_nothing_and_complet
 ) -> None:
     """Half of its faults; the other half is the next test's."""
     report = await kill.run(database_url, kill.Plan(jobs=20_000, kills=6, freezes=4), tmp_path / "log")
-    assert kill.held(report), report
-    assert max(report.recovery_s) <= 3 * kill.RECOVERY_S
+    assert kill.held(report, slack=3.0), report
 
 
 async def test_with_the_workers_own_deadlines_off_the_fence_alone_holds(database_url: str, tmp_path: Path) -> None:
     report = await kill.run(
         database_url, kill.Plan(jobs=10_000, kills=6, freezes=4, mode="fence_only"), tmp_path / "log"
     )
-    assert kill.held(report), report
+    assert kill.held(report, slack=3.0), report
 
 
 async def test_without_the_fence_the_same_drill_shows_stale_completions(database_url: str, tmp_path: Path) -> None:

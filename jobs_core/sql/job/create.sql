@@ -4,8 +4,8 @@
 -- Locks the rows of the lanes named, sorted; new rows lock nothing.
 -- Why it is right when two of it race, or it and settle: whether a lane is empty is read from the lane's own row, which the
 -- upsert locks and returns in its newest version; nothing is looked up in jobs, whose snapshot would predate the lock.
--- Positions are given under that lock, so they are in the order of the commits. A job for the future takes no position:
--- it joins its lane when it is due.
+-- Positions are given under that lock, so they are in the order of the commits. A job for the future takes no position: it
+-- joins its lane when it is due; the lane's row is made here, so that whoever joins it then never waits for another's insert.
 WITH given AS MATERIALIZED (
     SELECT g.*, row_number() OVER (PARTITION BY g.lane, g.later ORDER BY g.ordinal) AS nth,
            g.lane IS NOT NULL AND NOT g.later AS joins
@@ -20,9 +20,11 @@ WITH given AS MATERIALIZED (
     ) AS g
 ), joined AS MATERIALIZED (
     INSERT INTO {schema}.lanes AS l (lane, next_pos, head_pos)
-    SELECT lane, 1 + count(*), 1 FROM given WHERE joins GROUP BY lane ORDER BY lane
+    SELECT lane, 1 + count(*) FILTER (WHERE joins), CASE WHEN bool_or(joins) THEN 1 END
+    FROM given WHERE lane IS NOT NULL GROUP BY lane ORDER BY lane COLLATE "C"
     ON CONFLICT (lane) DO UPDATE
-    SET next_pos = l.next_pos + excluded.next_pos - 1, head_pos = coalesce(l.head_pos, l.next_pos)
+    SET next_pos = l.next_pos + excluded.next_pos - 1,
+        head_pos = coalesce(l.head_pos, CASE WHEN excluded.head_pos IS NOT NULL THEN l.next_pos END)
     RETURNING lane, next_pos, head_pos
 ), placed AS MATERIALIZED (
     SELECT given.*, joined.head_pos,

@@ -1,11 +1,15 @@
--- Takes lanes, whose rows the caller has locked in a statement before this one. Their due jobs take places at the tail, in
--- the order in which they fell due. Returns the queue of each that is now ready.
+-- Takes lanes, whose rows the caller has locked in a statement before this one, and batch. At most that many of their due
+-- jobs take places at the tail, in the order in which they fell due. Returns the queue of each that is now ready.
 -- Locks the jobs. Right when two race: both need the lanes' locks, and this statement's snapshot is taken after them.
 WITH due AS MATERIALIZED (
     SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY scheduled_for, id) AS nth
-    FROM {schema}.jobs
-    WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= clock_timestamp()
-      AND lane = ANY(%(lanes)s::text[]) AND lane_pos IS NULL
+    FROM (
+        SELECT id, lane, scheduled_for FROM {schema}.jobs
+        WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= clock_timestamp()
+          AND lane IS NOT NULL AND lane_pos IS NULL AND lane = ANY(%(lanes)s::text[])
+        ORDER BY scheduled_for, id
+        LIMIT %(batch)s
+    ) AS first
 ), joined AS MATERIALIZED (
     UPDATE {schema}.lanes AS l
     SET head_pos = coalesce(l.head_pos, l.next_pos), next_pos = l.next_pos + counted.n

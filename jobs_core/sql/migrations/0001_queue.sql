@@ -55,8 +55,11 @@ CREATE TABLE {schema}.jobs (
 
 -- What claims look through: ready jobs only, led by what a worker selects by.
 CREATE INDEX jobs_ready ON {schema}.jobs (queue, job_type, priority, ready_seq) WHERE ready_seq IS NOT NULL;
--- What promotion looks through: jobs that wait for a time.
-CREATE INDEX jobs_due ON {schema}.jobs (scheduled_for) WHERE ready_seq IS NULL AND state = 'pending';
+-- What promotion looks through: jobs that wait for a time; those apart that will join a lane then.
+CREATE INDEX jobs_due ON {schema}.jobs (scheduled_for)
+    WHERE ready_seq IS NULL AND state = 'pending' AND (lane IS NULL OR lane_pos IS NOT NULL);
+CREATE INDEX jobs_joining ON {schema}.jobs (scheduled_for)
+    WHERE ready_seq IS NULL AND state = 'pending' AND lane IS NOT NULL AND lane_pos IS NULL;
 -- What rescue looks through: jobs that a worker holds.
 CREATE INDEX jobs_held ON {schema}.jobs (worker_id) WHERE worker_id IS NOT NULL;
 -- A lane in order.
