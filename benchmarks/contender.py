@@ -31,7 +31,7 @@ _LINE_BYTES = 1_000_000
 class Contender:
     """One that is measured.
 
-    name: as in the table. command: what its processes are started with, before verb and DSN. mark, unfinished: SQL for how far
+    name: as in the table. command: what its processes are started with, before the verb. mark, unfinished: SQL for how far
     the queue reaches now, and for how many jobs made ready after that mark (%s) are not settled. migrated: its tables are in
     the template. log: where its processes' stderr goes.
     """
@@ -84,9 +84,8 @@ class Contender:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
                 verb,
-                dsn,
                 cwd=CHECKOUT,
-                env={**environment, "PYTHONPATH": str(CHECKOUT), **self.environment},
+                env={**environment, "PYTHONPATH": str(CHECKOUT), "BENCH_DSN": dsn, **self.environment},
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,

@@ -1,6 +1,6 @@
 // What a contender written for node is, and the process that it runs in. The protocol is that of script.py.
 //
-//   node NAME.mjs install DSN │ producer DSN │ worker DSN
+//   node NAME.mjs install │ producer │ worker
 
 import { createInterface } from 'node:readline';
 
@@ -58,15 +58,18 @@ async function answer(producer, asked) {
 
 // script: install(dsn), producer(dsn) → { createOne(payload), createBulk(payloads, kind) }, drain(dsn, meter).
 export async function run(script) {
-  const [verb, dsn] = process.argv.slice(2);
+  const [verb] = process.argv.slice(2);
+  const dsn = process.env.BENCH_DSN;
   if (verb === 'install') {
     await script.install(dsn);
     process.exit(0);
   }
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const stdin = createInterface({ input: process.stdin });
+  const lines = stdin[Symbol.asyncIterator]();
   if (verb === 'worker') {
     say({ ready: true });
     await lines.next();
+    stdin.on('close', () => process.exit(1));
     const meter = new Meter();
     meter.keepTelling();
     await script.drain(dsn, meter);

@@ -1,18 +1,21 @@
 """What a contender written in Python is, and the process that it runs in. Standard library only: peers have their own.
 
-    python -m benchmarks.contenders.NAME install DSN
-    python -m benchmarks.contenders.NAME producer DSN     a line of JSON in, one out: {"do": "create_bulk", "jobs": 5000 …}
-    python -m benchmarks.contenders.NAME worker DSN       says {"ready": true}, waits for a line, then drains and reports
+    python -m benchmarks.contenders.NAME install
+    python -m benchmarks.contenders.NAME producer     a line of JSON in, one out: {"do": "create_bulk", "jobs": 5000 …}
+    python -m benchmarks.contenders.NAME worker       says {"ready": true}, waits for a line, then drains and reports
 
+The database is BENCH_DSN. Whoever started it holds the other end of its stdin: when that closes, it ends.
 A worker reports {"handled": so far, "first": when it handled its first, "ms": [from create to start …]} when that changed,
 200 times a second at most. Times are CLOCK_MONOTONIC, which is one clock for all processes of a machine.
 """
 
 import asyncio
 import json
+import os
 import sys
+import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -77,18 +80,9 @@ class Script(Protocol):
 
 def run(script: Script) -> None:
     """Be the process that the command line asks for."""
-    verb, dsn = sys.argv[1:]
-    work: dict[str, Coroutine[Any, Any, None]] = {}
-    match verb:
-        case "install":
-            work["it"] = script.install(dsn)
-        case "producer":
-            work["it"] = _produce(script, dsn)
-        case "worker":
-            say({"ready": True})
-            sys.stdin.readline()
-            work["it"] = _drain(script, dsn)
-    asyncio.run(work["it"])
+    (verb,) = sys.argv[1:]
+    verbs = {"install": _install, "producer": _produce, "worker": _drain}
+    asyncio.run(verbs[verb](script, os.environ["BENCH_DSN"]))
 
 
 def say(fact: Payload) -> None:
@@ -97,7 +91,14 @@ def say(fact: Payload) -> None:
     sys.stdout.flush()
 
 
+async def _install(script: Script, dsn: str) -> None:
+    await script.install(dsn)
+
+
 async def _drain(script: Script, dsn: str) -> None:
+    say({"ready": True})
+    sys.stdin.readline()
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     meter = Meter()
     telling = asyncio.create_task(meter.keep_telling())
     try:
@@ -128,3 +129,8 @@ async def _answer(producer: Producer, asked: Payload) -> float:
                 await asyncio.sleep(began + number / asked["per_s"] - time.monotonic())
                 await producer.create_one({"text": TEXT, "sent": time.monotonic()})
     return time.monotonic() - began
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os._exit(1)

@@ -1,4 +1,4 @@
-"""What an idle worker costs: the real command, `./jobs worker --processes 1`, without credentials and so without agents."""
+"""What an idle worker costs: supervisor and worker as `./jobs up` starts them, without credentials and so without agents."""
 
 import asyncio
 import os
@@ -52,9 +52,9 @@ async def idle(server: Server, plan: Plan) -> Idle:
 @asynccontextmanager
 async def _command(dsn: str) -> AsyncIterator[Process]:
     command = await asyncio.create_subprocess_exec(
-        *ours("-m", "cli", "worker", "--processes", "1"),
+        *ours("-m", "cli", "supervise", "--processes", "1"),
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "DATABASE_URL": dsn},
-        stdin=DEVNULL,
+        stdin=PIPE,  # it ends when this closes
         stdout=PIPE,
         stderr=DEVNULL,
     )
@@ -71,7 +71,9 @@ async def _worker_of(command: Process, dsn: str) -> psutil.Process:
             if await value(conn, "SELECT count(*) FROM jobs.workers WHERE dead_at IS NULL"):
                 return psutil.Process(int(await value(conn, "SELECT max(pid) FROM jobs.workers WHERE dead_at IS NULL")))
             await asyncio.sleep(0.1)
-    raise BenchFailed(f"./jobs worker (process {command.pid}) was not up within {_UP_WITHIN_S:.0f} s: start it by hand")
+    raise BenchFailed(
+        f"a worker (supervised by {command.pid}) was not up within {_UP_WITHIN_S:.0f} s: try ./jobs worker by hand"
+    )
 
 
 def _cpu_s(process: psutil.Process) -> float:

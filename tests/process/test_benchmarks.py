@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.against_peers import Line, table
@@ -19,6 +20,7 @@ from benchmarks.plan import Plan
 from benchmarks.server import plain, running, value
 from cli.settings import CHECKOUT
 from jobs_core import Database
+from tests.support.processes import until
 
 SETTLES_NOTHING = """
 from benchmarks.contenders import raw
@@ -54,6 +56,22 @@ def test_a_measure_that_there_is_not_is_told_in_one_line() -> None:
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("jobs: --only: there is no speed; there are: drain-1, ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_killed_in_the_middle_it_leaves_nothing_running(tmp_path: Path) -> None:
+    """Postgres, workers and producers end with it, whatever kills it."""
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "cli", "bench", "--jobs", "20000", "--only", "drain-2"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=env) as ran:
+        below = psutil.Process(ran.pid).children
+        try:
+            until(lambda: sum("worker" in part.cmdline() for part in below()) == 2, "two workers run", 60)
+            everybody = below(recursive=True)
+            names = {part.name() for part in everybody}
+        finally:
+            ran.kill()
+    assert "postgres" in names
+    until(lambda: not any(part.is_running() for part in everybody), "nothing is left", 30)
 
 
 async def test_a_contender_that_handles_without_settling_gets_no_figure(
