@@ -3,6 +3,7 @@
 A known error is one line `jobs: <what happened, to what, what to do>`; anything else is a defect and shows its traceback.
 """
 
+import os
 import sys
 
 import typer
@@ -35,6 +36,7 @@ bench.register(app)
 def main() -> int:
     """Run the command that the process' arguments name; returns its exit status."""
     try:
+        _choose_schema()
         # It sees to Ctrl-C (130) and to a reader of our output that has gone (1) by itself.
         ended_with = typer.main.get_command(app).main(
             sys.argv[1:] or ["--help"], prog_name="./jobs", standalone_mode=False
@@ -47,6 +49,15 @@ def main() -> int:
             raise
         return _say(line, EXIT_FAILED)
     return ended_with if isinstance(ended_with, int) else 0
+
+
+def _choose_schema() -> None:
+    """Before the first statement is read; where it is not asked for, nothing heavy is imported for it."""
+    if os.environ.get("JOBS_SCHEMA"):
+        from jobs_core.settings import CoreSettings
+        from jobs_core.statements import use_schema
+
+        use_schema(CoreSettings.read().schema_name)
 
 
 def _say(line: str, status: int) -> int:
