@@ -9,7 +9,7 @@ from dataclasses import asdict
 from benchmarks.against_peers import compared_with_peers, table
 from benchmarks.errors import BenchFailed
 from benchmarks.ours import MEASURES, measured
-from benchmarks.peers import PEERS
+from benchmarks.peers import PEERS, node_version
 from benchmarks.plan import Plan
 from benchmarks.server import Server, running
 from benchmarks.table import markdown
@@ -43,11 +43,11 @@ def bench(plan: Plan, *, peers: bool, only: Sequence[str], database_url: str | N
 async def _text(server: Server, plan: Plan, only: Sequence[str], *, peers: bool, as_json: bool) -> str:
     if peers:
         lines = await compared_with_peers(server, plan, only)
-        rows, shown = [asdict(line) for line in lines], table(lines)
+        rows, shown, also = [asdict(line) for line in lines], table(lines), f", {node_version()}"
     else:
         ours = await measured(server, plan, only or list(MEASURES))
-        rows, shown = [{**asdict(row), "ratio": row.ratio} for row in ours], markdown(ours)
-    machine = await server.machine()
+        rows, shown, also = [{**asdict(row), "ratio": row.ratio} for row in ours], markdown(ours), ""
+    machine = await server.machine() + also
     if as_json:
         return json.dumps({"machine": machine, "plan": {**asdict(plan), "peers": str(plan.peers)}, "rows": rows})
     return f"{shown}\n\nMedians of {plan.rounds}. {machine}."

@@ -35,7 +35,12 @@ class Peer:
     def ready(self, folder: Path, logs: Path) -> Contender:
         """The contender, installed below `folder` where it was not before. Raises BenchFailed saying what is missing."""
         home = (folder / Path(self.script).stem).absolute()
-        home.mkdir(parents=True, exist_ok=True)
+        for part in (
+            home.parents[1],
+            home.parent,
+            home,
+        ):  # the first may become the folder of `./jobs up`, which is private
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = self._in_node(home) if self.script.endswith(".mjs") else self._in_venv(home)
         return Contender(
             self.name, command, self.mark, self.unfinished, logs / f"{self.key}.log", environment=self.environment
@@ -62,6 +67,14 @@ class Peer:
         for script in ("script.mjs", self.script):  # a module finds its libraries beside itself
             shutil.copy(_SCRIPTS / script, home)
         return (node, str(home / self.script))
+
+
+def node_version() -> str:
+    """What node the peers written for it run on."""
+    node = shutil.which("node")
+    if node is None:
+        return "no node"
+    return "node " + subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _is_installed(home: Path, requirements: tuple[str, ...]) -> bool:
