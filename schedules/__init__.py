@@ -1,0 +1,1 @@
+"""Cron rules and their ticks. Nothing yet: a job for one later time is created with `scheduled_for`."""
