@@ -1,6 +1,7 @@
 """Create and claim on a real Postgres."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -114,11 +115,45 @@ async def test_an_unknown_type_is_refused_with_the_known_ones(jobs: Jobs) -> Non
         await jobs.create("nope", {})
 
 
-async def test_a_bad_queue_priority_or_time_is_refused(jobs: Jobs) -> None:
-    for wrong in ({"queue": ""}, {"queue": "a\0"}, {"priority": 9}, {"scheduled_for": datetime(2030, 1, 1)}):  # noqa: DTZ001
-        with pytest.raises(InvalidInput) as refused:
-            await jobs.create("note", {}, **wrong)  # type: ignore[arg-type]
-        assert refused.value.field in wrong
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("queue", ""),
+        ("queue", "a\0"),
+        ("queue", "q" * 201),
+        ("user_id", ""),
+        ("user_id", "\ud800"),
+        ("project_id", "\0"),
+        ("task_id", 2**63),
+        ("task_id", -(2**63) - 1),
+        ("priority", 9),
+        ("priority", -1),
+        ("priority", True),
+        ("scheduled_for", datetime(2030, 1, 1)),  # noqa: DTZ001 - the point
+        ("scheduled_for", timedelta.max),
+        ("scheduled_for", timedelta.min),
+    ],
+    ids=repr,
+)
+async def test_an_argument_that_does_not_fit_is_refused_by_its_name(
+    jobs: Jobs, conn: Connection, field: str, value: object
+) -> None:
+    good = NewJob("note", {})
+    bad = replace(good, **{field: value})  # type: ignore[arg-type]  # the point
+    with pytest.raises(InvalidInput, match=f"^{field}: ") as refused:
+        await jobs.create_many([good, bad])
+    assert refused.value.field == field
+    assert await newest(conn) == []
+
+
+async def test_the_ends_of_what_postgres_holds_are_taken(jobs: Jobs, claim_all: ClaimAll) -> None:
+    await jobs.create("note", {}, task_id=2**63 - 1, scheduled_for=datetime.min.replace(tzinfo=UTC))
+    await jobs.create("note", {}, task_id=-(2**63), scheduled_for=datetime.max.replace(tzinfo=UTC))
+    assert [job.task_id for job in await claim_all()] == [2**63 - 1]
+
+
+async def test_creating_no_jobs_is_nothing(jobs: Jobs) -> None:
+    assert (await jobs.create_many([])).ids == ()
 
 
 async def test_a_job_for_the_future_is_not_claimed_and_one_for_the_past_is(jobs: Jobs, claim_all: ClaimAll) -> None:

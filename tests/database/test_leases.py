@@ -1,15 +1,18 @@
 """Leases, burial and rescue on a real Postgres. Time is moved in rows."""
 
+import asyncio
+
 import pytest
 
 from jobs_core import Complete, Connection, Database, Jobs, LeaseLost, execute, fetch_one
-from jobs_core.claim import start
+from jobs_core.claim import claim, start
 from jobs_core.leases import live_workers, register, renew, retire
 from jobs_core.look import find
 from jobs_core.settle import settle
 from jobs_core.upkeep import bury, forget_workers, look, rescue
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE
+from tests.support.mutants import mutated
 
 
 async def run_out(conn: Connection, worker_id: int) -> None:
@@ -103,22 +106,43 @@ async def test_a_job_lost_too_often_fails_and_lets_its_lane_go_on(
     assert [job.input["text"] for job in await claim_all()] == ["next"]
 
 
-async def test_a_burial_waits_for_a_claim_that_is_under_way(
-    database: Database, conn: Connection, worker_id: int
-) -> None:
-    """A claim holds its worker's row: either the claim sees the burial, or the burial's rescue sees the claim's jobs."""
-    await postgres_came_up_long_ago(conn)
+async def buried_while_it_claims(jobs: Jobs, database: Database, conn: Connection) -> list[int]:
+    """Who is buried while a worker whose lease has run out meanwhile is inside a claim; asserts that it is buried after."""
+    await jobs.create("note", {})
+    worker = await register(conn, queues=["default"], job_types=["note"], slots=1, lease_s=0.5)
     async with database.transaction() as claiming:
-        await execute(claiming, "SELECT FROM jobs.workers WHERE id = %(id)s FOR SHARE", {"id": worker_id})
-        await run_out_without_waiting(database)
-        assert await bury(conn) == []
+        assert len(await claim(claiming, worker_id=worker, queues=["default"], job_types=["note"], slots=1)) == 1
+        while not (await look(conn)).expired:
+            await asyncio.sleep(0.01)
+        await execute(conn, "SET lock_timeout = '100ms'")
+        during = [dead["id"] for dead in await bury(conn)]
+    after = [dead["id"] for dead in await bury(conn)]
+    assert during + after == [worker]
+    assert len((await rescue(conn))[0]) == 1
+    return during
 
 
-async def run_out_without_waiting(database: Database) -> None:
-    async with database.transaction() as other:
-        await execute(other, "SET LOCAL lock_timeout = '20ms'")
-        with pytest.raises(Exception, match="lock timeout"):
-            await execute(other, "UPDATE jobs.workers SET expires_at = clock_timestamp() - interval '1 ms'")
+async def test_a_burial_passes_over_a_worker_that_is_inside_a_claim(
+    jobs: Jobs, database: Database, conn: Connection
+) -> None:
+    """Either the claim sees the burial, or the rescue that follows the burial sees what was claimed."""
+    assert await buried_while_it_claims(jobs, database, conn) == []
+
+
+async def test_without_the_claims_lock_on_its_worker_it_would_be_buried_meanwhile(
+    jobs: Jobs, database: Database, conn: Connection
+) -> None:
+    live = "dead_at IS NULL AND expires_at > clock_timestamp()\n"
+    with mutated((f"{live}    FOR SHARE\n", live)):
+        assert await buried_while_it_claims(jobs, database, conn) != []
+
+
+async def test_without_skipping_locked_workers_a_burial_would_wait(
+    jobs: Jobs, database: Database, conn: Connection
+) -> None:
+    wait = ("FOR UPDATE SKIP LOCKED\n)\nUPDATE {schema}.workers", "FOR UPDATE\n)\nUPDATE {schema}.workers")
+    with mutated(wait), pytest.raises(Exception, match="lock timeout"):
+        await buried_while_it_claims(jobs, database, conn)
 
 
 async def test_workers_long_dead_are_forgotten_but_not_while_they_hold_a_job(

@@ -73,3 +73,38 @@ def test_a_field_deep_in_a_model_is_named() -> None:
     with pytest.raises(InvalidInput, match=r"input\.inner\.1\.n: ") as refused:
         fit(Outer, {"inner": [{"n": 1}, {"n": "x"}]}, field="input")
     assert refused.value.field == "input.inner.1.n"
+
+
+class Anything(BaseModel):
+    n: int = 0
+    b: bytes = b""
+    items: dict[str, object] = {}
+
+
+def endless() -> dict[str, object]:
+    inside: dict[str, object] = {}
+    inside["again"] = inside
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (Anything(n=10**5000), "input: cannot be written as JSON: .*digits"),
+        (Anything(b=b"\xff"), "input: cannot be written as JSON: .*utf-8"),
+        (Anything(items=endless()), "input: "),
+        (endless(), "input: nested deeper than 64"),
+        ({"a": {1, 2}}, "input: cannot be written as JSON: .*set"),
+        ({1: "a"}, "input: the key 1 is not text"),
+    ],
+    ids=["int of 5,001 digits", "bytes", "recursive model", "recursive dict", "set", "key"],
+)
+def test_a_value_that_json_cannot_hold_is_refused_by_name(value: object, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as refused:
+        to_json(value, field="input", max_bytes=1_000_000)
+    assert refused.value.field == "input"
+
+
+def test_a_number_longer_than_python_reads_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput, match=r"input: not JSON: .*digits"):
+        from_json("1" * 5000, field="input", max_bytes=262_144)
