@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-ROOMS = ["jobs_core", "workers", "schedules", "sessions", "assistant", "handlers", "gateways", "simulator", "cli"]
+ROOMS = [
+    "jobs_core",
+    "workers",
+    "schedules",
+    "sessions",
+    "assistant",
+    "handlers",
+    "gateways",
+    "simulator",
+    "cli",
+    "benchmarks",
+]
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -30,7 +41,8 @@ def test_imports_only_go_down() -> None:
         ("workers", "import schedules", "Imports only go down"),
         ("gateways", "import handlers", "Imports only go down"),
         ("simulator", "import jobs_core", "The simulator imports no room"),
-        ("handlers", "import simulator", "Only cli imports the simulator"),
+        ("handlers", "import simulator", "Only cli imports the simulator and the benchmarks"),
+        ("jobs_core", "import benchmarks", "Only cli imports the simulator and the benchmarks"),
         ("workers", "import psycopg", "psycopg only in jobs_core"),
         ("handlers", "import claude_agent_sdk", "Claude only in sessions"),
         ("cli", "import croniter", "croniter only in schedules"),

@@ -38,7 +38,7 @@ def run_sql(dsn: str, *statements: str) -> None:
     async def run() -> None:
         async with await db.connect(dsn, name="tests") as conn:
             for statement in statements:
-                await conn.execute(statement)  # type: ignore[call-overload]  # tests' own text
+                await conn.execute(statement)
 
     asyncio.run(run())
 
