@@ -1,0 +1,126 @@
+"""Plans: no statement on a job's way reads the whole of `jobs`, whatever the planner was last told of it.
+
+200,000 jobs stand beside: ready ones of a type that this worker does not know, deferred ones, blocked ones, and those of one
+long lane. Statistics are stale (taken of the empty table) or fresh; a statement is new to its connection, or has been prepared
+and run so often that Postgres may have chosen its generic plan, which knows no values.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from jobs_core import Connection, db, fetch, statement
+from tests.support.database import fresh_database
+
+ROWS = 200_000
+FILL = (
+    "ALTER TABLE jobs.jobs SET (autovacuum_enabled = off)",
+    "ANALYZE jobs.jobs",
+    """
+    INSERT INTO jobs.workers (host, pid, queues, job_types, slots, lease_s, expires_at)
+    VALUES ('here', 1, '{}', '{}', 1, 600, clock_timestamp() + interval '1 hour')
+    """,
+    "INSERT INTO jobs.lanes (lane, next_pos, head_pos) VALUES ('long', 100000, 1)",
+    f"""
+    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, lane, lane_pos, ready_seq, scheduled_for)
+    SELECT 'unknown', 'default', 2, CASE n % 4 WHEN 2 THEN 'blocked' ELSE 'pending' END, '{{}}',
+           CASE n % 4 WHEN 2 THEN 'long' WHEN 3 THEN 'lane' || n END, CASE n % 4 WHEN 2 THEN n END,
+           CASE n % 4 WHEN 0 THEN nextval('jobs.ready_seq') END,
+           CASE WHEN n % 4 IN (1, 3) THEN now() + interval '1 day' + n * interval '1 ms' END
+    FROM generate_series(1, {ROWS}) AS n
+    """,
+)
+
+CLAIM = {"worker_id": "1", "queues": "{default,other}", "job_types": "{note,brief_note}", "slots": "10"}
+RUN = {"id": "7", "token": "1"}
+GONE = {"worker_ids": "{7}", "batch": "1000", "max_lost": "10"}
+STATEMENTS: dict[str, Mapping[str, str | None]] = {
+    "job/claim": CLAIM,
+    "job/any_ready": CLAIM,
+    "job/start": RUN,
+    "job/fence": RUN,
+    "job/end": {**RUN, "state": "complete", "result": None, "error": None},
+    "job/put_back": {**RUN, "time": None, "delay_s": "30", "charge": "1", "error": None},
+    "job/put_back_strays": {"worker_id": "1", "ids": "{7,8}"},
+    "job/promote": {"batch": "1000"},
+    "job/due_for_lanes": {"batch": "1000"},
+    "job/join": {"lanes": "{long,lane3}", "batch": "1000"},
+    "job/rescue": GONE,
+    "job/crashed": GONE,
+    "lane/promote": {"lane": "long"},
+    "upkeep/look": {},
+    "worker/gone": {},
+}
+BY_PRIMARY_KEY = ["job/start", "job/fence", "job/end", "job/put_back"]
+ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
+
+Plans = dict[tuple[str, str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def plans(server_dsn: str) -> Iterator[Plans]:
+    """The plan of each statement by (statistics, how often it was run, name)."""
+
+    async def explain_all(dsn: str) -> Plans:
+        found: Plans = {}
+        async with await db.connect(dsn, name="tests") as conn:
+            for sql in FILL:
+                await conn.execute(sql)
+            for statistics in ("stale", "fresh"):
+                if statistics == "fresh":
+                    await conn.execute("ANALYZE jobs.jobs")
+                for name, arguments in STATEMENTS.items():
+                    first, *_, tenth = await explain(conn, statement("jobs_core", name), arguments)
+                    found[statistics, "new", name], found[statistics, "prepared", name] = first, tenth
+            unordered = statement("jobs_core", "job/any_ready").replace(ORDERED, "")
+            found["fresh", "new", "any_ready without its order"] = (await explain(conn, unordered, CLAIM))[0]
+        return found
+
+    with fresh_database(server_dsn) as dsn:
+        yield asyncio.run(explain_all(dsn))
+
+
+async def explain(conn: Connection, sql: str, arguments: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """The plans of a prepared statement with these arguments at its first ten runs; from the sixth on they may be generic."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    for number, name in enumerate(names, 1):
+        sql = sql.replace(f"%({name})s", f"${number}")
+    literals = ["NULL" if (value := arguments[name]) is None else f"'{value}'" for name in names]
+    given = f"({', '.join(literals)})" if literals else ""
+    await conn.execute(f"PREPARE explained AS {sql}")
+    execute = f"EXPLAIN (FORMAT JSON) EXECUTE explained{given}"
+    rows = [row for _ in range(10) for row in await fetch(conn, execute)]
+    await conn.execute("DEALLOCATE explained")
+    return [row["QUERY PLAN"][0]["Plan"] for row in rows]
+
+
+def scans(plan: dict[str, Any]) -> set[tuple[str, str]]:
+    """How `jobs` is read: (kind of node, index or "")."""
+    found = {(plan["Node Type"], plan.get("Index Name", ""))} if plan.get("Relation Name") == "jobs" else set()
+    if plan["Node Type"] == "Bitmap Index Scan":
+        found.add((plan["Node Type"], plan["Index Name"]))
+    return found.union(*(scans(child) for child in plan.get("Plans", []))) - {("ModifyTable", "")}
+
+
+@pytest.mark.parametrize("run", ["new", "prepared"])
+@pytest.mark.parametrize("statistics", ["stale", "fresh"])
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_jobs_is_never_read_whole(plans: Plans, name: str, statistics: str, run: str) -> None:
+    found = scans(plans[statistics, run, name])
+    assert found, "it reads jobs"
+    assert "Seq Scan" not in {kind for kind, _ in found}
+
+
+@pytest.mark.parametrize("run", ["new", "prepared"])
+@pytest.mark.parametrize("statistics", ["stale", "fresh"])
+@pytest.mark.parametrize("name", BY_PRIMARY_KEY)
+def test_what_writes_for_a_run_finds_its_job_by_primary_key(plans: Plans, name: str, statistics: str, run: str) -> None:
+    assert {index for _, index in scans(plans[statistics, run, name])} == {"jobs_pkey"}
+
+
+def test_without_its_order_the_look_for_ready_jobs_would_read_the_whole_table(plans: Plans) -> None:
+    assert ORDERED in statement("jobs_core", "job/any_ready")
+    assert ("Seq Scan", "") in scans(plans["fresh", "new", "any_ready without its order"])
