@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs_core import Connection, Database, InvalidInput, Jobs, NewJob, UnknownJobType
+from jobs_core import Connection, Database, InvalidInput, Jobs, NewJob, UnknownJobType, execute, fetch
 from jobs_core.claim import any_ready, claim
 from jobs_core.leases import register
 from jobs_core.look import find, newest
 from tests.database.conftest import ClaimAll
-from tests.support.job_types import NOTE, Note
+from tests.support.job_types import NOTE, Note, table
+from tests.support.mutants import mutated
 
 
 async def test_a_created_job_is_claimed_once(jobs: Jobs, conn: Connection, claim_all: ClaimAll) -> None:
@@ -160,3 +161,24 @@ async def test_a_job_for_the_future_is_not_claimed_and_one_for_the_past_is(jobs:
     await jobs.create("note", {"text": "later"}, scheduled_for=timedelta(hours=1))
     await jobs.create("note", {"text": "now"}, scheduled_for=datetime.now(UTC) - timedelta(hours=1))
     assert [job.input["text"] for job in await claim_all()] == ["now"]
+
+
+async def create_in_a_and_b_while_a_is_held(database: Database) -> bool:
+    """Whether a create on lanes a and B, which waits for a, holds B by then."""
+    lanes = [NewJob("lane_note", {"lane": lane}) for lane in ("a", "B")]
+    async with Jobs(database, table()) as jobs, database.connection() as looks:
+        await jobs.create_many(lanes)
+        async with asyncio.TaskGroup() as group, database.transaction() as holds:
+            await execute(holds, "SELECT FROM jobs.lanes WHERE lane = 'a' FOR UPDATE")
+            group.create_task(jobs.create_many(lanes))
+            waits = "wait_event_type = 'Lock' AND datname = current_database()"
+            while not await fetch(looks, f"SELECT pid FROM pg_stat_activity WHERE {waits}"):
+                await asyncio.sleep(0.01)
+            return not await fetch(looks, "SELECT lane FROM jobs.lanes WHERE lane = 'B' FOR UPDATE SKIP LOCKED")
+
+
+async def test_a_bulk_create_locks_its_lanes_in_the_order_in_which_all_others_do(database: Database) -> None:
+    """By their bytes, "B" before "a", whatever the database's collation says; two orders would be a deadlock."""
+    assert await create_in_a_and_b_while_a_is_held(database)
+    with mutated(('ORDER BY lane COLLATE "C"', "ORDER BY lane DESC")):
+        assert not await create_in_a_and_b_while_a_is_held(database)
