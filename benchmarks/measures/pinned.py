@@ -8,9 +8,11 @@ from statistics import median
 from psycopg import AsyncConnection
 
 from benchmarks.contender import Contender, now_s
-from benchmarks.plan import BATCH, DRAIN_LIMIT_S, Plan
+from benchmarks.plan import DRAIN_LIMIT_S, Plan
 from benchmarks.server import Server
 
+_FEWEST, _MOST = 100, 10_000
+_WARM_UPS = 3
 _SHARE = 5
 """The first and the last fifth of the rounds are compared."""
 
@@ -18,7 +20,7 @@ _SHARE = 5
 async def pinned(server: Server, contender: Contender, plan: Plan) -> tuple[float, float]:
     """Jobs/s, created and handled, of the first rounds and of the last; one run. Raises BenchFailed."""
     rates: list[float] = []
-    jobs = min(plan.jobs, BATCH * 2)
+    jobs, created = _FEWEST, 0
     async with server.fresh(migrated=contender.migrated) as dsn:
         await contender.install(dsn)
         async with (
@@ -33,10 +35,12 @@ async def pinned(server: Server, contender: Contender, plan: Plan) -> tuple[floa
             while now_s() < ends_s:
                 began, before = now_s(), fleet.handled
                 await producer.create_bulk(jobs)
-                whole = await fleet.until((len(rates) + 1) * jobs, DRAIN_LIMIT_S)
+                created += jobs
+                whole = await fleet.until(created, DRAIN_LIMIT_S)
                 rates.append((fleet.handled - before) / (now_s() - began))
                 if not whole:
                     break
-    counted = rates[1:] or rates  # the first round is the warm-up
+                jobs = max(_FEWEST, min(_MOST, round(rates[-1])))
+    counted = rates[_WARM_UPS:] or rates[-1:]
     share = max(1, len(counted) // _SHARE)
     return median(counted[:share]), median(counted[-share:])
