@@ -71,8 +71,8 @@ class Executor:
             if job_id not in self._in_thread:
                 task.cancel()
 
-    async def run(self, job: AnyJob) -> None:
-        """Run and settle one job; where the lease was lost nothing is written."""
+    async def run(self, job: AnyJob) -> Settled | None:
+        """Run and settle one job; None: the lease was lost and nothing was written."""
         began = time.monotonic()
         job_type = self._table.job_type(job.job_type)
         with structlog.contextvars.bound_contextvars(job_id=job.id, job_type=job.job_type, token=job.token):
@@ -82,12 +82,13 @@ class Executor:
             except LeaseLost:
                 metrics.leases_lost.labels(job.job_type).inc()
                 log.warning("run.lost")
-                return
+                return None
             spent_s = time.monotonic() - began
             metrics.run_seconds.labels(job.job_type).observe(spent_s)
             metrics.settled.labels(job.job_type, settled.state).inc()
             log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
             self._jobs.notifier.wake(settled.wakes)
+            return settled
 
     async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
         try:

@@ -68,7 +68,7 @@ class Worker:
         self._link = link
         self._job_types = jobs.table.runnable
         self._executor = Executor(jobs, settings.slots, on_stuck=partial(end_process, link))
-        self._runs: dict[int, asyncio.Task[None]] = {}
+        self._runs: dict[int, asyncio.Task[object]] = {}
         self._sweep_at = 0.0
         self._contended_s = _CONTENDED_S
         self._wake = asyncio.Event()
@@ -214,7 +214,7 @@ class Worker:
         self._runs[job.id] = run
         run.add_done_callback(partial(self._on_run_end, job.id))
 
-    def _on_run_end(self, job_id: int, run: asyncio.Task[None]) -> None:
+    def _on_run_end(self, job_id: int, run: asyncio.Task[object]) -> None:
         del self._runs[job_id]
         self._slot_freed.set()
         if not run.cancelled() and (error := run.exception()):

@@ -85,7 +85,7 @@ class Bench:
 
     async def run(self) -> str | None:
         """Claim the next job, however long it would wait, run and settle it; returns its state, None: nothing written."""
-        settled = await Executor(self.jobs, 1).run(await self.claim())
+        settled = await Executor(self.jobs, 1, on_stuck=pytest.fail).run(await self.claim())
         return settled.state if settled else None
 
     async def seen(self, received: chats.Received) -> JobView:
@@ -178,10 +178,10 @@ async def test_a_run_that_was_taken_over_writes_no_answer(bench: Bench, conn: Co
 
     bench.agent.meanwhile = lose_the_job
     if fenced:
-        assert await Executor(bench.jobs, 1).run(job) is None
+        assert await Executor(bench.jobs, 1, on_stuck=pytest.fail).run(job) is None
     else:
         with mutated(NO_FENCE):
-            await Executor(bench.jobs, 1).run(job)
+            await Executor(bench.jobs, 1, on_stuck=pytest.fail).run(job)
     assert (("ai", "Hi.") in await bench.lines(received)) is not fenced
     assert (await turns(conn))[0]["ended"] is not fenced
 
@@ -235,7 +235,7 @@ async def test_no_connection_is_held_while_the_agent_works(database_url: str, be
 
         agent.meanwhile = use_the_only_connection
         chat_turn.register(table, database=single, sessions=agent)  # type: ignore[arg-type]  # a stand-in for the agent
-        await Executor(Jobs(single, table), 1).run(await bench.claim())
+        await Executor(Jobs(single, table), 1, on_stuck=pytest.fail).run(await bench.claim())
     assert ("ai", "Hi.") in await bench.lines(received)
 
 
