@@ -6,7 +6,7 @@ Both are begun before the database is, and awaited after it: neither needs the o
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from cli.child import Child, environment, ours
@@ -14,6 +14,7 @@ from jobs_core import ConfigurationError
 from sessions.settings import SessionSettings
 
 PROBE_COMMAND = "probe-model"
+_MODEL_VARIABLES = {"ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"}
 _SIMULATOR_ENDS_S = 5.0
 _PROBE_ENDS_S = 2.0
 
@@ -59,6 +60,14 @@ class Simulator:
         url = str(json.loads(await self.process.report())["url"])
         self._port = int(url.rsplit(":", 1)[1])
         return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": self._key}
+
+
+def to_join(joins: Mapping[str, str], own: SessionSettings) -> dict[str, str]:
+    """The variables that a worker takes over from an `up`: address and key as one set, none of it beside own credentials.
+
+    Mixed, the simulator would be sent a real key.
+    """
+    return {name: value for name, value in joins.items() if not (own.has_credentials and name in _MODEL_VARIABLES)}
 
 
 @asynccontextmanager

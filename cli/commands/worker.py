@@ -30,6 +30,7 @@ def worker(
 
     from cli.database import choose_database, require_usable
     from cli.folder import Folder
+    from cli.model import to_join
     from cli.printing import note
     from cli.settings import CliSettings
     from cli.supervise import run_supervisor
@@ -46,7 +47,7 @@ def worker(
     build_table(settings.handlers)
     asyncio.run(require_usable(choose_database(settings)))
     if not core.database_url:
-        os.environ.update({**Folder(settings.data).joins(), **os.environ})
+        os.environ.update(to_join(Folder(settings.data).joins(), SessionSettings.read()))
     if slots is not None:
         os.environ["JOBS_SLOTS"] = str(slots)
     sessions = SessionSettings.read()
