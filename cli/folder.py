@@ -57,6 +57,7 @@ class Folder:
                 who = f"process {other.pid} at {other.url}" if other else "another process, which is starting or ending"
                 raise CommandFailed(f"{self.path} is in use by {who}: use that one, stop it, or give another --data")
             with _explained(self.path):
+                self._unannounce()  # a killed predecessor's, which our lock would vouch for
                 shutil.rmtree(self.metrics, ignore_errors=True)
                 self.metrics.mkdir(mode=0o700)
             yield
@@ -70,8 +71,7 @@ class Folder:
         try:
             yield
         finally:
-            (self.path / "up.json").unlink(missing_ok=True)
-            (self.path / "joins").unlink(missing_ok=True)
+            self._unannounce()
 
     def announce(self, running: Running, joins: Mapping[str, str]) -> None:
         """Say where this `up` is; `joins` are the variables that a worker needs to join it."""
@@ -98,8 +98,10 @@ class Folder:
         """
         if not self.running():
             return {}
-        joins: dict[str, str] = json.loads((self.path / "joins").read_text())
-        return joins
+        with suppress(FileNotFoundError):  # it ended just now
+            joins: dict[str, str] = json.loads((self.path / "joins").read_text())
+            return joins
+        return {}
 
     def token(self) -> str:
         """The web API's token. Raises CommandFailed where no start has made one yet."""
@@ -114,7 +116,11 @@ class Folder:
             self.path = open_folder(self.path)
             with suppress(FileNotFoundError):
                 return self._checked_token()
-            write_private(self.path / "token", secrets.token_urlsafe(32))
+            new = self.path / f"token.{secrets.token_hex(8)}"
+            write_private(new, secrets.token_urlsafe(32))
+            with suppress(FileExistsError):  # of two that make it at once, both use the first one's
+                os.link(new, self.path / "token")
+            new.unlink()
             return self._checked_token()
 
     def _checked_token(self) -> str:
@@ -125,6 +131,10 @@ class Folder:
                 f"{file} holds fewer than {_SHORTEST_TOKEN} characters: delete it, up makes another"
             )
         return token
+
+    def _unannounce(self) -> None:
+        (self.path / "up.json").unlink(missing_ok=True)
+        (self.path / "joins").unlink(missing_ok=True)
 
     def _announced(self) -> Running | None:
         with suppress(OSError, ValueError, TypeError):

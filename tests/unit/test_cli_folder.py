@@ -7,6 +7,7 @@ import pytest
 
 from cli.errors import CommandFailed
 from cli.folder import Folder, Running
+from cli.postgres_folder import write_private
 from jobs_core import ConfigurationError
 
 RUNNING = Running("http://127.0.0.1:8080", 4711, "simulator")
@@ -70,6 +71,20 @@ def test_what_a_killed_start_left_is_not_taken_for_one_that_runs(folder: Folder)
     assert folder.running() is None
 
 
+def test_a_start_does_not_announce_its_killed_predecessor(folder: Folder) -> None:
+    """The lock is the new start's, the address is nobody's, or by now another program's."""
+    with folder.taken():
+        folder.announce(RUNNING, {"DATABASE_URL": "postgresql://gone"})
+    with folder.taken():
+        assert (folder.running(), folder.joins()) == (None, {})
+
+
+def test_an_up_that_ends_while_it_is_looked_at_is_not_joined(folder: Folder) -> None:
+    with folder.taken(), folder.announced(RUNNING, {}):
+        (folder.path / "joins").unlink()
+        assert folder.joins() == {}
+
+
 def test_secrets_are_for_the_owner_alone(folder: Folder) -> None:
     folder.make_token()
     with folder.taken(), folder.announced(RUNNING, {"DATABASE_URL": "postgresql://u:secret@h/d"}):
@@ -82,6 +97,20 @@ def test_the_token_is_made_once(folder: Folder) -> None:
     token = folder.make_token()
     assert len(token) >= 32
     assert folder.make_token() == token == folder.token()
+
+
+def test_two_that_make_the_token_at_once_use_the_same(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one comes and goes while the first, having found no token, is about to write its own."""
+    others: list[str] = []
+
+    def write(path: Path, text: str) -> None:
+        monkeypatch.setattr("cli.folder.write_private", write_private)
+        others.append(Folder(folder.path).make_token())
+        write_private(path, text)
+
+    monkeypatch.setattr("cli.folder.write_private", write)
+    assert [folder.make_token()] == others
+    assert [file.name for file in folder.path.iterdir()] == ["token"]
 
 
 def test_without_a_start_there_is_no_token(folder: Folder) -> None:
