@@ -25,7 +25,7 @@ class RealApi:
     kind = "api"
 
     def __init__(self, settings: SessionSettings, probe: Child) -> None:
-        self.label = f"{settings.model}, at {settings.base_url or 'the Anthropic API'}"
+        self.label = f"{settings.model}, at {settings.shown_url}"
         self.process: Child | None = None
         self._probe = probe
 

@@ -1,6 +1,7 @@
 """One tiny call through the real CLI, before the first job is spent: do key, model and network work?"""
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import structlog
@@ -52,8 +53,10 @@ async def _ask_once(settings: SessionSettings) -> Heard:
 
 def _judge(failure: Failure, settings: SessionSettings) -> None:
     """Let pass what a later try may get through; raise ConfigurationError for the rest."""
+    api = settings.shown_url
+    if settings.base_url:  # the CLI may repeat it
+        failure = replace(failure, text=failure.text.replace(settings.base_url.rstrip("/"), api))
     error = to_error(failure)
-    api = settings.base_url or "Anthropic's API"
     if isinstance(error, RateLimited) or (failure.status or 0) >= 500:  # noqa: PLR2004 - HTTP's server errors
         log.warning("model.was_busy", status=failure.status)
         return

@@ -1,6 +1,7 @@
 """Settings of the agents: which model, with whose credentials, and how much patience."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -34,3 +35,16 @@ class SessionSettings(RoomSettings):
     def has_credentials(self) -> bool:
         """Whether there is a key or a token, so that the real API can serve."""
         return bool(self.api_key or self.oauth_token)
+
+    @property
+    def shown_url(self) -> str:
+        """Where the Messages API is, as people may see it: user, password, path and query can be secrets."""
+        if not self.base_url:
+            return "the Anthropic API"
+        try:
+            parts = urlsplit(self.base_url)
+            host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+            port = f":{parts.port}" if parts.port is not None else ""
+        except ValueError:
+            host = None
+        return f"{parts.scheme}://{host}{port}" if host else "an ANTHROPIC_BASE_URL that is no URL"
