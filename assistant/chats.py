@@ -119,8 +119,13 @@ async def receive(
 
 
 async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
-    """Bind all unbound messages of the chat to the turn, for good; returns them in order, [] where none is left."""
-    rows = await fetch(conn, statement("assistant", "message/bind"), {"session_id": session_id, "turn_id": turn_id})
+    """Bind the unbound messages of the chat to the turn, for good; returns them in order, [] where none is left.
+
+    Those past 256 KiB in all are left to the turns of their own jobs, which stand behind: together they might be more than a
+    model takes.
+    """
+    values = {"session_id": session_id, "turn_id": turn_id, "max_bytes": MAX_MESSAGE_BYTES}
+    rows = await fetch(conn, statement("assistant", "message/bind"), values)
     return sorted((Said(**row) for row in rows), key=lambda said: said.id)
 
 
@@ -158,6 +163,14 @@ async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) ->
     """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
     if await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
         await _add(conn, session_id, "system", gate.clean_text(f"This could not be answered: {reason}"), turn_id)
+
+
+async def begin_anew(conn: Connection, session_id: str) -> None:
+    """Have the chat go on in a new Claude session, which knows nothing of the old one."""
+    claude_session_id = uuid4()
+    await create_session(conn, claude_session_id)
+    values = {"session_id": session_id, "claude_session_id": claude_session_id}
+    await execute(conn, statement("assistant", "chat/begin_anew"), values)
 
 
 async def history(conn: Connection, session_id: str, *, limit: int = 50, before_id: int | None = None) -> list[Message]:

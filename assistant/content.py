@@ -23,5 +23,5 @@ def _text_of_block(block: Any, place: str) -> str:
         case str(text) | {"type": "text", "text": str(text)}:
             return text
         case {"type": str(kind)}:
-            raise InvalidInput(f"{place}: is of type {kind!r}; only text can be said here", field=place)
+            raise InvalidInput(f"{place}: is of type {kind[:40]!r}; only text can be said here", field=place)
     raise InvalidInput(f'{place}: is neither a string nor {{"type": "text", "text": …}}', field=place)

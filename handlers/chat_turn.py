@@ -21,7 +21,6 @@ from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
 from jobs_core import (
     Complete,
     Connection,
-    ConnectionFailed,
     Database,
     Fail,
     HandlerTable,
@@ -30,13 +29,16 @@ from jobs_core import (
     Outcome,
     Retry,
     Snooze,
+    db,
     fence,
 )
 from sessions import (
     ClaudeSessions,
     CredentialsRefused,
+    PromptRefused,
     RateLimited,
     SessionsError,
+    TranscriptLost,
     TurnFailed,
     begin_turn,
     end_turn,
@@ -81,8 +83,10 @@ class ChatTurns:
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
         try:
             turn = await self._begin(job)
-        except ConnectionFailed as error:
-            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {error}")
+        except Exception as error:
+            if not db.will_pass(error):
+                raise
+            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
         if turn is None:
             return Complete(ChatTurnResult(status="nothing_to_do"))
         with structlog.contextvars.bound_contextvars(chat=turn.chat, turn_id=str(turn.id)):
@@ -121,9 +125,9 @@ class ChatTurns:
                 )
         except LeaseLost:
             raise
-        except ConnectionFailed as error:
-            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {error}")
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end
+            if db.will_pass(error):
+                return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
             return _not_answered(turn, job, error)
         log.info("turn.answered", source=end.source, usage=end.usage)
         return _answered(turn, end.answer)
@@ -144,6 +148,10 @@ def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outc
     match error:
         case RateLimited():
             return Snooze(RATE_LIMIT_PAUSE, reason=f"rate limited: {error}")
+        case PromptRefused() | TranscriptLost():
+            return _failed(
+                turn, f"{error} The conversation begins anew: the agent knows nothing of what was said", anew=True
+            )
         case CredentialsRefused() | TurnFailed():
             return _failed(turn, str(error))
         case SessionsError():
@@ -158,8 +166,10 @@ def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outc
     return Retry(reason)
 
 
-def _failed(turn: Turn, reason: str) -> Fail:
+def _failed(turn: Turn, reason: str, *, anew: bool = False) -> Fail:
     async def say_so(conn: Connection) -> None:
         await chats.fail(conn, turn.chat, turn.id, reason)
+        if anew:
+            await chats.begin_anew(conn, turn.chat)
 
     return Fail(reason, also=say_so)

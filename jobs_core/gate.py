@@ -17,6 +17,7 @@ MAX_INPUT_BYTES = 256 * 1024
 MAX_RESULT_BYTES = 1024 * 1024
 MAX_ERROR_CHARS = 4_000
 MAX_NAME_CHARS = 200
+MAX_KEY_CHARS = 1_000  # of a key inside JSON: it stands in the path of all that lies below it
 
 
 def check_text(text: str, *, field: str, max_chars: int | None = None) -> str:
@@ -87,7 +88,7 @@ def _check(value: Any, place: str, depth: int) -> None:
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise InvalidInput(f"{place}: the key {key!r} is not text", field=place)
-                check_text(key, field=f"{place} (a key)")
+                check_text(key, field=f"{place} (a key)", max_chars=MAX_KEY_CHARS)
                 _check(item, f"{place}.{key}", depth - 1)
         case list() | tuple():
             for index, item in enumerate(value):

@@ -6,6 +6,7 @@ SessionsError
 ├── MirrorFailed            Postgres did not take the transcript: retry; what it has is gone on from
 ├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
 └── TurnFailed              this turn will not work however often it is tried: tell whoever asked
+    ├── PromptRefused       nor will any later turn of this session, which holds what the API refuses: begin a new one
     └── TranscriptLost      a session that had answers has lost them: never go on as if it were new; alarm
 
 Beside them stand `jobs_core.LeaseLost`, raised where another run has taken the session (stop, write nothing), and
@@ -35,6 +36,10 @@ class CredentialsRefused(SessionsError):
 
 class TurnFailed(SessionsError):
     """The turn has ended without an answer and would do so again."""
+
+
+class PromptRefused(TurnFailed):
+    """The API refuses what was asked (too long, not allowed), and the transcript would send it again with every later turn."""
 
 
 class TranscriptLost(TurnFailed):

@@ -6,10 +6,11 @@ each failure looks like was measured with Claude Code 2.1.329.
 
 from dataclasses import dataclass
 
-from sessions.errors import CredentialsRefused, ModelUnavailable, RateLimited, SessionsError, TurnFailed
+from sessions.errors import CredentialsRefused, ModelUnavailable, PromptRefused, RateLimited, SessionsError, TurnFailed
 
 _RATE_LIMITED = 429
 _REFUSED = (401, 403)
+_NOT_TAKEN = (400, 413)
 _TRY_AGAIN = (408, 409)
 _SERVER_ERROR = 500
 _LONGEST_TEXT = 300
@@ -36,6 +37,8 @@ def to_error(failure: Failure) -> SessionsError:
         )
     if _may_pass(error, status):
         return ModelUnavailable(f"The model gave no answer: {text}")
+    if status in _NOT_TAKEN:
+        return PromptRefused(f"The model's API does not take this conversation: {text}")
     return TurnFailed(f"The turn failed ({error or status or 'no reason given'}): {text}")
 
 

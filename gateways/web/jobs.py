@@ -1,7 +1,7 @@
 """Jobs: create, list and look at them; which types there are, and who works."""
 
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
@@ -44,7 +44,7 @@ class Create(BaseModel):
             raise InvalidInput(
                 f"scheduled_at: the year is not between {_YEARS[0]} and {_YEARS[-1]}", field="scheduled_at"
             )
-        return self.scheduled_at
+        return self.scheduled_at.astimezone(UTC) if self.scheduled_at else None  # Postgres takes no offset past 15:59
 
 
 class Created(BaseModel):

@@ -78,9 +78,10 @@ class Replies:
         except ConnectionFailed as error:
             log.warning("database.away", error=str(error))
             return 0
-        except Exception as error:  # whoever waits must hear of it
+        except Exception as error:  # whoever waits must hear of it, and who comes next must be looked for
+            log.exception("replies.broke")
             _tell_all(waiting, error)
-            raise
+            return 0
         for message_id, reply in replies.items():
             if not waiting[message_id].done():
                 waiting[message_id].set_result(reply)

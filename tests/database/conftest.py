@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from assistant.chats import CHAT_TURN
 from jobs_core import AnyJob, Connection, Database, Jobs
 from jobs_core.claim import claim
 from jobs_core.leases import register
@@ -21,8 +22,10 @@ async def conn(database: Database) -> AsyncIterator[Connection]:
 
 @pytest.fixture
 async def jobs(database: Database) -> AsyncIterator[Jobs]:
-    """Creates jobs of the tests' types."""
-    async with Jobs(database, table()) as creator:
+    """Creates jobs of the tests' types, and turns of chats."""
+    known = table()
+    known.declare(CHAT_TURN)
+    async with Jobs(database, known) as creator:
         yield creator
 
 

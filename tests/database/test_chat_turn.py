@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock
 from uuid import UUID
 
 import pytest
+from psycopg.errors import DiskFull, StatementTooComplex
 
 from assistant import chats
 from assistant.chats import CHAT_TURN
@@ -34,6 +35,7 @@ from sessions import (
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
+    PromptRefused,
     RateLimited,
     TranscriptLost,
     TurnEnd,
@@ -249,7 +251,6 @@ async def test_no_connection_is_held_while_the_agent_works(database_url: str, be
         (ZeroDivisionError("a surprise"), "pending", 1),
         (CredentialsRefused("the key is refused"), "failed", 0),
         (TurnFailed("prompt too long"), "failed", 0),
-        (TranscriptLost("it is gone"), "failed", 0),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
@@ -263,6 +264,38 @@ async def test_what_goes_wrong_decides_whether_a_turn_waits_is_retried_or_fails(
     assert (view.state, view.retry_count) == (state, retries)
     told = [("system", f"This could not be answered: {error}")] if state == "failed" else []
     assert await bench.lines(received) == [("human", "hello"), *told]
+
+
+@pytest.mark.parametrize("error", [PromptRefused("too long"), TranscriptLost("it is gone")])
+async def test_a_session_in_which_no_later_turn_can_work_is_left_for_a_new_one(bench: Bench, error: Exception) -> None:
+    """Or the API would be sent what it refuses with every later message, and the chat were dead."""
+    received = await bench.say("hello")
+    bench.agent.raises = error
+    assert await bench.run() == "failed"
+    assert "begins anew" in (await bench.lines(received))[-1][1]
+    bench.agent.raises = None
+    await bench.say("again", received.session_id)
+    assert await bench.run() == "complete"
+    first, second = bench.agent.asked
+    assert first["session_id"] != second["session_id"]
+
+
+async def test_what_is_too_much_for_one_turn_is_left_to_the_next(bench: Bench) -> None:
+    first = await bench.say("a" * 200_000)
+    for letter in "bc":
+        await bench.say(letter * 200_000, first.session_id)
+    while len(bench.agent.asked) < 3:
+        assert await bench.run() == "complete"
+    assert [asked["prompt"][0] for asked in bench.agent.asked] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("error", [DiskFull("no room"), StatementTooComplex("never")])
+async def test_only_what_will_pass_costs_a_turn_no_retry(bench: Bench, error: Exception) -> None:
+    """Both are OperationalErrors; the second would come back for ever."""
+    received = await bench.say("hello")
+    bench.agent.raises = error
+    await bench.run()
+    assert (await bench.seen(received)).retry_count == int(isinstance(error, StatementTooComplex))
 
 
 @pytest.mark.parametrize("answer", ["", " \n"])

@@ -114,7 +114,9 @@ async def test_messages_that_come_while_turns_bind_are_each_bound_to_exactly_one
 
 async def test_a_bind_that_does_not_look_whether_a_turn_has_it_is_caught(jobs: Jobs, conn: Connection) -> None:
     chat = (await say(jobs, "one")).session_id
-    with mutated((" AND turn_id IS NULL AND ended_at IS NULL", "")):
+    with mutated(
+        (" AND turn_id IS NULL\n    WINDOW", "\n    WINDOW"), (" AND turn_id IS NULL AND ended_at IS NULL", "")
+    ):
         await bind(conn, chat)
         assert (await bind(conn, chat))[1] == ["one"]
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import pytest
@@ -167,3 +168,21 @@ async def test_an_append_that_cannot_reach_postgres_raises(database_url: str, co
         await store.append(key(session_id), entries({"uuid": "b"}))
     stored = await fetch(conn, "SELECT entry_uuid FROM jobs.transcript_entries")
     assert [row["entry_uuid"] for row in stored] == ["a"]
+
+
+async def test_nothing_is_stored_behind_entries_that_were_given_up(
+    database: Database, session: tuple[UUID, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK tries the same list again; whatever else comes means that it has dropped that one."""
+    session_id, epoch = session
+    store = TranscriptStore(database, session_id, epoch, on_lost=lambda: None)
+    given_up, later = entries({"uuid": "a"}), entries({"uuid": "b"})
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="away"):
+        patch.setattr(database, "transaction", Mock(side_effect=OSError("Postgres is away")))
+        await store.append(key(session_id), given_up)
+    with pytest.raises(MirrorFailed, match="Earlier entries"):
+        await store.append(key(session_id), later)
+    assert await store.load(key(session_id)) is None
+    await store.append(key(session_id), given_up)
+    await store.append(key(session_id), later)
+    assert await store.load(key(session_id)) == given_up + later

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sessions import CredentialsRefused, ModelUnavailable, RateLimited, SessionsError, TurnFailed
+from sessions import CredentialsRefused, ModelUnavailable, PromptRefused, RateLimited, SessionsError, TurnFailed
 from sessions.failures import Failure, to_error
 
 
@@ -17,13 +17,13 @@ from sessions.failures import Failure, to_error
         ("unknown", 409, ModelUnavailable),
         ("server_error", None, ModelUnavailable),
         ("unknown", None, ModelUnavailable),
-        ("unknown", 400, TurnFailed),
-        ("invalid_request", 400, TurnFailed),
+        ("unknown", 400, PromptRefused),
+        ("invalid_request", 400, PromptRefused),
         ("billing_error", 400, CredentialsRefused),
         ("authentication_failed", 401, CredentialsRefused),
         ("authentication_failed", 403, CredentialsRefused),
         ("model_not_found", 404, TurnFailed),
-        ("invalid_request", 413, TurnFailed),
+        ("invalid_request", 413, PromptRefused),
         ("max_output_tokens", None, TurnFailed),
         ("invalid_request", None, TurnFailed),
         (None, None, TurnFailed),
