@@ -50,7 +50,8 @@ class TranscriptStore:
     """What the SDK mirrors a run's transcript to.
 
     The SDK tries a refused append three times and then lets the CLI go on, so a run must not wait for its word:
-    `on_lost` is called as soon as the session turns out to be somebody else's.
+    `on_lost` is called as soon as the session turns out to be somebody else's. Entries that the SDK gave up are a hole,
+    behind which nothing is stored: a transcript may end early, but never lack what came before its end.
     """
 
     def __init__(self, db: Database, session_id: UUID, epoch: int, *, on_lost: Callable[[], object]) -> None:
@@ -59,23 +60,27 @@ class TranscriptStore:
         self._session_id = session_id
         self._epoch = epoch
         self._on_lost = on_lost
+        self._refused: list[SessionStoreEntry] | None = None
 
     async def append(self, key: "SessionKey", entries: "list[SessionStoreEntry]") -> None:
         """Store entries; returns once they are committed.
 
-        Raises LeaseLost for a run that was taken over, MirrorFailed for another session's key, and what the
-        connection raises where Postgres cannot be reached.
+        Raises LeaseLost for a run that was taken over, MirrorFailed for another session's key or for entries that come
+        after a hole, and what the connection raises where Postgres cannot be reached. To try again, pass the same list.
         """
+        if self._refused is not None and self._refused is not entries:
+            raise MirrorFailed(f"Earlier entries of session {self._session_id} were not stored, so later ones are not")
+        self._refused = entries
         subpath = self._subpath(key)
-        if not entries:
-            return
         try:
-            async with self._db.transaction() as conn:
-                await append_transcript(conn, self._session_id, self._epoch, entries, subpath)
+            if entries:
+                async with self._db.transaction() as conn:
+                    await append_transcript(conn, self._session_id, self._epoch, entries, subpath)
         except LeaseLost as lost:
             self.lost = lost
             self._on_lost()
             raise
+        self._refused = None
 
     async def load(self, key: "SessionKey") -> "list[SessionStoreEntry] | None":
         """Return what was stored, None where nothing was."""
