@@ -30,7 +30,9 @@ class Api:
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
         # A proxy from the environment must not stand between two programs on one machine.
-        on_this_machine = urlsplit(url).hostname in _LOOPBACK
+        on_this_machine = _host(url) in _LOOPBACK
+        if not (token.isascii() and token.isprintable() and token == token.strip()):
+            raise CommandFailed("the token holds what no HTTP header can: set JOBS_TOKEN to what ./jobs token prints")
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(base_url=self.url, headers=headers, trust_env=not on_this_machine)
 
@@ -51,13 +53,26 @@ class Api:
 def find_api(settings: CliSettings) -> Api:
     """The API to talk to: JOBS_URL, else the `up` that runs in the folder. Raises CommandFailed where there is none."""
     folder = Folder(settings.data)
-    url = settings.url
-    if not url:
-        running = folder.running()
-        if running is None:
-            raise CommandFailed(f"no ./jobs up runs in {folder.path}: start one, or set JOBS_URL and JOBS_TOKEN")
-        url = running.url
-    return Api(url, settings.token or folder.token())
+    if settings.url:
+        if _host(settings.url) not in _LOOPBACK and not settings.token:
+            raise CommandFailed("--url is not on this machine, whose token it must not get: set JOBS_TOKEN to its own")
+        return Api(settings.url, settings.token or folder.token())
+    running = folder.running()
+    if running is None:
+        raise CommandFailed(f"no ./jobs up runs in {folder.path}: start one, or set JOBS_URL and JOBS_TOKEN")
+    return Api(running.url, settings.token or folder.token())
+
+
+def _host(url: str) -> str:
+    """The URL's host. Raises CommandFailed, which does not repeat the URL, for one that cannot be used."""
+    try:
+        urlsplit(url)  # refuses a lone bracket, which httpx takes for a name
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        raise CommandFailed("--url (JOBS_URL) is no URL: write http://host:port") from None
+    if parts.userinfo or not parts.host:  # httpx would send user and password in the token's place
+        raise CommandFailed("--url (JOBS_URL) takes a host and no user: write http://host:port, and set JOBS_TOKEN")
+    return parts.host
 
 
 def ask(settings: CliSettings, message: str, session_id: str | None, *, timeout_s: float, as_json: bool) -> int:

@@ -21,12 +21,23 @@ def chat(
     data: Data = None,
 ) -> int:
     """Say something to the agent and show its answer. The message is safe in the queue even if you stop waiting."""
-    import sys
-
     from cli.chat import ask
     from cli.durations import parse_duration
     from cli.settings import CliSettings
 
-    said = sys.stdin.read() if message == "-" else message
+    said = _read(message)
     timeout_s = parse_duration(timeout, option="--timeout").total_seconds()
     return ask(CliSettings.read(data=data, url=url), said, session, timeout_s=timeout_s, as_json=as_json)
+
+
+def _read(message: str) -> str:
+    import sys
+
+    from cli.errors import CommandFailed
+
+    try:
+        said = sys.stdin.read() if message == "-" else message
+        said.encode()  # what of an argument is not UTF-8 stands in it as lone surrogates
+    except UnicodeError:
+        raise CommandFailed("the message is not UTF-8 text: convert it first, with iconv for example") from None
+    return said

@@ -1,5 +1,6 @@
 """How the command ends: its exit status, and what stands on stderr."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str]) -> None:
         (["ls"], {"JOBS_HANDLERS": "no_such", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Connection refused"),
         (["create", "hello"], {"JOBS_HANDLERS": "no_such"}, "JOBS_HANDLERS: no_such cannot be used"),
         (["chat", "hello"], {}, "./jobs up"),
+        (["chat", "\udcff"], {}, "the message is not UTF-8 text"),
+        (["chat", "hello", "--url", "http://[hidden"], {"JOBS_TOKEN": "a token of the test"}, "--url (JOBS_URL)"),
         (["chat", "hello", "--timeout", "x"], {}, "--timeout: 'x' is not a duration"),
     ],
 )
@@ -79,6 +82,15 @@ def test_a_known_error_is_one_line_and_status_1(arguments: list[str], environmen
     assert ran.stderr.count("\n") == 1
     assert says in ran.stderr
     assert "hidden" not in ran.stderr, "a password was shown"
+
+
+def test_a_message_on_stdin_that_is_not_utf8_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["jobs", "chat", "-"])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
+    assert main() == 1
+    assert capsys.readouterr().err.startswith("jobs: the message is not UTF-8 text")
 
 
 def test_a_defect_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

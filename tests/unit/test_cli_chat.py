@@ -11,6 +11,7 @@ import pytest
 
 from cli import chat
 from cli.errors import CommandFailed
+from cli.folder import Folder
 from cli.settings import CliSettings
 
 TOKEN = "a token of the test"
@@ -141,6 +142,35 @@ def test_an_api_that_is_not_there_is_said(tmp_path: Path) -> None:
     settings = CliSettings.read(url="http://127.0.0.1:1", token=TOKEN, data=tmp_path)
     with pytest.raises(CommandFailed, match=r"nothing answers at http://127\.0\.0\.1:1: start \./jobs up"):
         chat.ask(settings, "hello", None, timeout_s=1, as_json=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:hidden", "http://[hidden", "http://u:hidden@127.0.0.1:1", "http:///hidden"],
+)
+def test_a_url_that_cannot_be_used_is_said_without_repeating_it(url: str) -> None:
+    with pytest.raises(CommandFailed, match=r"--url \(JOBS_URL\).*: write http://host:port") as caught:
+        chat.find_api(CliSettings.read(url=url, token=TOKEN))
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["a hidden tokén of the test", "a hidden token\nof the test", "a hidden token \t"])
+def test_a_token_that_no_header_can_hold_is_said_without_repeating_it(door: Door, token: str) -> None:
+    with pytest.raises(CommandFailed, match="set JOBS_TOKEN") as caught:
+        chat.find_api(CliSettings.read(url=door.url).model_copy(update={"token": token})).call("GET", "/")
+    assert "hidden" not in str(caught.value)
+
+
+def test_the_folders_token_stays_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOBS_TOKEN", raising=False)
+    folder = Folder(tmp_path / "jobs")
+    folder.make_token()
+    for url in ("http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"):
+        chat.find_api(CliSettings.read(url=url, data=folder.path))
+    for url in ("http://127.0.0.1.example", "http://example:8080", "http://0.0.0.0:1"):
+        with pytest.raises(CommandFailed, match="set JOBS_TOKEN to its own"):
+            chat.find_api(CliSettings.read(url=url, data=folder.path))
+        assert chat.find_api(CliSettings.read(url=url, token=TOKEN, data=folder.path))
 
 
 def test_without_an_up_there_is_nobody_to_ask(tmp_path: Path) -> None:
