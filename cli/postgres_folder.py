@@ -12,6 +12,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -20,12 +21,17 @@ class FolderUnusable(Exception):
 
 
 def open_folder(path: Path) -> Path:
-    """Make the folder where it is missing and return its real path. Raises FolderUnusable for somebody else's."""
+    """Make the folder where it is missing and return its real path.
+
+    Raises FolderUnusable for somebody else's, and for one that others may write: they could exchange what lies in it.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = path.resolve()
-    owner = path.stat().st_uid
-    if os.geteuid() not in {0, owner}:
-        raise FolderUnusable(f"{path} belongs to another user (uid {owner}): choose a folder of your own")
+    found = path.stat()
+    if os.geteuid() not in {0, found.st_uid}:
+        raise FolderUnusable(f"{path} belongs to another user (uid {found.st_uid}): choose a folder of your own")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise FolderUnusable(f"{path} can be written by others: chmod go-w it, or choose another folder")
     return path
 
 

@@ -129,3 +129,15 @@ def test_a_file_in_the_folders_place_is_said_in_one_line(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="is in the way"):
         Folder(tmp_path / "file").taken().__enter__()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
+def test_a_folder_that_others_may_write_is_refused(mode: int, folder: Folder) -> None:
+    """They could put another token, address or database there."""
+    folder.path.mkdir()
+    folder.path.chmod(mode)
+    for use in (folder.make_token, folder.taken().__enter__):
+        with pytest.raises(ConfigurationError, match="can be written by others: chmod go-w it"):
+            use()
+    folder.path.chmod(0o755)
+    assert folder.make_token()
