@@ -25,19 +25,19 @@ def chat(
     from cli.durations import parse_duration
     from cli.settings import CliSettings
 
-    said = _read(message)
+    said = _read(message, session)
     timeout_s = parse_duration(timeout, option="--timeout").total_seconds()
     return ask(CliSettings.read(data=data, url=url), said, session, timeout_s=timeout_s, as_json=as_json)
 
 
-def _read(message: str) -> str:
+def _read(message: str, session: str | None) -> str:
     import sys
 
     from cli.errors import CommandFailed
 
     try:
         said = sys.stdin.read() if message == "-" else message
-        said.encode()  # what of an argument is not UTF-8 stands in it as lone surrogates
+        f"{said}{session}".encode()  # what of an argument is not UTF-8 stands in it as lone surrogates
     except UnicodeError:
-        raise CommandFailed("the message is not UTF-8 text: convert it first, with iconv for example") from None
+        raise CommandFailed("the message or --session is not UTF-8 text: convert it with iconv") from None
     return said
