@@ -46,7 +46,7 @@ def classify(entries: list[Entry], turn_id: str) -> TurnState:
     for entry in turn:
         if _attachment(entry).get("type") == "structured_output":
             return TurnState("finished", json.dumps(entry["attachment"].get("data"), ensure_ascii=False))
-    said = [entry for entry in turn if entry.get("type") in {"user", "assistant"}]
+    said = [entry for entry in turn[1:] if entry.get("type") in {"user", "assistant"}]
     return _by_last(said) if said else TurnState("interrupted")
 
 
@@ -91,8 +91,24 @@ def _by_last(said: list[Entry]) -> TurnState:
     message = last.get("message") or {}
     if message.get("stop_reason") not in _FINAL_STOPS or message.get("model") == "<synthetic>":
         return TurnState("interrupted")
-    same = [entry for entry in said if (entry.get("message") or {}).get("id") == message.get("id")]
-    return TurnState("finished", "".join(_texts(same)))
+    return TurnState("finished", "".join(_texts(_answer(said))))
+
+
+def _answer(said: list[Entry]) -> list[Entry]:
+    """The entries of the last message, and of those it goes on from.
+
+    A message that is cut at the token limit has the CLI ask the model to go on, in a message with an id of its own.
+    """
+    answer: list[Entry] = []
+    last_id = said[-1]["message"].get("id")
+    for entry in reversed(said):
+        message = entry.get("message") or {}
+        if entry.get("isMeta") or message.get("model") == "<synthetic>":
+            continue
+        if entry["type"] == "user" or (message.get("id") != last_id and message.get("stop_reason") != "max_tokens"):
+            break
+        answer.insert(0, entry)
+    return answer
 
 
 def _attachment(entry: Entry) -> Entry:

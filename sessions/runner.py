@@ -110,7 +110,9 @@ class ClaudeSessions:
                 continue
             if heard.failure:
                 raise to_error(heard.failure)
-            return TurnEnd(_not_empty(heard.answer), heard.usage, "asked" if stands.state in _NOT_IN_IT else "resumed")
+            source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
+            _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
+            return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source)
         raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn_id}: {broken}")
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:

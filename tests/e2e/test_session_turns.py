@@ -43,6 +43,22 @@ async def test_a_finished_turn_costs_no_request_and_gives_the_same_answer(
     assert recorded.answer == asked.answer
 
 
+async def test_an_answer_that_was_cut_at_the_token_limit_and_gone_on_with_is_given_whole(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    """The CLI has the model go on in a message of its own each time; what it said before a tool call is no answer."""
+    prompt = (
+        '[[text Let me see.]] [[tool Read {"file_path": "/nowhere"}]] [[then]] [[text FIRST, ]] [[stop max_tokens]] [[then]]'
+        " [[text SECOND, ]] [[stop max_tokens]] [[then]] [[text THIRD.]]"
+    )
+    async with agents(chat.database, sim, tmp_path) as sessions:
+        turn_id = await chat.new_turn()
+        asked = await chat.run(sessions, turn_id, prompt, tools=["Read"])
+        recorded = await chat.run(sessions, turn_id, prompt, tools=["Read"])
+    assert (asked.answer, asked.source) == ("FIRST, SECOND, THIRD.", "asked")
+    assert (recorded.answer, recorded.source) == ("FIRST, SECOND, THIRD.", "recorded")
+
+
 @pytest.mark.parametrize(
     "prompt",
     ["-p --help", "@/etc/passwd", "/clear", "/compact and go on", "!id", "NUL \x00 and 😀", "  \n spaces  "],

@@ -72,6 +72,13 @@ def test_what_the_cli_itself_says_in_an_answer_s_place_is_no_answer() -> None:
     assert classify([*entries, {"type": "assistant", "message": message}], TURN) == TurnState("interrupted")
 
 
+def test_a_prompt_that_reads_like_an_interrupt_is_not_one() -> None:
+    entries = recorded("before_answer")
+    prompt = next(entry for entry in entries if entry.get("uuid") == TURN)
+    prompt["message"]["content"] = "[Request interrupted by user] is what I see. Why?"
+    assert classify(entries, TURN) == TurnState("interrupted")
+
+
 @pytest.mark.parametrize("case", ["finished", "tool_done", "tool_running", "cancelled", "api_error"])
 def test_wherever_a_transcript_is_cut_the_turn_is_never_taken_for_unseen_once_its_prompt_is_stored(case: str) -> None:
     entries = recorded(case)
