@@ -10,6 +10,7 @@ A process that was killed wipes nothing; the next one that starts does it, findi
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,21 +59,16 @@ class Scratch:
     def open(self) -> None:
         """Make this process' folder, and wipe those of processes that are gone.
 
-        Raises ConfigurationError where the folder cannot be made or belongs to another user.
+        Raises ConfigurationError where the folder cannot be made, is a link, or is another user's or writable to one.
         """
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.root.stat().st_uid != os.getuid():
-                raise ConfigurationError(
-                    f"{self.root} belongs to another user; set JOBS_SCRATCH_FOLDER to one of yours"
-                )
+            self._make_root()
             self.empty.mkdir(mode=0o500, exist_ok=True)
             with (self.root / _LOCK).open("ab") as one_at_a_time:  # or a new folder, not locked yet, would be wiped
                 fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
                 self._wipe_abandoned()
                 self._own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self.root))
-                (self._own / _LOCK).touch()
-                self._lock = _locked(self._own)
+                self._hold(self._own)
         except OSError as error:
             raise ConfigurationError(
                 f"Agents cannot keep files in {self.root}: {error.strerror}; set JOBS_SCRATCH_FOLDER to another folder"
@@ -90,6 +86,11 @@ class Scratch:
     def run_folder(self, turn_id: UUID) -> Iterator[RunFolder]:
         """A fresh folder for one run, wiped at the end; runs of one turn never share one."""
         assert self._own is not None, "open() comes first"
+        self._make_root()  # again: what cleans /tmp takes folders that nothing has touched for days
+        self.empty.mkdir(mode=0o500, exist_ok=True)
+        self._own.mkdir(mode=0o700, exist_ok=True)
+        if not (self._own / _LOCK).exists():
+            self._hold(self._own)
         folder = RunFolder(Path(tempfile.mkdtemp(prefix=turn_id.hex[:8], dir=self._own)))
         try:
             for part in (folder.config, folder.home, folder.temporary):
@@ -97,6 +98,25 @@ class Scratch:
             yield folder
         finally:
             shutil.rmtree(folder.path, ignore_errors=True)
+
+    def _make_root(self) -> None:
+        """Make the root, or refuse one that somebody else could swap: its name in /tmp can be guessed."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = os.lstat(self.root)
+        if not stat.S_ISDIR(found.st_mode):
+            raise ConfigurationError(
+                f"{self.root} is a link, not a folder; set JOBS_SCRATCH_FOLDER to a folder of yours"
+            )
+        if found.st_uid != os.getuid():
+            raise ConfigurationError(f"{self.root} belongs to another user; set JOBS_SCRATCH_FOLDER to one of yours")
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):  # no chmod: it may be a folder that others work in
+            raise ConfigurationError(
+                f"Others can write to {self.root}; chmod go-w it, or set JOBS_SCRATCH_FOLDER to another folder"
+            )
+
+    def _hold(self, own: Path) -> None:
+        (own / _LOCK).touch()
+        self._lock = _locked(own)
 
     def _wipe_abandoned(self) -> None:
         for other in self.root.glob(f"{_PREFIX}*"):

@@ -1,6 +1,7 @@
 """The folder of running CLIs: private, wiped after the run, and after the process that could not."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -59,6 +60,37 @@ def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="set JOBS_SCRATCH_FOLDER to another folder"):
         Scratch(tmp_path / "file" / "s").open()
+
+
+def test_a_link_in_the_folder_s_place_is_refused(tmp_path: Path) -> None:
+    """Whoever made the link chooses where the conversations lie, and can choose anew."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "s").symlink_to(tmp_path / "there")
+    with pytest.raises(ConfigurationError, match="is a link"):
+        Scratch(tmp_path / "s").open()
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_folder_that_others_could_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="Others can write"):
+        Scratch(tmp_path).open()
+
+
+@pytest.mark.parametrize("swept", ["s", "s/empty", "s/process-*"])
+def test_a_run_begins_after_a_cleaner_took_the_folders(tmp_path: Path, swept: str) -> None:
+    scratch = Scratch(tmp_path / "s")
+    scratch.open()
+    for taken in list(tmp_path.glob(swept)):
+        shutil.rmtree(taken)
+    with scratch.run_folder(uuid4()) as folder:
+        newcomer = Scratch(tmp_path / "s")
+        newcomer.open()
+        assert folder.home.is_dir()
+        assert (folder.path.parent / "lock").exists()
+        assert scratch.empty.is_dir()
+        newcomer.close()
+    scratch.close()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
