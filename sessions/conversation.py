@@ -128,7 +128,7 @@ async def _messages(client: "ClaudeSDKClient", silence_s: float) -> AsyncIterato
 
 
 def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
-    """The answer is all text of the last message, as in the transcript: the result names only the last block of it."""
+    """The answer is all text of the last message, of which the result names only the last block."""
     from claude_agent_sdk import TextBlock
 
     if result.subtype == "success" and not result.is_error:

@@ -84,11 +84,11 @@ def test_a_run_begins_after_a_cleaner_took_the_folders(tmp_path: Path, swept: st
     for taken in list(tmp_path.glob(swept)):
         shutil.rmtree(taken)
     with scratch.run_folder(uuid4()) as folder:
+        assert scratch.empty.is_dir()
         newcomer = Scratch(tmp_path / "s")
         newcomer.open()
         assert folder.home.is_dir()
         assert (folder.path.parent / "lock").exists()
-        assert scratch.empty.is_dir()
         newcomer.close()
     scratch.close()
 
