@@ -112,7 +112,7 @@ async def test_input_that_does_not_fit_is_refused_by_its_field(
 
 
 async def test_an_unknown_type_is_refused_with_the_known_ones(jobs: Jobs) -> None:
-    with pytest.raises(UnknownJobType, match="'nope'; known: brief_note, lane_note, note"):
+    with pytest.raises(UnknownJobType, match="'nope'; known: brief_note, chat_turn, lane_note, note"):
         await jobs.create("nope", {})
 
 

@@ -51,7 +51,7 @@ def test_an_empty_database_is_migrated_and_then_used(tmp_path: Path, empty_url: 
     rooms = [migration["room"] for migration in json.loads(pending.stdout)["pending"]]
     assert (pending.returncode, rooms[0], set(rooms)) == (1, "jobs_core", {"jobs_core", "sessions", "assistant"})
     sql = home.run("migrate", "--sql", DATABASE_URL=empty_url)
-    assert (sql.returncode, "CREATE TABLE jobs.jobs (" in sql.stdout) == (0, True)
+    assert (sql.returncode, 'CREATE TABLE "jobs".jobs (' in sql.stdout) == (0, True)
 
     applied = home.run("migrate", "--json", DATABASE_URL=empty_url)
     assert [migration["room"] for migration in json.loads(applied.stdout)["applied"]] == rooms

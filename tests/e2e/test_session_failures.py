@@ -10,6 +10,7 @@ from jobs_core import ConfigurationError, Database
 from sessions import (
     CredentialsRefused,
     ModelUnavailable,
+    PromptRefused,
     RateLimited,
     SessionsError,
     TurnFailed,
@@ -29,7 +30,7 @@ NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
         ("[[error 403]]", CredentialsRefused),
         ("[[error 400 Your credit balance is too low to access the Anthropic API.]]", CredentialsRefused),
         ("[[error 404 model: unknown]]", TurnFailed),
-        ("[[error 400 messages.0: no]]", TurnFailed),
+        ("[[error 400 messages.0: no]]", PromptRefused),
     ],
 )
 async def test_a_provider_s_failure_is_an_error_to_branch_on_and_the_turn_goes_on_when_it_has_passed(
