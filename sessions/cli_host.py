@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from jobs_core import Database
+from jobs_core.tasks import end_task
 from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, converse
 from sessions.errors import MirrorFailed
 from sessions.options import CONTINUE_TURN, build_options, find_cli
@@ -120,12 +121,7 @@ async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path) -> H
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         kill_run(home)
-        task.cancel()
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError:
-                continue
+        await end_task(task)
         if not task.cancelled():
             task.exception()  # it ended by itself at the same moment; nobody asks how any more
         raise

@@ -33,6 +33,7 @@ from jobs_core import (
 )
 from jobs_core.claim import start
 from jobs_core.settle import Settled, settle, was_settled
+from jobs_core.tasks import end_task
 
 log = structlog.get_logger()
 
@@ -113,7 +114,7 @@ class Executor:
                 return Retry(f"timeout: it ran for more than {timeout_s} s")
             return self._outcome_of(task, job_type)
         except asyncio.CancelledError:
-            await _end(task)
+            await end_task(task)
             raise
         finally:
             del self._handling[job.id]
@@ -185,16 +186,6 @@ class Executor:
                 log.warning("database.away", error=db.describe(error))
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    """Cancel the task and return when it has ended, however often we are cancelled meanwhile."""
-    task.cancel()
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            continue
 
 
 def _failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
