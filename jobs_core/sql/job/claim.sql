@@ -15,7 +15,7 @@ WITH me AS MATERIALIZED (
     CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
     CROSS JOIN LATERAL (
         SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
-        WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL
+        WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND NOT j.alone
         ORDER BY j.priority, j.ready_seq
         LIMIT %(slots)s
         FOR UPDATE SKIP LOCKED
