@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 
 from cli.child import environment, ours
+from workers.limits import Limits
 from workers.settings import WorkerSettings
 from workers.supervisor import Supervisor
 
 
 def run_supervisor(processes: int, queues: Sequence[str]) -> int:
     """Run so many worker processes until a signal, and return the exit status; `queues` empty: all that are known."""
-    command = ours("-m", "cli", "worker-process", *(part for queue in queues for part in ("--queue", queue)))
+    chosen = [part for queue in queues for part in ("--queue", queue)]
+    settings = WorkerSettings.read()
     supervisor = Supervisor(
-        command, processes=processes, drain_s=WorkerSettings.read().drain_s, environment=environment()
+        ours("-m", "cli", "worker-process", *chosen),
+        processes=processes,
+        drain_s=settings.drain_s,
+        alone_command=ours("-m", "cli", "alone-process", *chosen),
+        alone_processes=settings.alone_processes,
+        limits=Limits(memory_bytes=settings.worker_memory_bytes, processes=settings.worker_processes),
+        environment=environment(),
     )
     return supervisor.run()

@@ -1,4 +1,4 @@
-"""One worker process, put together: settings, database, job types, what agents need, and the worker itself."""
+"""One worker process, put together: settings, database, job types, what agents need, and the worker or alone runner itself."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,19 @@ from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
 from sessions.settings import SessionSettings
+from workers.alone import AloneRunner
+from workers.forks import keep_forks_apart
 from workers.guard_link import GuardLink
 from workers.settings import WorkerSettings
 from workers.worker import Worker, open_database
 
 
-async def run_worker(queues: Sequence[str], link: GuardLink | None) -> None:
-    """Work on DATABASE_URL until drained by a signal; `queues` empty: all that the job types here name."""
+async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bool = False) -> None:
+    """Work on DATABASE_URL until drained by a signal; `queues` empty: all that the job types here name.
+
+    alone: run jobs whose run was lost, one at a time, until there are none.
+    """
+    keep_forks_apart()
     core = CoreSettings.read()
     set_up_logs(core)
     structlog.contextvars.bind_contextvars(process="worker")
@@ -27,7 +33,7 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None) -> None:
         Jobs(database, table) as jobs,
     ):
         resources = _agents(database, table)  # before the queues are asked for: it binds handlers
-        worker = Worker(
+        worker = (AloneRunner if alone else Worker)(
             jobs,
             queues=queues or table.queues(),
             settings=settings,

@@ -1,5 +1,6 @@
 """What any worker does for all: take over from the dead, and make ready what has fallen due. Each in bounded batches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs_core import db
@@ -9,24 +10,30 @@ from jobs_core.settle import end
 from jobs_core.statements import statement
 
 BATCH = 1_000
-MAX_LOST = 10
-"""How often a job's started run may be lost with its worker before the job fails. High, because a crash charges every job
-that ran beside the one that caused it: a limit of three took dozens of innocent jobs along."""
+MAX_LOST_ALONE = 3
+"""How often a job's run may be lost while it is the only one in its process; then it fails. Losses among others do not count:
+a crash takes along all that ran beside its cause, and a plain limit of three failed dozens of innocent jobs."""
+MOST_SUSPECTS = 100
+"""What a look counts up to."""
 KEEP_DEAD_WORKERS_S = 24 * 3600.0
+_LOST = "lost: its worker died or froze"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is to do: leases that ran out, jobs whose worker is gone, and in how many seconds a job is due (or None)."""
+    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due (or None), and
+    how many suspects stand ready to run alone or will soon, of those that were asked for."""
 
     expired: bool
     gone: bool
     due_in_s: float | None
+    suspects: int
 
 
-async def look(conn: db.Connection) -> Seen:
-    """Look, in one statement, whether any upkeep is due."""
-    row = await db.fetch_one(conn, statement("jobs_core", "upkeep/look"))
+async def look(conn: db.Connection, *, queues: Sequence[str] = (), job_types: Sequence[str] = ()) -> Seen:
+    """Look, in one statement, whether any upkeep is due; `queues` and `job_types` are those whose suspects are counted."""
+    values = {"queues": list(queues), "job_types": list(job_types), "most": MOST_SUSPECTS}
+    row = await db.fetch_one(conn, statement("jobs_core", "upkeep/look"), values)
     assert row is not None
     return Seen(**row)
 
@@ -36,31 +43,34 @@ async def bury(conn: db.Connection) -> list[db.Row]:
     return await db.fetch(conn, statement("jobs_core", "worker/bury"))
 
 
-async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST) -> tuple[list[int], set[str]]:
-    """Put back the jobs of workers that are gone, and end those that were lost too often.
+async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST_ALONE) -> tuple[list[int], set[str]]:
+    """Put back the jobs of workers that are gone, those that had started as suspects, and end those lost too often alone.
 
-    The connection is not in a transaction. Returns the ids rescued and the queues in which jobs became ready.
+    The connection is not in a transaction. Returns the ids rescued and the queues in which jobs became ready for all.
     """
     gone = [row["id"] for row in await db.fetch(conn, statement("jobs_core", "worker/gone"))]
     if not gone:
         return [], set()
-    limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost}
-    queues = set[str]()
-    error = f"lost: its worker died or froze during {max_lost} runs; not tried again"
-    ids = list[int]()
+    limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost, "error": _LOST}
+    ids, queues = list[int](), set[str]()
     while rows := await db.fetch(conn, statement("jobs_core", "job/rescue"), limits):
         ids += [row["id"] for row in rows]
-        queues.update(row["queue"] for row in rows)
+        queues.update(row["queue"] for row in rows if not row["alone"])
     for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
-        crashed = ClaimNumbers(**row)
+        queues.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost))
+    return ids, queues
+
+
+async def _fail_crashed(conn: db.Connection, crashed: ClaimNumbers, max_lost: int) -> tuple[str, ...]:
+    """End a job that was lost alone for the last time; returns the queues in which a job became ready."""
+    error = f"lost: its worker died or froze {max_lost} times while this job was the only one in its process; not tried again"
+    try:
         async with conn.transaction():
             if crashed.lane and not await _try_lock(conn, [crashed.lane]):
-                continue  # someone holds its lane: in the next round
-            try:
-                queues.update((await end(conn, crashed, "failed", error=error)).wakes)
-            except LeaseLost:  # another worker's rescue was faster
-                continue
-    return ids, queues
+                return ()  # someone holds its lane: in the next round
+            return (await end(conn, crashed, "failed", error=error, because="lost")).wakes
+    except LeaseLost:  # another worker's rescue was faster
+        return ()
 
 
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
@@ -84,12 +94,14 @@ async def _try_lock(conn: db.Connection, lanes: list[str]) -> list[str]:
 
 
 async def put_back_strays(conn: db.Connection, worker_id: int, known: list[int]) -> set[str]:
-    """Put back what the worker holds but does not run (`known` are the ids it runs); returns the queues that are ready.
+    """Put back what the worker holds but does not run (`known` are the ids it runs); returns the queues with jobs for all.
 
-    A claim whose answer was lost leaves such jobs, and nobody else would ever look at them: their worker lives.
+    A claim whose answer was lost leaves such jobs, and nobody else would ever look at them: their worker lives. Those of
+    runs that had started become suspects, as in `rescue`.
     """
-    values = {"worker_id": worker_id, "ids": known}
-    return {row["queue"] for row in await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)}
+    values = {"worker_id": worker_id, "ids": known, "error": _LOST}
+    rows = await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)
+    return {row["queue"] for row in rows if not row["alone"]}
 
 
 async def forget_workers(conn: db.Connection) -> None:

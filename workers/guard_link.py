@@ -1,7 +1,12 @@
 """The line between a worker and its guard, the supervisor: two pipes, so that each sees the other's end.
 
-    worker ── `deadline SECONDS\\n` (on boottime_s' clock) or `no_lease\\n`, one line a message ──▶ guard: GuardEnd
-    worker ◀── nothing, ever; it closes when the guard is gone, however it died ──────────────────── guard
+    worker ── one line a message, as below ─────────────────────────────────────────▶ guard: GuardEnd
+    worker ◀── nothing, ever; it closes when the guard is gone, however it died ────── guard
+
+    deadline SECONDS   its descendants may run until then, on boottime_s' clock
+    no_lease           nothing runs that the guard would have to stop
+    suspects NUMBER    so many jobs stand ready to run alone, or will soon
+    busy, free         of an alone runner: it runs a job, it runs none
 
 Without its guard a worker kills its descendants and ends: nobody would stop them if it froze. The kernel sends a worker
 SIGCONT when its guard dies, not SIGKILL: a frozen one wakes up, finds the pipe closed, and takes its descendants with it;
@@ -23,7 +28,6 @@ VARIABLE = "JOBS_GUARD_FDS"
 """Carries two descriptors, `READ,WRITE`: the one that closes with the guard, and the one that messages go into."""
 EXIT_GUARD_LOST = 76
 _REAP_EVERY_S = 10.0
-_NO_DEADLINE = b"no_lease"
 _SPAWN_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"}
 
 
@@ -67,7 +71,15 @@ class GuardLink:
 
     def no_lease(self) -> None:
         """Tell the guard that nothing runs that it would have to stop. As `deadline`."""
-        self._tell(_NO_DEADLINE + b"\n")
+        self._tell(b"no_lease\n")
+
+    def suspects(self, ready: int) -> None:
+        """Tell the guard how many jobs wait for an alone runner. As `deadline`."""
+        self._tell(b"suspects %d\n" % ready)
+
+    def busy(self, running: bool) -> None:  # noqa: FBT001 - what it tells is this one bit
+        """Tell the guard whether this alone runner runs a job. As `deadline`."""
+        self._tell(b"busy\n" if running else b"free\n")
 
     def _tell(self, line: bytes) -> None:
         try:
@@ -91,6 +103,10 @@ class GuardEnd:
         self.worker_fds = (worker_reads, worker_writes)
         self.deadline_s: float | None = None
         """On boottime_s' clock; None: nothing to guard."""
+        self.suspects = 0
+        """How many jobs wait for an alone runner, as this worker last saw it."""
+        self.busy = False
+        """Whether this alone runner runs a job."""
         self._rest = b""
 
     @property
@@ -109,19 +125,26 @@ class GuardEnd:
             *lines, self._rest = (self._rest + os.read(self._reads, 65536)).split(b"\n")
         except BlockingIOError:
             return
-        if lines:
-            self.deadline_s = _deadline(lines[-1])
+        for line in lines:
+            self._take_in(line)
+
+    def _take_in(self, line: bytes) -> None:
+        match line.split():
+            case [b"deadline", seconds]:
+                self.deadline_s = float(seconds)
+            case [b"no_lease"]:
+                self.deadline_s = None
+            case [b"suspects", number]:
+                self.suspects = int(number)
+            case [b"busy" | b"free" as said]:
+                self.busy = said == b"busy"
+            case _:
+                raise ValueError(f"{line!r} is no message of a worker")
 
     def close(self) -> None:
         """A worker that still lives ends now."""
         os.close(self._reads)
         os.close(self._writes)
-
-
-def _deadline(line: bytes) -> float | None:
-    if line == _NO_DEADLINE:
-        return None
-    return float(line.removeprefix(b"deadline "))
 
 
 def _end_without_guard() -> NoReturn:

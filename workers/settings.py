@@ -23,6 +23,13 @@ class WorkerSettings(RoomSettings):
     drain_s: float = Field(30.0, ge=0)
     """How long running jobs may go on after the first SIGTERM; what is left is handed back at no cost."""
 
+    alone_processes: int = Field(10, ge=1, le=100)
+    """The most processes that a supervisor runs beside its workers, each for one job whose run was lost with its worker."""
+    worker_memory_bytes: int = Field(2 * 1024**3, ge=0)
+    """A worker process that takes more memory than this itself is killed; 0: no limit."""
+    worker_processes: int = Field(500, ge=0)
+    """A worker process with more processes than this below it is killed with them; 0: no limit."""
+
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:
         if self.renew_s > self.lease_s / 3:

@@ -22,11 +22,15 @@ _LONG_LIFE_S = 10.0
 
 
 class Supervised:
-    """Starts a worker when due, guards it, and takes note of its end. Nothing here waits."""
+    """Starts a worker when due, guards it, and takes note of its end. Nothing here waits.
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    With `may_end` an end in order (exit status 0) is no failure, after which the next start would have to wait.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, may_end: bool = False) -> None:
         self._command = command
         self._environment = environment
+        self._may_end = may_end
         self._process: subprocess.Popen[bytes] | None = None
         self._end: GuardEnd | None = None
         self._killed: set[int] = set()
@@ -38,6 +42,16 @@ class Supervised:
     def pid(self) -> int | None:
         """The worker process, ended or not; None once its end was noted and until the next starts."""
         return self._process.pid if self._process else None
+
+    @property
+    def suspects(self) -> int:
+        """How many jobs wait for an alone runner, as this worker last told."""
+        return self._end.suspects if self._end else 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether this alone runner runs a job, as it last told."""
+        return self._end is not None and self._end.busy
 
     def start_if_due(self) -> None:
         """Start a worker where there is none and its time has come; where the system refuses, later again."""
@@ -59,22 +73,27 @@ class Supervised:
         assert self._end is not None
         self._end.close()
         lived_s = time.monotonic() - self._started_at
-        self._set_due(lived_s)
         code = self._process.returncode
+        self._set_due(_LONG_LIFE_S if self._may_end and code == 0 else lived_s)
         how = {"signal": signal.strsignal(-code)} if code < 0 else {"exit_code": code}
         log_end = log.warning if code else log.info
         log_end("worker.ended", worker_pid=self._process.pid, **how, lived_s=round(lived_s, 3))
         self._process = self._end = None
         return True
 
-    def enforce_deadline(self) -> None:
-        """Kill all that descends from a worker whose deadline has passed. It may wake and come back with a new one."""
+    def hear(self) -> None:
+        """Take in what the worker has told."""
         if self._process is None or self._end is None:
             return
         try:
             self._end.read()
         except ValueError as error:
             log.warning("guard.misread", worker_pid=self._process.pid, error=str(error))
+
+    def enforce_deadline(self) -> None:
+        """Kill all that descends from a worker whose deadline has passed. It may wake and come back with a new one."""
+        if self._process is None or self._end is None:
+            return
         if self._end.deadline_s is None or boottime_s() < self._end.deadline_s:
             return
         if killed := kill_descendants(self._process.pid):

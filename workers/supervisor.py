@@ -2,7 +2,8 @@
 
     wait (a signal, one tick at most) ─▶ a worker ended? note it ─▶ strangers? kill and reap them ─┐
       ▲                                                                                            │
-      └── start who is due ◀── asked to stop? tell the workers ◀── a deadline passed? kill below ◀─┘
+      │   a limit passed? kill ◀── a deadline passed? kill below ◀── hear what the workers tell ◀──┤
+      └── start who is due, and alone runners for suspects ◀── asked to stop? tell the workers ◀───┘
     all workers ended, or they took too long to ─▶ kill whatever is left, return
 
 A token fences the database, not an agent: after SIGKILL or SIGSTOP of its worker an agent would run its tool to the end and
@@ -23,6 +24,8 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
+from workers.alone_runners import AloneRunners
+from workers.limits import Limits
 from workers.process_table import children
 from workers.process_tree import become_subreaper, kill_descendants, weaker_here
 from workers.supervised import Supervised
@@ -41,17 +44,29 @@ _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 class Supervisor:
-    """Keeps `processes` workers running and under guard until it is told to stop.
+    """Keeps `processes` workers running and under guard until it is told to stop, and alone runners while there are suspects.
 
-    `command` starts one worker, which picks up its GuardLink; `environment` is all that it gets (None: what this process
-    has). `drain_s` is what the workers themselves allow their runs after the first SIGTERM.
+    `command` starts one worker, which picks up its GuardLink, `alone_command` one alone runner, of which there are at most
+    `alone_processes`; `environment` is all that they get (None: what this process has). `drain_s` is what the workers
+    themselves allow their runs after the first SIGTERM. `limits` is what each may take.
     """
 
     def __init__(
-        self, command: Sequence[str], *, processes: int, drain_s: float, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        processes: int,
+        drain_s: float,
+        alone_command: Sequence[str] = (),
+        alone_processes: int = 0,
+        limits: Limits | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         given = dict(os.environ if environment is None else environment)
         self._workers = [Supervised(command, given) for _ in range(processes)]
+        self._alone = AloneRunners(alone_command, given, most=alone_processes)
+        self._everyone = [*self._workers, *self._alone.places]
+        self._limits = limits or Limits()
         self._drain_s = drain_s
         self._stop_by: float | None = None
         self._stops_asked = 0
@@ -87,19 +102,22 @@ class Supervisor:
         signals = self._wait()
         if signal.SIGCHLD in signals or time.monotonic() >= self._look_at:
             self._look()
-        for worker in self._workers:
+        for worker in self._everyone:
+            worker.hear()
             worker.enforce_deadline()
+        self._limits.enforce(self._everyone)
         for number in signals:
             if number in _STOP_SIGNALS:
                 self._stop(number)
         if self._stop_by is None:
             for worker in self._workers:
                 worker.start_if_due()
+            self._alone.start_for(max((worker.suspects for worker in self._workers), default=0))
 
     def _stopped(self) -> bool:
         if self._stop_by is None:
             return False
-        return time.monotonic() >= self._stop_by or not any(worker.pid for worker in self._workers)
+        return time.monotonic() >= self._stop_by or not any(worker.pid for worker in self._everyone)
 
     def _wait(self) -> list[int]:
         select.select([self._wakes], [], [], _TICK_S)
@@ -110,9 +128,9 @@ class Supervisor:
 
     def _look(self) -> None:
         """Note ended workers, kill strangers; again at the next tick where there were any: they may have left others."""
-        for worker in self._workers:
+        for worker in self._everyone:
             worker.note_end()
-        keep = self._not_ours.union(worker.pid for worker in self._workers if worker.pid)
+        keep = self._not_ours.union(worker.pid for worker in self._everyone if worker.pid)
         killed = set(kill_descendants(os.getpid(), keep=keep))
         if new := killed - self._killed:
             log.warning("agents.killed", why="their worker is gone", pids=sorted(new))
@@ -127,7 +145,7 @@ class Supervisor:
         reaped = False
         with suppress(ChildProcessError):
             while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if any(worker.pid == ended.si_pid for worker in self._workers):
+                if any(worker.pid == ended.si_pid for worker in self._everyone):
                     break
                 os.waitpid(ended.si_pid, 0)
                 self._not_ours.discard(ended.si_pid)
@@ -140,13 +158,13 @@ class Supervisor:
         within_s = self._drain_s + _DRAIN_MARGIN_S if drains else _FORCE_S
         self._stop_by = min(self._stop_by or float("inf"), time.monotonic() + within_s)
         log.info("supervisor.draining" if drains else "supervisor.forced", by=signal.Signals(number).name)
-        for worker in self._workers:
+        for worker in self._everyone:
             worker.terminate()
 
     def _clean_up(self) -> None:
         """Whatever happened: leave no worker and no stranger. Ends within 5 s, and says what could not be killed."""
         until = time.monotonic() + _CLEAN_UP_S
-        for worker in self._workers:
+        for worker in self._everyone:
             if worker.pid and not worker.note_end():
                 log.error("worker.killed", worker_pid=worker.pid, why="it did not end in time")
                 self._had_to_kill = True

@@ -1,17 +1,18 @@
 """Upkeep: what every worker does now and then for all of them; whoever comes first has the work.
 
-look (one statement) ─▶ bury ─▶ rescue ─▶ promote what is due ─▶ wake ─▶ sleep until the next is due, upkeep_s at most ─┐
-  ▲──────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ promote what is due ─▶ wake ─▶ sleep, upkeep_s at most ─┐
+  ▲───────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
-from jobs_core import Jobs, db, metrics
-from jobs_core.upkeep import bury, forget_workers, look, promote_due, rescue
+from jobs_core import Connection, Jobs, db, metrics
+from jobs_core.upkeep import Seen, bury, forget_workers, look, promote_due, rescue
+from workers.guard_link import GuardLink
 
 log = structlog.get_logger()
 
@@ -20,11 +21,19 @@ _SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no s
 
 
 class Upkeep:
-    """The loop; `run_once` is one round of it."""
+    """The loop; `run_once` is one round of it.
 
-    def __init__(self, jobs: Jobs, upkeep_s: float) -> None:
+    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them.
+    """
+
+    def __init__(
+        self, jobs: Jobs, upkeep_s: float, *, queues: Sequence[str] = (), link: GuardLink | None = None
+    ) -> None:
         self._jobs = jobs
         self._upkeep_s = upkeep_s
+        self._queues = list(queues)
+        self._link = link
+        self._suspects = 0
         self._forget_in_s = 0.0
 
     async def run(self) -> None:
@@ -41,16 +50,11 @@ class Upkeep:
     async def run_once(self) -> float:
         """Do what is to be done; returns how many seconds there is nothing to do."""
         async with self._jobs.database.connection() as conn:
-            seen = await look(conn)
-            if seen.expired:
-                for dead in await bury(conn):
-                    log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
+            seen = await self._look(conn)
             if seen.expired or seen.gone:
-                ids, queues = await rescue(conn)
-                self._wake(queues)
-                if ids:
-                    metrics.rescued.inc(len(ids))
-                    log.warning("jobs.rescued", jobs=len(ids))
+                await self._take_over(conn, seen)
+                seen = await self._look(conn)
+            self._tell(seen.suspects)
             due_in_s = seen.due_in_s
             if due_in_s is not None and due_in_s <= 0:
                 due_in_s, queues = await promote_due(conn)
@@ -59,6 +63,28 @@ class Upkeep:
                 await forget_workers(conn)
                 self._forget_in_s = _FORGET_EVERY_S
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
+
+    async def _look(self, conn: Connection) -> Seen:
+        return await look(conn, queues=self._queues, job_types=self._jobs.table.runnable)
+
+    async def _take_over(self, conn: Connection, seen: Seen) -> None:
+        if seen.expired:
+            for dead in await bury(conn):
+                log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
+        ids, queues = await rescue(conn)
+        self._wake(queues)
+        if ids:
+            metrics.rescued.inc(len(ids))
+            log.warning("jobs.rescued", jobs=len(ids))
+
+    def _tell(self, suspects: int) -> None:
+        if suspects == self._suspects:
+            return
+        self._suspects = suspects
+        if self._link:
+            self._link.suspects(suspects)
+        elif suspects:
+            log.warning("suspects.left", jobs=suspects, meaning="only a supervisor runs them: start ./jobs worker")
 
     def _wake(self, queues: Iterable[str]) -> None:
         self._jobs.notifier.wake(queues)

@@ -88,7 +88,7 @@ class Worker:
         """Work until drained. Raises what a resource's `start` raised."""
         if self._link is None:
             log.warning("worker.unguarded", meaning="no supervisor kills what this worker leaves if it dies")
-        upkeep = Upkeep(self._jobs, self._settings.upkeep_s)
+        upkeep = Upkeep(self._jobs, self._settings.upkeep_s, queues=self._queues, link=self._link)
         background: list[asyncio.Task[None]] = []
         started: list[Resource] = []
         try:

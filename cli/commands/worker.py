@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: DATABASE_URL=postgresql://… ./jobs worker --queue default --processes 4")(worker)
     app.command("supervise", hidden=True)(supervise)
     app.command("worker-process", hidden=True)(worker_process)
+    app.command("alone-process", hidden=True)(alone_process)
 
 
 def worker(
@@ -75,6 +76,15 @@ def supervise(processes: Annotated[int, typer.Option()], queue: Queues = None) -
 
 def worker_process(queue: Queues = None) -> None:
     """Be one worker process, under a supervisor."""
+    _run_under_guard(queue or [], alone=False)
+
+
+def alone_process(queue: Queues = None) -> None:
+    """Be one process for jobs that run alone, under a supervisor."""
+    _run_under_guard(queue or [], alone=True)
+
+
+def _run_under_guard(queues: list[str], *, alone: bool) -> None:
     import asyncio
 
     from workers.guard_link import GuardLink
@@ -83,4 +93,4 @@ def worker_process(queue: Queues = None) -> None:
 
     from cli.worker_process import run_worker
 
-    asyncio.run(run_worker(queue or [], link))
+    asyncio.run(run_worker(queues, link, alone=alone))

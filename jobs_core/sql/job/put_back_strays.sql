@@ -1,9 +1,18 @@
--- Takes worker_id, ids (the jobs that this worker knows it runs). Puts back what it holds besides: taken by a claim whose answer
--- was lost, or left by a run that broke. Returns id, queue of each.
+-- Takes worker_id, ids (the jobs that this worker knows it runs), error. Puts back what it holds besides: taken by a claim whose
+-- answer was lost, or left by a run that broke. Returns id, queue, alone of each.
 -- Locks the jobs. The caller has no claim under way, or it would take back what that one is taking. As in job/rescue, only
--- runs that had started are charged.
-UPDATE {schema}.jobs
+-- runs that had started are charged, recorded and suspected. Only workers that run no suspects ask, so no job is ended here.
+WITH strays AS MATERIALIZED (
+    SELECT id, token, worker_id, state = 'running' AS started, alone, claimed_at, started_at FROM {schema}.jobs
+    WHERE worker_id = %(worker_id)s AND id <> ALL(%(ids)s::bigint[])
+    FOR UPDATE
+), recorded AS (
+    INSERT INTO {schema}.attempts (job_id, token, worker_id, reason, error, alone, claimed_at, started_at)
+    SELECT id, token, worker_id, 'lost', %(error)s, alone, claimed_at, started_at FROM strays WHERE started
+)
+UPDATE {schema}.jobs AS j
 SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq'), rescued = true,
-    lost_count = lost_count + (state = 'running')::integer
-WHERE worker_id = %(worker_id)s AND id <> ALL(%(ids)s::bigint[])
-RETURNING id, queue
+    lost_count = lost_count + strays.started::integer, alone = strays.started OR strays.alone,
+    last_error = CASE WHEN strays.started THEN %(error)s ELSE last_error END
+FROM strays WHERE j.id = strays.id
+RETURNING j.id, j.queue, j.alone

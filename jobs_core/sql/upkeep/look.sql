@@ -1,11 +1,19 @@
+-- Takes queues, job_types of the worker that asks, most.
 -- Returns expired (a live worker's lease has run out), gone (a job is held by a worker that is dead or missing), due_in_s
--- (seconds until the next job falls due, 0 or less: now, null: none waits for a time). Locks nothing: the one statement of an
--- idle worker's round. It steps from holder to holder through their index, whatever the statistics say.
+-- (seconds until the next job falls due, 0 or less: now, null: none waits for a time), suspects (of those queues and types:
+-- jobs that stand ready to run alone, and started runs of workers that have said nothing for half their lease, which are about
+-- to be lost; counted up to most of each). Locks nothing: the one statement of an idle worker's round. It steps from holder to
+-- holder through their index, whatever the statistics say, and each order is there to have an index used. In the first lease
+-- after Postgres came up everybody looks silent, and nobody is buried.
 WITH RECURSIVE holders (id) AS (
     (SELECT worker_id FROM {schema}.jobs WHERE worker_id IS NOT NULL ORDER BY worker_id LIMIT 1)
     UNION ALL
     SELECT (SELECT j.worker_id FROM {schema}.jobs AS j WHERE j.worker_id > h.id ORDER BY j.worker_id LIMIT 1)
     FROM holders AS h WHERE h.id IS NOT NULL
+), silent AS MATERIALIZED (
+    SELECT id FROM {schema}.workers
+    WHERE dead_at IS NULL AND expires_at < clock_timestamp() + make_interval(secs => lease_s / 2)
+      AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => lease_s)
 )
 SELECT
     EXISTS (SELECT FROM {schema}.workers WHERE dead_at IS NULL AND expires_at < clock_timestamp()) AS expired,
@@ -25,4 +33,23 @@ SELECT
             WHERE ready_seq IS NULL AND state = 'pending' AND lane IS NOT NULL AND lane_pos IS NULL
             ORDER BY scheduled_for LIMIT 1
         )
-    ) - clock_timestamp())::double precision AS due_in_s
+    ) - clock_timestamp())::double precision AS due_in_s,
+    (
+        SELECT count(*) FROM unnest(%(queues)s::text[]) AS q (queue)
+        CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
+        CROSS JOIN LATERAL (
+            SELECT FROM {schema}.jobs AS j
+            WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND j.alone
+            ORDER BY j.priority, j.ready_seq
+            LIMIT %(most)s
+        ) AS ready
+    ) + (
+        SELECT count(*) FROM silent AS w
+        CROSS JOIN LATERAL (
+            SELECT j.state, j.queue, j.job_type FROM {schema}.jobs AS j
+            WHERE j.worker_id >= w.id AND j.worker_id <= w.id
+            ORDER BY j.worker_id
+            LIMIT %(most)s
+        ) AS held
+        WHERE held.state = 'running' AND held.queue = ANY(%(queues)s::text[]) AND held.job_type = ANY(%(job_types)s::text[])
+    ) AS suspects
