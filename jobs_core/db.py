@@ -12,7 +12,7 @@ from typing import Any, LiteralString, Self
 import psycopg
 from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from jobs_core.errors import DatabaseUnusable
@@ -31,6 +31,9 @@ Retryable = (
     psycopg.errors.IdleInTransactionSessionTimeout,
 )
 """What a transaction may raise though nothing is wrong with it: run it again from its start."""
+
+UniqueViolation = psycopg.errors.UniqueViolation
+SerializationFailure = psycopg.errors.SerializationFailure
 
 _AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of something, shutting down or starting, read-only
 
@@ -143,6 +146,15 @@ async def execute(conn: Connection, sql: LiteralString, parameters: Mapping[str,
 async def fetch(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
     """Run one statement and return its rows as dicts, whatever row factory the caller's connection has."""
     async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(sql, parameters)
+        return await cursor.fetchall()
+
+
+async def fetch_tuples(
+    conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """`fetch` for where rows are many: each as a tuple, in the order of the columns."""
+    async with conn.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(sql, parameters)
         return await cursor.fetchall()
 

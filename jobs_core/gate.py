@@ -71,9 +71,21 @@ def fit(model: type[BaseModel], value: Any, *, field: str) -> BaseModel:
     try:
         return model.model_validate(value.model_dump() if isinstance(value, BaseModel) else value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join([field, *(str(part) for part in first["loc"])])
-        raise InvalidInput(f"{place}: {first['msg']}", field=place) from None
+        raise _unfit(error, field) from None
+
+
+def fit_json(model: type[BaseModel], text: str, *, field: str) -> BaseModel:
+    """`fit` for JSON text that was stored: read and fitted in one step. Raises InvalidInput as `fit` does."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise _unfit(error, field) from None
+
+
+def _unfit(error: ValidationError, field: str) -> InvalidInput:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join([field, *(str(part) for part in first["loc"])])
+    return InvalidInput(f"{place}: {first['msg']}", field=place)
 
 
 def _check(value: Any, place: str, depth: int) -> None:

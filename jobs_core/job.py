@@ -1,5 +1,6 @@
 """A job as a run sees it, and the fence that every write of the run begins with."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -33,9 +34,12 @@ class ClaimNumbers:
     lane: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job(Generic[InputT]):
-    """One claimed job. `token` is the claim's: it grows with every claim and is what all writes are fenced by."""
+    """One claimed job. `token` is the claim's: it grows with every claim and is what all writes are fenced by.
+
+    `input` is JSON text as it was stored until the run has fitted it to its type. Handlers change nothing here.
+    """
 
     id: int
     job_type: str
@@ -52,9 +56,14 @@ class Job(Generic[InputT]):
     rescued: bool
     created_at: datetime
     claimed_at: datetime
+    give_up_at: datetime
+    ready_seq: int
 
 
 AnyJob = Job[Any]
+
+current: ContextVar[AnyJob] = ContextVar("current_job")
+"""The job that this code runs for: logs are named by it, and tools read their user from it, never from arguments."""
 
 
 async def fence(conn: db.Connection, job: AnyJob) -> None:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -22,6 +22,13 @@ DEFAULT_QUEUE = "default"
 DEFAULT_PRIORITY = 2
 """Priority classes are 0 (first) to 4 (last)."""
 PRIORITIES = range(5)
+GIVE_UP_AFTER = timedelta(hours=24)
+
+Retention = Literal["none", "short", "standard", "long"]
+
+UniqueWhile = Literal["unstarted", "unfinished"]
+UNIQUE_WHILE: tuple[UniqueWhile, ...] = get_args(UniqueWhile)
+"""How long a job holds its unique key: until its first claim, or until it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,12 @@ class JobType(Generic[InputT]):
     name: as in `jobs.job_type`. Input, Result: the pydantic models of what goes in and comes out.
     queue, priority: where its jobs go unless their creator says otherwise.
     lane: names the lane a job belongs to, from its input; None for no lane.
-    brief: no outside effects and done in milliseconds: its first run is not marked `running`.
+    brief: no outside effects and done in milliseconds: its first run is not marked `running`, and workers claim many ahead.
+    give_up_after: how long after its first claim a job may still be put back by its own runs (429s for ever end somewhere).
+    retention: how long ended jobs stay in history; `none`: complete ones are only counted, failed ones stay as `short`.
+    unique_key: names the key that one job at a time holds, from its input, unless its creator gives one; None for no key.
+    unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
+    idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     """
 
     name: str
@@ -59,6 +71,11 @@ class JobType(Generic[InputT]):
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: timedelta = timedelta(hours=1)
     brief: bool = False
+    give_up_after: timedelta = GIVE_UP_AFTER
+    retention: Retention = "standard"
+    unique_key: Callable[[InputT], str | None] | None = None
+    unique_while: UniqueWhile = "unfinished"
+    idempotency_for: timedelta = timedelta(days=7)
 
 
 Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]

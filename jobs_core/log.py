@@ -11,6 +11,7 @@ import traceback
 import structlog
 
 from jobs_core.db import describe
+from jobs_core.job import current
 from jobs_core.settings import CoreSettings
 
 _FRAMES = 8  # the innermost ones say where it broke
@@ -26,6 +27,7 @@ def set_up_logs(settings: CoreSettings) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_the_job,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _frames_only,
@@ -36,6 +38,13 @@ def set_up_logs(settings: CoreSettings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def _name_the_job(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if job := current.get(None):
+        named = {"job_id": job.id, "job_type": job.job_type, "token": job.token}
+        event = {**named, **event}
+    return event
 
 
 def _frames_only(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

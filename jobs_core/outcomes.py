@@ -7,11 +7,14 @@ matched: what it writes and the job's end are one fact, or neither happened.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from jobs_core.db import Connection
 
 Also = Callable[[Connection], Awaitable[None]]
+
+Reason = Literal["error", "timeout", "lost", "drained", "snoozed", "rate_limited", "budget", "cancelled"]
+"""Why an attempt did not complete, as `attempts.reason` has it. `error` and `timeout` spend retries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,17 @@ class Retry:
     reason: str
     after: timedelta | None = None
     also: Also | None = None
+    because: Literal["error", "timeout"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Not now: put back until `until`, nothing counted."""
+    """Not now: put back until `until`, nothing counted but the time: after the type's `give_up_after` the job fails."""
 
     until: datetime | timedelta
     reason: str = "snoozed"
     also: Also | None = None
+    because: Literal["snoozed", "rate_limited", "budget", "drained"] = "snoozed"
 
 
 @dataclass(frozen=True, slots=True)

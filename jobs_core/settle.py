@@ -2,19 +2,21 @@
 
     begin ─▶ lock the lane ─▶ end or put back (fenced) ─▶ also(conn) ─▶ promote the lane's next ─▶ commit
 
-A job without a lane and an outcome without `also` need no transaction: the fenced statement is one by itself.
+A job without a lane and an outcome without `also` need no transaction: the fenced statement is one by itself. Those of them
+that completed need no statement of their own either: `end_many` takes hundreds at once.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from jobs_core import db, gate
 from jobs_core.errors import LeaseLost
 from jobs_core.job import AnyJob, Claim
-from jobs_core.job_types import JobType
-from jobs_core.outcomes import Also, Complete, Fail, Outcome, Retry, Snooze
+from jobs_core.job_types import JobType, Retention
+from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
 from jobs_core.statements import statement
 
 
@@ -26,6 +28,15 @@ class Settled:
     wakes: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Completed:
+    """A run that completed and may be settled with others: no lane, no `also`. result: JSON text."""
+
+    job: AnyJob
+    result: str | None
+    retention: Retention
+
+
 async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
     """Record the outcome. The connection is not in a transaction.
 
@@ -34,16 +45,47 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
     """
     match outcome:
         case Complete(result, also):
-            return await end(conn, job, "complete", result=_result(result, job_type), also=also)
-        case Fail(reason, also):
-            return await end(conn, job, "failed", error=gate.clean_text(reason), also=also)
-        case Retry(reason, _, also) if job.retry_count >= job_type.retries.max_retries:
-            return await end(conn, job, "failed", error=gate.clean_text(reason), also=also)
-        case Retry(reason, after, also):
-            due = after or timedelta(seconds=job_type.retries.delay_s(job.retry_count + 1))
-            return await put_back(conn, job, due, charge=1, reason=gate.clean_text(reason), also=also)
-        case Snooze(until, reason, also):
-            return await put_back(conn, job, until, reason=gate.clean_text(reason), also=also)
+            text = result_text(result, job_type)
+            return await end(conn, job, "complete", result=text, also=also, retention=job_type.retention)
+        case Fail(text, also):
+            return await _fail(conn, job, job_type, text, also, "error")
+        case Retry(text, _, also, because) if job.retry_count >= job_type.retries.max_retries:
+            return await _fail(conn, job, job_type, text, also, because)
+        case Retry():
+            due = outcome.after or timedelta(seconds=job_type.retries.delay_s(job.retry_count + 1))
+            return await _put_back_or_give_up(conn, job, job_type, due, outcome, charge=1)
+        case Snooze(until, text, also, "drained"):
+            return await put_back(conn, job, until, because="drained", text=gate.clean_text(text), also=also)
+        case Snooze():
+            return await _put_back_or_give_up(conn, job, job_type, outcome.until, outcome, charge=0)
+
+
+async def _fail(  # noqa: PLR0917 - what an outcome is made of
+    conn: db.Connection, job: AnyJob, job_type: JobType[Any], text: str, also: Also | None, because: Reason
+) -> Settled:
+    kept = "short" if job_type.retention == "none" else job_type.retention
+    error = gate.clean_text(text)
+    return await end(conn, job, "failed", error=error, because=because, also=also, retention=kept)
+
+
+async def _put_back_or_give_up(
+    conn: db.Connection,
+    job: AnyJob,
+    job_type: JobType[Any],
+    due: datetime | timedelta,
+    outcome: Retry | Snooze,
+    *,
+    charge: int,
+) -> Settled:
+    text, because = gate.clean_text(outcome.reason), outcome.because
+    settled = await _try_put_back(
+        conn, job, due, because=because, text=text, also=outcome.also, charge=charge, final=True
+    )
+    if settled:
+        return settled
+    # Lost, or Postgres' clock has passed its give_up_at: this is fenced all the same.
+    gave_up = f"gave up {job_type.give_up_after} after its first claim: {text}"
+    return await _fail(conn, job, job_type, gave_up, outcome.also, because)
 
 
 async def end(
@@ -53,10 +95,23 @@ async def end(
     *,
     result: str | None = None,
     error: str | None = None,
+    because: Reason | None = None,
     also: Also | None = None,
+    retention: Retention = "standard",
 ) -> Settled:
-    """Move the job to history as `complete` or `failed` (result: JSON text) and promote its lane. Raises LeaseLost."""
-    values = {"id": claim.id, "token": claim.token, "state": state, "result": result, "error": error}
+    """End the job as `complete` or `failed` and promote its lane. Raises LeaseLost.
+
+    result: JSON text. because: why the attempt did not complete.
+    """
+    values = {
+        "id": claim.id,
+        "token": claim.token,
+        "state": state,
+        "result": result,
+        "error": error,
+        "reason": because,
+        "retention": retention,
+    }
     async with _transaction(conn, needed=bool(claim.lane or also)):
         if claim.lane:
             await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [claim.lane]})
@@ -70,24 +125,77 @@ async def end(
     return Settled(state, (promoted["queue"],) if promoted else ())
 
 
-async def put_back(
+async def put_back(conn: db.Connection, job: AnyJob, due: datetime | timedelta, **how: Any) -> Settled:
+    """Make the job pending again, ready when due (a time, or a span from now); `how` as `_try_put_back`. Raises LeaseLost."""
+    settled = await _try_put_back(conn, job, due, **how)
+    if settled is None:
+        raise _lost(job)
+    return settled
+
+
+async def _try_put_back(
     conn: db.Connection,
     job: AnyJob,
     due: datetime | timedelta,
     *,
-    charge: int = 0,
-    reason: str | None = None,
+    because: Reason,
+    text: str | None = None,
     also: Also | None = None,
-) -> Settled:
-    """Make the job pending again, ready when due (a time, or a span from now); charge 1 spends a retry. Raises LeaseLost."""
-    values = {"id": job.id, "token": job.token, "charge": charge, "error": reason, **due_values(due)}
+    charge: int = 0,
+    final: bool = False,
+) -> Settled | None:
+    """None: the lease is lost, or, asked for with `final`, the job's time to give up has come. charge: 1 spends a retry."""
+    values = {
+        "id": job.id,
+        "token": job.token,
+        "charge": charge,
+        "error": text,
+        "reason": because,
+        "final": final,
+        **due_values(due),
+    }
     async with _transaction(conn, needed=bool(also)):
         row = await db.fetch_one(conn, statement("jobs_core", "job/put_back"), values)
         if row is None:
-            raise _lost(job)
+            return None
         if also:
             await also(conn)
     return Settled("pending", (job.queue,) if row["ready"] else ())
+
+
+async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:
+    """End runs that completed, in one statement for those that history keeps and one for those that are only counted.
+
+    Returns the ids of the jobs ended; the lease of the others is lost, or an earlier call, whose answer was, ended them
+    (`settled_earlier`). The connection is not in a transaction.
+    """
+    kept = [run for run in runs if run.retention != "none"]
+    counted = [run for run in runs if run.retention == "none"]
+    ended = set[int]()
+    if kept:
+        values = {"results": [run.result for run in kept], "retentions": [run.retention for run in kept]}
+        ended |= await _end_all(conn, "job/end_many", kept, values)
+    if counted:
+        ended |= await _end_all(conn, "job/end_many_counted", counted, {})
+    return ended
+
+
+async def _end_all(
+    conn: db.Connection, name: LiteralString, runs: Sequence[Completed], values: Mapping[str, Any]
+) -> set[int]:
+    claims = {"ids": [run.job.id for run in runs], "tokens": [run.job.token for run in runs]}
+    row = await db.fetch_one(conn, statement("jobs_core", name), {**claims, **values})
+    return set(row["ids"] or ()) if row else set()
+
+
+async def settled_earlier(conn: db.Connection, jobs: Sequence[AnyJob]) -> set[int]:
+    """Ids of those that these claims ended: asked when a settle's commit got no answer and its repetition met no row.
+
+    A job that history does not keep counts as ended when it is gone: had another taken it over since, it would most likely
+    still be there.
+    """
+    values = {"ids": [job.id for job in jobs], "tokens": [job.token for job in jobs]}
+    return {row["id"] for row in await db.fetch(conn, statement("jobs_core", "job/settled_earlier"), values)}
 
 
 def due_values(due: datetime | timedelta | None) -> dict[str, Any]:
@@ -97,23 +205,17 @@ def due_values(due: datetime | timedelta | None) -> dict[str, Any]:
     return {"time": due, "delay_s": None}
 
 
-async def was_settled(conn: db.Connection, job: AnyJob) -> bool:
-    """Whether this claim ended the job: asked when a settle's commit got no answer and its repetition met no row."""
-    return (
-        await db.fetch_one(conn, statement("jobs_core", "job/settled"), {"id": job.id, "token": job.token}) is not None
-    )
-
-
-def _transaction(conn: db.Connection, *, needed: bool) -> AbstractAsyncContextManager[Any]:
-    return conn.transaction() if needed else nullcontext()
-
-
-def _result(result: Any, job_type: JobType[Any]) -> str | None:
+def result_text(result: Any, job_type: JobType[Any]) -> str | None:
+    """A result as JSON text, fitted to its type. Raises InvalidInput."""
     if result is None:
         return None
     if job_type.Result is not None:
         result = gate.fit(job_type.Result, result, field="result")
     return gate.to_json(result, field="result", max_bytes=gate.MAX_RESULT_BYTES)
+
+
+def _transaction(conn: db.Connection, *, needed: bool) -> AbstractAsyncContextManager[Any]:
+    return conn.transaction() if needed else nullcontext()
 
 
 def _lost(claim: Claim) -> LeaseLost:

@@ -10,51 +10,40 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from jobs_core import (
-    AnyJob,
-    Complete,
-    Connection,
-    Fail,
-    Jobs,
-    JobType,
-    LeaseLost,
-    Outcome,
-    Retry,
-    Snooze,
-    db,
-    gate,
-    metrics,
-)
+from jobs_core import AnyJob, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, db, gate, metrics
 from jobs_core.claim import start
-from jobs_core.settle import Settled, settle, was_settled
+from jobs_core.job import current
+from jobs_core.settle import Completed, Settled, result_text, settle, settled_earlier
 from jobs_core.tasks import end_task
+from workers.collector import FIRST_WAIT_S, LONGEST_WAIT_S, Collector
+from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, timed_out, unfit
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-DRAINED = Snooze(timedelta(0), reason="drained: its worker was stopped")
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
-_STOP_S = 10.0
+STOP_S = 10.0
 """How long a handler that ran too long may take to end once it was cancelled; then the process ends."""
 
 
 class Executor:
     """Runs claimed jobs; `run` is one task per job, and cancelling it means that the lease is lost: nothing is written.
 
-    `on_stuck` is called for a handler that does not stop; it ends the process.
+    `on_stuck` is called for a handler that does not stop; it ends the process. With a collector, completed runs that have no
+    lane and no `also` are settled together.
     """
 
-    def __init__(self, jobs: Jobs, slots: int, *, on_stuck: Callable[[], object]) -> None:
+    def __init__(
+        self, jobs: Jobs, slots: int, *, on_stuck: Callable[[], object], collector: Collector | None = None
+    ) -> None:
         self._jobs = jobs
         self._table = jobs.table
         self._on_stuck = on_stuck
+        self._collector = collector
         self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="handler")
         self._handling: dict[int, asyncio.Task[Any]] = {}
         self._in_thread = set[int]()
@@ -76,26 +65,35 @@ class Executor:
         """Run and settle one job; None: the lease was lost and nothing was written."""
         began = time.monotonic()
         job_type = self._table.job_type(job.job_type)
-        with structlog.contextvars.bound_contextvars(job_id=job.id, job_type=job.job_type, token=job.token):
-            try:
-                outcome = await self._outcome(job, job_type)
-                settled = await self._settle(job, outcome, job_type)
-            except LeaseLost:
-                metrics.leases_lost.labels(job.job_type).inc()
-                log.warning("run.lost")
-                return None
-            spent_s = time.monotonic() - began
-            metrics.run_seconds.labels(job.job_type).observe(spent_s)
-            metrics.settled.labels(job.job_type, settled.state).inc()
-            log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
-            self._jobs.notifier.wake(settled.wakes)
-            return settled
+        current.set(job)
+        try:
+            settled = await self.settle(job, await self._outcome(job, job_type), job_type)
+        except LeaseLost:
+            metrics.leases_lost.labels(job.job_type).inc()
+            log.warning("run.lost")
+            return None
+        spent_s = time.monotonic() - began
+        metrics.run_seconds.labels(job.job_type).observe(spent_s)
+        log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
+        return settled
+
+    async def settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
+        """Record the outcome; one that cannot be written counts as a failure of the run. Raises LeaseLost."""
+        try:
+            settled = await self._settle(job, outcome, job_type)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            log.warning("run.not_written", exc_info=error)
+            settled = await self._settle_alone(job, failure(error, job_type), job_type)
+        self._jobs.notifier.wake(settled.wakes)
+        return settled
 
     async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
         try:
-            job = replace(job, input=gate.fit(job_type.Input, job.input, field="input"))
+            job.input = gate.fit_json(job_type.Input, job.input, field="input")
         except Exception as error:  # noqa: BLE001 - a type's own validators may raise anything
-            return Fail(f"its input does not fit its type any more: {_text(error)}")
+            return unfit(error)
         if not job_type.brief or job.rescued:
             await self._repeat_while_away(lambda conn: start(conn, job))
         return await self._handle(job, job_type)
@@ -109,9 +107,9 @@ class Executor:
         try:
             await asyncio.wait({task}, timeout=timeout_s)
             if not task.done():
-                log.warning("run.timed_out", timeout_s=timeout_s)
+                assert timeout_s is not None
                 await self._stop(task)
-                return Retry(f"timeout: it ran for more than {timeout_s} s")
+                return timed_out(timeout_s)
             return self._outcome_of(task, job_type)
         except asyncio.CancelledError:
             await end_task(task)
@@ -133,49 +131,40 @@ class Executor:
 
     async def _stop(self, task: asyncio.Task[Any]) -> None:
         task.cancel()
-        await asyncio.wait({task}, timeout=_STOP_S)
+        await asyncio.wait({task}, timeout=STOP_S)
         if not task.done():
             log.error("run.stuck", meaning="the handler does not end though it was cancelled; the process does instead")
             self._on_stuck()
 
     def _outcome_of(self, task: asyncio.Task[Any], job_type: JobType[Any]) -> Outcome:
         if task.cancelled():
-            return DRAINED if self._handing_back else Retry("CancelledError: the handler cancelled itself")
+            return DRAINED if self._handing_back else CANCELLED_ITSELF
         error = task.exception()
-        if isinstance(error, LeaseLost):
-            raise error
-        if error is not None:
-            log.warning("handler.raised", exc_info=error)
-            return _failure(error, job_type)
-        result = task.result()
-        if result is None:
-            return Complete()
-        if isinstance(result, Outcome):
-            return result
-        return Retry(f"its handler returned {type(result).__name__}, not an outcome such as Complete(…)")
+        return returned(task.result()) if error is None else raised(error, job_type)
 
     async def _settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
+        if self._collector and isinstance(outcome, Complete) and not outcome.also and not job.lane:
+            run = Completed(job, result_text(outcome.result, job_type), job_type.retention)
+            await self._collector.settle(run)
+            return Settled("complete")
+        return await self._settle_alone(job, outcome, job_type)
+
+    async def _settle_alone(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
         unsure = False
 
         async def once(conn: Connection) -> Settled:
             nonlocal unsure
-            if unsure and await was_settled(conn, job):
+            if unsure and await settled_earlier(conn, [job]):
                 return Settled("complete" if isinstance(outcome, Complete) else "failed")
             unsure = True
             return await settle(conn, job, outcome, job_type)
 
-        try:
-            return await self._repeat_while_away(once)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            log.warning("run.not_written", exc_info=error)
-            unsure = False
-            outcome = _failure(error, job_type)
-            return await self._repeat_while_away(once)
+        settled = await self._repeat_while_away(once)
+        metrics.settled.labels(job.job_type, settled.state).inc()
+        return settled
 
     async def _repeat_while_away(self, verb: Callable[[Connection], Awaitable[T]]) -> T:
-        wait_s = _FIRST_WAIT_S
+        wait_s = FIRST_WAIT_S
         while True:
             try:
                 async with self._jobs.database.connection() as conn:
@@ -185,16 +174,4 @@ class Executor:
                     raise
                 log.warning("database.away", error=db.describe(error))
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-
-
-def _failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
-    reason = f"{type(error).__name__}: {_text(error)}"
-    return Fail(reason) if isinstance(error, job_type.retries.never_for) else Retry(reason)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is an exception all the same
-        return "(its text cannot be had)"
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)

@@ -1,5 +1,6 @@
 """What tests of the queue's verbs stand on: a creator of jobs, and workers without a process."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -37,12 +38,15 @@ async def worker_id(conn: Connection) -> int:
 
 @pytest.fixture
 def claim_all(conn: Connection, worker_id: int) -> ClaimAll:
-    """Claim what is ready in the default queue, for the live worker unless another is named."""
+    """Claim what is ready in the default queue, its input read, for the live worker unless another is named."""
 
     async def claim_for(
         worker: int = worker_id, *, slots: int = 1000, queues: tuple[str, ...] = ("default",)
     ) -> list[AnyJob]:
         types = ["note", "brief_note", "lane_note"]
-        return await claim(conn, worker_id=worker, queues=queues, job_types=types, slots=slots)
+        jobs = await claim(conn, worker_id=worker, queues=queues, job_types=types, slots=slots)
+        for job in jobs:
+            job.input = json.loads(job.input)
+        return jobs
 
     return claim_for

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from unittest.mock import AsyncMock
@@ -197,7 +197,7 @@ async def test_a_run_whose_job_was_taken_before_it_bound_anything_binds_nothing(
     await settle(conn, old, Snooze(timedelta(0)), CHAT_TURN)
     await bench.claim()
     handle: Any = bench.jobs.table.handler(CHAT_TURN.name)
-    old = replace(old, input=chats.ChatTurnInput(**old.input))
+    old.input = chats.ChatTurnInput.model_validate_json(old.input)
     with pytest.raises(LeaseLost):
         await handle(old)
     assert await fetch(conn, "SELECT FROM jobs.chat_message_history WHERE turn_id IS NOT NULL") == []

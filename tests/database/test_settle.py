@@ -25,7 +25,7 @@ from jobs_core import (
 )
 from jobs_core.claim import start
 from jobs_core.look import JobView, find
-from jobs_core.settle import settle, was_settled
+from jobs_core.settle import settle, settled_earlier
 from jobs_core.upkeep import promote_due
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE, Note
@@ -58,7 +58,7 @@ async def test_complete_moves_the_job_to_history_with_its_result(
     view = await seen(conn, job)
     assert (view.state, view.result, view.token) == ("complete", {"n": 1}, job.token)
     assert view.ended_at is not None
-    assert await was_settled(conn, job)
+    assert await settled_earlier(conn, [job]) == {job.id}
     assert await fetch(conn, "SELECT FROM jobs.jobs") == []
 
 

@@ -1,5 +1,6 @@
 """What tests of the web door stand on: the door over ASGI with no network, and a worker reduced to the queue's verbs."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -80,7 +81,7 @@ class StandInWorker:
         job = await self.claim()
         if job is None:
             return False
-        turn_id, chat = uuid4(), job.input["session_id"]
+        turn_id, chat = uuid4(), json.loads(job.input)["session_id"]
         async with self._database.transaction() as conn:
             said = await chats.bind(conn, chat, turn_id)
             session_id = await chats.claude_session_of(conn, chat)

@@ -1,16 +1,29 @@
--- Takes id, token, state (complete, failed), result (jsonb text or null), error.
--- Returns lane, lane_pos of the job, which moved to history; no row: the lease is lost and nothing changed.
+-- Takes id, token, state (complete, failed), result (jsonb text or null), error, reason (of attempts, null: it completed),
+-- retention.
+-- Returns lane, lane_pos of the job, which moved to history, or, of retention `none`, is gone and counted; no row: the lease
+-- is lost and nothing changed.
 -- Locks the job. A job in a lane is ended with its lane's row locked before, in a statement of its own (lane/lock), and its
 -- lane promoted after (lane/promote), in one transaction. Fenced like job/start.
 WITH ended AS (
     DELETE FROM {schema}.jobs
     WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')
     RETURNING *
+), recorded AS (
+    INSERT INTO {schema}.attempts (job_id, token, worker_id, reason, error, alone, claimed_at, started_at)
+    SELECT id, token, worker_id, %(reason)s, %(error)s, alone, claimed_at, started_at
+    FROM ended WHERE %(reason)s::text IS NOT NULL
+), kept AS (
+    INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, error, user_id, task_id, project_id,
+                                  lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count,
+                                  created_at, claimed_at, started_at, retention)
+    SELECT id, job_type, queue, priority, %(state)s, input, %(result)s::jsonb, %(error)s, user_id, task_id, project_id,
+           lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
+           started_at, %(retention)s
+    FROM ended WHERE %(retention)s::text <> 'none'
+), counted AS (
+    INSERT INTO {schema}.ended_counts AS c (day, job_type, state, worker_id, n)
+    SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date, job_type, %(state)s, worker_id, 1
+    FROM ended WHERE %(retention)s::text = 'none'
+    ON CONFLICT (day, job_type, state, worker_id) DO UPDATE SET n = c.n + 1
 )
-INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, error, user_id, task_id, project_id, lane,
-                              lane_pos, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
-                              started_at)
-SELECT id, job_type, queue, priority, %(state)s, input, %(result)s::jsonb, %(error)s, user_id, task_id, project_id, lane,
-       lane_pos, scheduled_for, worker_id, %(token)s, retry_count, lost_count, created_at, claimed_at, started_at
-FROM ended
-RETURNING lane, lane_pos
+SELECT lane, lane_pos FROM ended

@@ -1,0 +1,54 @@
+"""What a run came to: the outcome that its handler returned, or what its raise means for its type."""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from jobs_core import Complete, Fail, JobType, LeaseLost, Outcome, Retry, Snooze
+
+log = structlog.get_logger()
+
+DRAINED = Snooze(timedelta(0), reason="drained: its worker was stopped", because="drained")
+CANCELLED_ITSELF = Retry("CancelledError: the handler cancelled itself")
+
+
+def returned(value: Any) -> Outcome:
+    """The outcome that a handler returned; None is Complete."""
+    if value is None:
+        return Complete()
+    if isinstance(value, Outcome):
+        return value
+    return Retry(f"its handler returned {type(value).__name__}, not an outcome such as Complete(…)")
+
+
+def raised(error: BaseException, job_type: JobType[Any]) -> Outcome:
+    """The outcome of a raise. A lost lease is none: LeaseLost is raised again."""
+    if isinstance(error, LeaseLost):
+        raise error
+    log.warning("handler.raised", exc_info=error)
+    return failure(error, job_type)
+
+
+def timed_out(timeout_s: float) -> Outcome:
+    """The outcome of a run that went on for too long."""
+    log.warning("run.timed_out", timeout_s=timeout_s)
+    return Retry(f"timeout: it ran for more than {timeout_s} s", because="timeout")
+
+
+def unfit(error: Exception) -> Outcome:
+    """The outcome of a run whose input its type does not take any more."""
+    return Fail(f"its input does not fit its type any more: {_text(error)}")
+
+
+def failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
+    """A counted retry, or the end where the type says that no retry will help."""
+    reason = f"{type(error).__name__}: {_text(error)}"
+    return Fail(reason) if isinstance(error, job_type.retries.never_for) else Retry(reason)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is an exception all the same
+        return "(its text cannot be had)"
