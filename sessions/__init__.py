@@ -6,7 +6,7 @@ The real Claude Code CLI runs each turn; what it writes is mirrored to `transcri
 claude_agent_sdk is imported here only, and only once a turn runs: a worker without agents stays small.
 """
 
-from sessions.conversation import Content, OnEvent
+from sessions.conversation import Content, DeferredCall, OnEvent
 from sessions.errors import (
     CredentialsRefused,
     MirrorFailed,
@@ -26,6 +26,7 @@ __all__ = [
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
+    "DeferredCall",
     "MirrorFailed",
     "ModelUnavailable",
     "OnEvent",

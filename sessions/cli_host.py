@@ -20,7 +20,7 @@ from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, co
 from sessions.errors import MirrorFailed
 from sessions.options import CONTINUE_TURN, build_options, find_cli
 from sessions.processes import kill_run
-from sessions.resume import State
+from sessions.resume import State, without_answered_deferrals
 from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 from sessions.store import Entries, TranscriptStore
@@ -145,7 +145,7 @@ def _lay_transcript(folder: RunFolder, cwd: Path, session_id: UUID, entries: Ent
 
     project = folder.config / "projects" / project_key_for_directory(str(cwd))
     project.mkdir(parents=True)
-    if entries:
+    if entries := without_answered_deferrals(entries):
         with (project / f"{session_id}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
 

@@ -34,12 +34,22 @@ class CliBroke(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class DeferredCall:
+    """A tool call that a hook put off until somebody decides; `id` is the call's in the transcript and stays."""
+
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
-    """What a conversation came to: an answer with the turn's usage, or a failure."""
+    """What a conversation came to: an answer with the turn's usage, a call that waits for a decision, or a failure."""
 
     answer: str = ""
     usage: dict[str, Any] | None = None
     failure: Failure | None = None
+    deferred: DeferredCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None,
         await _connect(client, manners)
         try:
             if prompt is not None:
-                await client.query(_once(prompt))
+                await _ask(client, prompt)
             return await _listen(client, manners)
         except BaseException:
             manners.kill()
@@ -83,6 +93,14 @@ async def _connect(client: "ClaudeSDKClient", manners: Manners) -> None:
                 await client.connect()
         except Exception as error:  # the SDK raises a bare Exception when a time limit of its own is over
             raise CliBroke(f"did not start: {error or 'it took too long'}") from error
+
+
+async def _ask(client: "ClaudeSDKClient", prompt: dict[str, Any]) -> None:
+    try:
+        async with asyncio.timeout(FIRST_MESSAGE_S):  # a prompt that fills the pipe waits for a CLI that reads
+            await client.query(_once(prompt))
+    except TimeoutError:
+        raise CliBroke(f"did not take the prompt in {FIRST_MESSAGE_S:g} s") from None
 
 
 def _one_line(error: Exception, complaints: Iterable[str]) -> str:
@@ -131,6 +149,8 @@ def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
     """The answer is all text of the last message, of which the result names only the last block."""
     from claude_agent_sdk import TextBlock
 
+    if call := result.deferred_tool_use:
+        return Heard(usage=result.usage, deferred=DeferredCall(call.id, call.name, call.input))
     if result.subtype == "success" and not result.is_error:
         blocks = [block for message in said if message.message_id == said[-1].message_id for block in message.content]
         return Heard("".join(block.text for block in blocks if isinstance(block, TextBlock)), result.usage)

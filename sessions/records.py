@@ -64,6 +64,12 @@ async def turn_of_job(conn: Connection, job_id: int) -> Turn | None:
     return Turn(**row) if row else None
 
 
+async def has_transcript(conn: Connection, session_id: UUID) -> bool:
+    """Whether anything of the session was ever stored: from then on an empty transcript is a lost one."""
+    row = await fetch_one(conn, statement("sessions", "session/has_transcript"), {"id": session_id})
+    return bool(row and row["has_transcript"])
+
+
 async def last_answered_turn(conn: Connection, session_id: UUID) -> UUID | None:
     """The session's newest answered turn, None where it has none."""
     row = await fetch_one(conn, statement("sessions", "turn/last_answered"), {"session_id": session_id})

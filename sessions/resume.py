@@ -50,6 +50,15 @@ def classify(entries: list[Entry], turn_id: str) -> TurnState:
     return _by_last(said) if said else TurnState("interrupted")
 
 
+def without_answered_deferrals(entries: list[Entry]) -> list[Entry]:
+    """The entries that a CLI may be resumed from: deferred calls that have their result are no longer marked as deferred.
+
+    Where the mark stays, every later CLI runs such a call once more when it starts, and forgets what came after it.
+    """
+    answered = _answered(entries)
+    return [entry for entry in entries if not (_deferred_call(entry) and _deferred_call(entry) in answered)]
+
+
 def _brings(entry: Entry, turn_id: str) -> bool:
     """A prompt stands in an entry of its own, merged with others into one, or taken into a turn that was running."""
     return (
@@ -71,13 +80,20 @@ def _turn_from(entries: list[Entry], first: int) -> list[Entry]:
 
 
 def _waits_for_decision(turn: list[Entry]) -> bool:
-    deferred = {
-        _attachment(entry).get("toolUseID") for entry in turn if _attachment(entry).get("type") == "hook_deferred_tool"
-    }
-    answered = {
-        block.get("tool_use_id") for entry in turn for block in _blocks(entry) if block.get("type") == "tool_result"
-    }
-    return bool(deferred - answered)
+    deferred = {call for call in map(_deferred_call, turn) if call}
+    return bool(deferred - _answered(turn))
+
+
+def _deferred_call(entry: Entry) -> str | None:
+    """The id of the call that this entry marks as deferred, None where it is another entry."""
+    attachment = _attachment(entry)
+    return attachment.get("toolUseID") if attachment.get("type") == "hook_deferred_tool" else None
+
+
+def _answered(entries: list[Entry]) -> set[str]:
+    """The ids of the calls that have a result."""
+    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
+    return {block["tool_use_id"] for block in results if "tool_use_id" in block}
 
 
 def _by_last(said: list[Entry]) -> TurnState:

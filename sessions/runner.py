@@ -2,7 +2,7 @@
 
     transcript ─ classify ─▶ finished: the recorded answer, no CLI is started
                              absent, unseen: ask          ┐
-                             interrupted, …: go on        ├▶ one CLI ─▶ result ─▶ answer, or an error to branch on
+                             interrupted, …: go on        ├▶ one CLI ─▶ result ─▶ answer, call to decide, or an error
                                                           ┘     └─ broke: classify again and once more, then raise
 
 Nothing of a session lives in this process: the transcript is loaded before each CLI and mirrored while that runs, and the
@@ -20,10 +20,10 @@ import structlog
 
 from jobs_core import Database
 from sessions.cli_host import CliHost, TurnRun
-from sessions.conversation import CliBroke, Content, OnEvent
+from sessions.conversation import CliBroke, Content, DeferredCall, OnEvent
 from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
 from sessions.failures import to_error
-from sessions.records import last_answered_turn
+from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
@@ -38,11 +38,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class TurnEnd:
-    """A turn's answer, and the usage the provider counted for this run (None where the answer was on record)."""
+    """A turn's answer, and the usage the provider counted for this run (None where the answer was on record).
+
+    With `deferred` there is no answer yet: the call waits for a decision, and `run_turn` goes on once there is one.
+    """
 
     answer: str
     usage: dict[str, Any] | None
     source: Source
+    deferred: DeferredCall | None = None
 
 
 class ClaudeSessions:
@@ -111,6 +115,8 @@ class ClaudeSessions:
             if heard.failure:
                 raise to_error(heard.failure)
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
+            if heard.deferred:
+                return TurnEnd("", heard.usage, source, heard.deferred)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
             return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source)
         raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn_id}: {broken}")
@@ -118,11 +124,16 @@ class ClaudeSessions:
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.
 
-        Raises TranscriptLost where it lacks an answered turn: what would answer is a model that forgot everything.
+        Raises TranscriptLost where it is gone or lacks an answered turn: what would answer is a model that forgot everything.
         """
         async with self._db.connection() as conn:
+            had_one = await has_transcript(conn, turn.session_id)
             answered = await last_answered_turn(conn, turn.session_id)
             entries = await load_transcript(conn, turn.session_id)
+        if had_one and not entries:
+            raise TranscriptLost(
+                f"Session {turn.session_id} had a transcript, of which nothing is left: restore it, or begin a new session"
+            )
         if answered and classify(entries, str(answered)).state in _NOT_IN_IT:
             raise TranscriptLost(
                 f"Session {turn.session_id} has answered turn {answered}, but its transcript of {len(entries)} entries "

@@ -2,24 +2,20 @@
 
 import asyncio
 import ctypes
-import json
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
 
-from jobs_core import Database, LeaseLost, execute
-from sessions import MirrorFailed, TurnEnd, take_session
+from jobs_core import Database, execute
 from simulator.client import SimulatorControl
-from tests.support.sessions import KEY, Chat, agents, said
+from tests.support.sessions import BASH, Chat, agents, go_on, living, times_asked, turn_worker
 
 PR_SET_CHILD_SUBREAPER = 36
-BASH = {"tools": ["Bash"], "allowed_tools": ["Bash"]}
 WAIT = "while ! test -e %s; do sleep 0.1; done; echo waited"
 
 
@@ -30,21 +26,6 @@ def subreaper() -> Iterator[None]:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     yield
     libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-async def times_asked(sim: SimulatorControl, prompt: str) -> int:
-    """How often the last request holds the prompt; the CLI ends it with a newline where it joins messages."""
-    return [text.rstrip("\n") for text in said((await sim.requests())[-1].body, "user")].count(prompt)
-
-
-def living() -> list[str]:
-    """Our descendants by name, dead ones and the tests' own servers left out."""
-    names = []
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                names.append(" ".join(process.cmdline()))
-    return [name for name in names if "postgres" not in name and "simulator" not in name]
 
 
 async def until(condition: object) -> None:
@@ -68,18 +49,6 @@ async def cut(sim: SimulatorControl, folder: Path, chat: Chat, prompt: str) -> A
             with pytest.raises(asyncio.CancelledError):
                 await run
     assert living() == []
-
-
-async def go_on(sim: SimulatorControl, folder: Path, chat: Chat, turn_id: UUID, prompt: str) -> TurnEnd:
-    """Another process runs the turn again; then the conversation must hold prompt and answer once."""
-    async with agents(chat.database, sim, folder / "on") as sessions:
-        end = await chat.run(sessions, turn_id, prompt, **BASH)
-        assert await times_asked(sim, prompt) == 1
-        await chat.settle(turn_id)
-        await chat.ask(sessions, "What now?", **BASH)
-    assert await times_asked(sim, prompt) == 1
-    assert said((await sim.requests())[-1].body, "assistant").count(end.answer) == 1
-    return end
 
 
 async def test_cut_before_the_prompt_was_stored(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
@@ -125,9 +94,7 @@ async def test_cut_between_a_tool_and_the_next_answer_the_result_is_kept(
     prompt = '[[tool Bash {"command": "echo tool-was-here"}]] [[then]] [[hold h]] [[text Done.]]'
     async with cut(sim, tmp_path, chat, prompt) as turn_id:
         await sim.wait_for_request(holding="h")
-        async with asyncio.timeout(30):
-            while "tool_result" not in str(await chat.transcript()):
-                await asyncio.sleep(0.02)
+        await chat.stored("tool_result")
     await sim.release("h")
     end = await go_on(sim, tmp_path, chat, turn_id, prompt)
     assert (end.answer, end.source) == ("Done.", "resumed")
@@ -199,63 +166,21 @@ async def test_a_cancelled_turn_leaves_no_process_however_often_it_is_cancelled(
         assert living() == []
 
 
-async def test_a_run_that_was_taken_over_stops_at_its_next_line(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
-    """It calls the model no more: the tool ends well before the SDK has given the refused line up, which takes it 1 s."""
-    prompt = '[[hold h]] [[tool Bash {"command": "sleep 0.7"}]] [[then]] [[text Done.]]'
-    turn_id = await chat.new_turn()
-    async with agents(database, sim, tmp_path) as sessions:
-        stale = asyncio.create_task(chat.run(sessions, turn_id, prompt, **BASH))
-        await sim.wait_for_request(holding="h")
-        await chat.stored("user")
-        async with database.transaction() as conn:
-            await take_session(conn, chat.id)
-        await sim.release("h")
-        with pytest.raises(LeaseLost, match="another run has taken it"):
-            await stale
-        assert living() == []
-    assert len(await sim.requests()) == 1
-    assert not any("tool_use" in json.dumps(entry) for entry in await chat.transcript())
-    end = await go_on(sim, tmp_path, chat, turn_id, prompt)
-    assert (end.answer, end.source) == ("Done.", "resumed")
-
-
-async def test_a_transcript_that_cannot_be_stored_stops_the_run(
-    chat: Chat, database: Database, sim: SimulatorControl, tmp_path: Path
-) -> None:
-    turn_id = await chat.new_turn()
-    async with agents(chat.database, sim, tmp_path) as sessions:
-        run = asyncio.create_task(chat.run(sessions, turn_id, "[[text Ans]] [[hold h]] [[text wered.]]"))
-        await sim.wait_for_request(holding="h")
-        await chat.stored("user")
-        async with database.connection() as conn:
-            await execute(conn, "ALTER TABLE jobs.transcript_entries RENAME TO away")
-        await sim.release("h")
-        with pytest.raises(MirrorFailed):
-            await run
-        assert living() == []
-
-
 async def test_a_killed_worker_takes_its_cli_and_tools_along_and_the_next_one_wipes_its_files(
-    chat: Chat, database: Database, database_url: str, sim: SimulatorControl, tmp_path: Path
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
 ) -> None:
     runs, scratch = tmp_path / "runs", tmp_path / "on" / "s"
     command = f"echo run >> {runs}; " + WAIT % (tmp_path / "never")
     prompt = f'[[tool Bash {{"command": "{command}"}}]] [[then]] [[text Done.]]'
     turn_id = await chat.new_turn()
-    async with database.transaction() as conn:
-        await take_session(conn, chat.id)
-    given = {"dsn": database_url, "url": sim.url, "key": KEY, "scratch": str(scratch)}
-    given |= {"session": str(chat.id), "turn": str(turn_id), "prompt": prompt}
-    worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.support.turn_worker", json.dumps(given))
-    await chat.stored("assistant")
-    await until(runs.exists)
-    descendants = psutil.Process(worker.pid).children(recursive=True)
-    assert len(descendants) >= 2
-    worker.send_signal(signal.SIGKILL)
-    await worker.wait()
-    await until(lambda: not any(process.is_running() and process.status() != "zombie" for process in descendants))
+    async with turn_worker(sim, scratch, chat, turn_id, prompt) as worker:
+        await chat.stored("assistant")
+        await until(runs.exists)
+        descendants = psutil.Process(worker.pid).children(recursive=True)
+        assert len(descendants) >= 2
+        worker.send_signal(signal.SIGKILL)
+        await worker.wait()
+        await until(lambda: not any(process.is_running() and process.status() != "zombie" for process in descendants))
     (left,) = scratch.glob("process-*")
     end = await go_on(sim, tmp_path, chat, turn_id, prompt)
     assert (end.answer, end.source) == ("Done.", "resumed")

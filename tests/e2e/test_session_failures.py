@@ -5,6 +5,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from jobs_core import ConfigurationError, Database
 from sessions import (
@@ -14,11 +15,20 @@ from sessions import (
     RateLimited,
     SessionsError,
     TurnFailed,
+    conversation,
     probe,
+    runner,
 )
+from sessions.resume import TurnState, classify
 from simulator.client import SimulatorControl
 from tests.support.sessions import KEY, Chat, agents, said, session_settings
 
+GREETS_ONLY = """#!/bin/sh
+read line
+id=$(printf %s "$line" | sed 's/.*"request_id": *"\\([^"]*\\)".*/\\1/')
+printf '{"type":"control_response","response":{"subtype":"success","request_id":"%s","response":{}}}\\n' "$id"
+sleep 600
+"""
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
@@ -56,16 +66,18 @@ async def test_a_refused_key_stops_after_two_retries(chat: Chat, sim: SimulatorC
     assert 1 <= len(await sim.requests()) <= 3
 
 
+@pytest.mark.parametrize("script", ["[[stall]]", "[[text Ans]] [[stall]]"])
 async def test_a_turn_that_falls_silent_is_started_again_once(
-    chat: Chat, sim: SimulatorControl, tmp_path: Path
+    chat: Chat, sim: SimulatorControl, tmp_path: Path, script: str
 ) -> None:
     prompt = "[[text Answered.]]"
-    await sim.script("[[text Ans]] [[stall]]", times=1)
+    await sim.script(script, times=1)
     async with agents(chat.database, sim, tmp_path, silence_s=1.0) as sessions:
         end = await chat.ask(sessions, prompt)
     assert (end.answer, end.source) == ("Answered.", "resumed")
     first, second = await sim.requests()
     assert (first.outcome, second.outcome) == ("cut", "finished")
+    assert [text.rstrip("\n") for text in said(second.body, "user")].count(prompt) == 1
 
 
 async def test_a_turn_that_stays_silent_is_the_queue_s_to_retry(
@@ -75,6 +87,38 @@ async def test_a_turn_that_stays_silent_is_the_queue_s_to_retry(
         with pytest.raises(ModelUnavailable, match=r"broke twice .* said nothing for 1 s"):
             await chat.ask(sessions, "[[text Ans]] [[stall]]")
     assert len(await sim.requests()) == 2
+
+
+async def test_a_cli_that_never_says_a_first_message_is_ended_and_the_transcript_asked_again(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real one, told to go on with a turn that is finished: it waits for ever."""
+    turn_id = await chat.new_turn()
+    wrong = iter([TurnState("interrupted")])
+    async with agents(chat.database, sim, tmp_path) as sessions:
+        await chat.run(sessions, turn_id, "[[text Answered.]]")
+        monkeypatch.setattr(runner, "classify", lambda *given: next(wrong, None) or classify(*given))
+        monkeypatch.setattr(conversation, "FIRST_MESSAGE_S", 5.0)
+        with capture_logs() as logs:
+            end = await chat.run(sessions, turn_id, "[[text Answered.]]")
+    assert (end.answer, end.source) == ("Answered.", "recorded")
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [("cli.broke", "said nothing for 5 s")]
+    assert len(await sim.requests()) == 1
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+async def test_a_cli_that_starts_and_then_does_nothing_is_ended(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """A pipe holds 64 KiB: a longer prompt waits for a reader."""
+    cli = tmp_path / "cli"
+    cli.write_text(GREETS_ONLY)
+    cli.chmod(0o755)
+    monkeypatch.setattr(conversation, "FIRST_MESSAGE_S", 3.0)
+    reason = "said nothing for 3 s" if size < 2**16 else "did not take the prompt in 3 s"
+    async with agents(chat.database, sim, tmp_path, claude_cli=cli) as sessions:
+        with pytest.raises(ModelUnavailable, match=f"broke twice .* {reason}"):
+            await chat.ask(sessions, "x" * size)
 
 
 async def test_a_cli_that_cannot_work_says_why(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:

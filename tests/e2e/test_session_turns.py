@@ -147,7 +147,7 @@ async def test_a_session_that_lost_its_transcript_is_never_answered_as_if_it_wer
         asked = len(await sim.requests())
         async with database.connection() as conn:
             await execute(conn, "DELETE FROM jobs.transcript_entries")
-        with pytest.raises(TranscriptLost, match="restore the transcript"):
+        with pytest.raises(TranscriptLost, match="restore it"):
             await chat.ask(sessions, "Two.")
     assert len(await sim.requests()) == asked
 

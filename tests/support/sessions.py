@@ -1,12 +1,16 @@
 """What tests of sessions stand on: real CLIs against a simulator, a session in Postgres, and what the model was shown."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
+
+import psutil
 
 from jobs_core import Database
 from sessions import ClaudeSessions, SessionSettings, TurnEnd, begin_turn, create_session, end_turn, take_session
@@ -15,6 +19,7 @@ from simulator.client import SimulatorControl
 
 KEY = "sk-simulated"
 SYSTEM_PROMPT = "You are a test's agent."
+BASH: dict[str, Any] = {"tools": ["Bash"], "allowed_tools": ["Bash"]}
 
 
 def session_settings(sim: SimulatorControl, folder: Path, **changes: Any) -> SessionSettings:
@@ -94,9 +99,9 @@ class Chat:
             return await load_transcript(conn, self.id)
 
     async def stored(self, kind: str) -> None:
-        """Wait until an entry of this type is stored."""
+        """Wait until an entry of this type is stored, or one with a block of this type."""
         async with asyncio.timeout(30):
-            while not any(entry["type"] == kind for entry in await self.transcript()):
+            while f'"type": "{kind}"' not in json.dumps(await self.transcript()):
                 await asyncio.sleep(0.02)
 
 
@@ -110,3 +115,49 @@ def said(body: dict[str, Any] | None, role: str) -> list[str]:
         if message["role"] == role:
             texts += [block["text"] for block in blocks if block["type"] == "text"]
     return [text for text in texts if not text.startswith("<system-reminder>")]
+
+
+async def times_asked(sim: SimulatorControl, prompt: str) -> int:
+    """How often the last request holds the prompt; the CLI ends it with a newline where it joins messages."""
+    return [text.rstrip("\n") for text in said((await sim.requests())[-1].body, "user")].count(prompt)
+
+
+@asynccontextmanager
+async def turn_worker(
+    sim: SimulatorControl, scratch: Path, chat: Chat, turn_id: UUID, prompt: str, **given: bool
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs the turn; it is killed at the end of the block, where it was not."""
+    async with chat.database.transaction() as conn:
+        await take_session(conn, chat.id)
+    of_it = {"session": str(chat.id), "turn": str(turn_id), "prompt": prompt, **given}
+    where = {"dsn": chat.database.dsn, "url": sim.url, "key": KEY, "scratch": str(scratch)}
+    command = [sys.executable, "-m", "tests.support.turn_worker", json.dumps(where | of_it)]
+    worker = await asyncio.create_subprocess_exec(*command)
+    try:
+        yield worker
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+        await worker.wait()
+
+
+async def go_on(sim: SimulatorControl, folder: Path, chat: Chat, turn_id: UUID, prompt: str) -> TurnEnd:
+    """Another process runs the turn again; then the conversation must hold prompt and answer once."""
+    async with agents(chat.database, sim, folder / "on") as sessions:
+        end = await chat.run(sessions, turn_id, prompt, **BASH)
+        assert await times_asked(sim, prompt) == 1
+        await chat.settle(turn_id)
+        await chat.ask(sessions, "What now?", **BASH)
+    assert await times_asked(sim, prompt) == 1
+    assert said((await sim.requests())[-1].body, "assistant").count(end.answer) == 1
+    return end
+
+
+def living() -> list[str]:
+    """Our descendants by name, dead ones and the tests' own servers left out."""
+    names = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                names.append(" ".join(process.cmdline()))
+    return [name for name in names if "postgres" not in name and "simulator" not in name]

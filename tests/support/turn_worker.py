@@ -1,13 +1,18 @@
-"""A process that runs one turn, to be killed: `python -m tests.support.turn_worker '{"dsn": …, "url": …, …}'`."""
+"""A process that runs one turn, to be killed: `python -m tests.support.turn_worker '{"dsn": …, "url": …, …}'`.
+
+Each tool call is deferred where `defers` is given. A turn that came to its end is settled by nobody.
+"""
 
 import asyncio
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import UUID
 
 from jobs_core import Database
 from sessions import ClaudeSessions, SessionSettings
+from tests.support.gate import gate
 
 
 async def main(given: dict[str, str]) -> None:
@@ -18,15 +23,17 @@ async def main(given: dict[str, str]) -> None:
     async with Database(given["dsn"], name="turn worker") as database:
         sessions = ClaudeSessions(database, settings)
         await sessions.start()
-        await sessions.run_turn(
-            session_id=UUID(given["session"]),
-            epoch=1,
-            turn_id=UUID(given["turn"]),
-            prompt=given["prompt"],
-            system_prompt="You are a test's agent.",
-            tools=["Bash"],
-            allowed_tools=["Bash"],
-        )
+        with gate(lambda _: "defer") if given.get("defers") else nullcontext():
+            await sessions.run_turn(
+                session_id=UUID(given["session"]),
+                epoch=1,
+                turn_id=UUID(given["turn"]),
+                prompt=given["prompt"],
+                system_prompt="You are a test's agent.",
+                tools=["Bash"],
+                allowed_tools=["Bash"],
+            )
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sessions.resume import TurnState, classify
+from sessions.resume import TurnState, classify, without_answered_deferrals
 
 TURN, SECOND, THIRD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000" for n in "123")
 
@@ -58,6 +58,8 @@ def test_a_deferred_call_that_was_answered_waits_for_nobody() -> None:
     result = {"type": "tool_result", "tool_use_id": call, "content": "denied", "is_error": True}
     answered = [*entries, {"type": "user", "uuid": "r", "message": {"role": "user", "content": [result]}}]
     assert classify(answered, TURN) == TurnState("interrupted")
+    assert without_answered_deferrals(answered) == [entry for entry in answered if "toolUseID" not in str(entry)]
+    assert without_answered_deferrals(entries) == entries
 
 
 def test_what_a_subagent_says_is_no_answer() -> None:
