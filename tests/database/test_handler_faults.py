@@ -24,6 +24,7 @@ from jobs_core import (
 from jobs_core.claim import start
 from jobs_core.look import JobView, find
 from tests.database.test_worker import QUICK, Handler, ended, until, working
+from tests.support.alone import running_alone
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note, table
 from workers.settings import WorkerSettings
 from workers.worker import Worker
@@ -160,7 +161,8 @@ async def test_a_timed_out_handler_that_cleans_up_slowly_does_not_outlive_the_le
         await cleaning.wait()
         async with database.connection() as conn:
             await execute(conn, "UPDATE jobs.workers SET dead_at = clock_timestamp()")
-        view = await ended(database, created.id)
+        async with running_alone(jobs):
+            view = await ended(database, created.id)
     assert ends == ["cleaning up ended", "successor ended"]
     assert (view.state, view.retry_count, view.lost_count) == ("complete", 0, 1)
 

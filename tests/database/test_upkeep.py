@@ -11,6 +11,7 @@ from jobs_core import upkeep as core_upkeep
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
 from jobs_core.look import find
+from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import promote_due, put_back_strays, rescue
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE
@@ -19,6 +20,7 @@ from tests.support.mutants import mutated
 SOON = timedelta(seconds=0.01)
 WAIT_FOR_LANES = ("ORDER BY lane FOR UPDATE SKIP LOCKED", "ORDER BY lane FOR UPDATE")
 LOCK_NO_JOBS = ("LIMIT %(batch)s\n    FOR UPDATE SKIP LOCKED\n)\nUPDATE", "LIMIT %(batch)s\n)\nUPDATE")
+RESCUE_LOCKS_NO_JOBS = ("FOR UPDATE SKIP LOCKED\n), recorded AS", "), recorded AS")
 
 
 @pytest.fixture
@@ -77,7 +79,9 @@ async def test_a_lane_that_a_slow_caller_holds_stops_no_other_jobs_rescue(
     crashing = await jobs.create(LANE_NOTE, {"lane": "held"})
     fresh = await jobs.create(NOTE, {})
     await dead_worker_with(claim_all, other)
-    await execute(other, "UPDATE jobs.jobs SET lost_count = 9 WHERE id = %(id)s", {"id": crashing.id})
+    await execute(
+        other, "UPDATE jobs.jobs SET alone = true, alone_lost_count = 2 WHERE id = %(id)s", {"id": crashing.id}
+    )
     async with database.transaction() as slow:
         await jobs.create(LANE_NOTE, {"lane": "held"}, conn=slow)
         with mutated(WAIT_FOR_LANES), pytest.raises(Exception, match="lock timeout"):
@@ -110,7 +114,7 @@ async def test_two_rescues_at_once_never_take_the_same_job(
     await dead_worker_with(claim_all, other)
     async with database.transaction() as first:
         assert (await rescue(first))[0] == [created.id]
-        with mutated(LOCK_NO_JOBS), pytest.raises(Exception, match="lock timeout"):
+        with mutated(RESCUE_LOCKS_NO_JOBS), pytest.raises(Exception, match="lock timeout"):
             await rescue(other)
         assert (await rescue(other))[0] == []
     view = await find(other, created.id)
@@ -152,16 +156,19 @@ async def test_a_rescue_goes_on_batch_by_batch_until_nothing_is_left(
 async def test_only_what_a_worker_holds_and_does_not_run_is_put_back(
     jobs: Jobs, other: Connection, worker_id: int, claim_all: ClaimAll
 ) -> None:
-    """Started ones are charged as lost; those that another worker holds are not touched."""
-    created = await jobs.create_many([NewJob(NOTE, {}) for _ in range(3)])
+    """Started ones are charged as lost and suspected; those that another worker holds are not touched."""
+    created = await jobs.create_many([NewJob(NOTE, {}) for _ in range(4)])
     neighbour = await register(other, queues=["default"], job_types=[], slots=1, lease_s=600)
     (others,) = await claim_all(neighbour, slots=1)
-    known, stray = await claim_all()
+    known, stray, claimed = await claim_all()
     await start(other, stray)
     assert await put_back_strays(other, worker_id, [known.id]) == {"default"}
     assert await put_back_strays(other, worker_id, [known.id]) == set()
-    assert [others.id, known.id, stray.id] == list(created.ids)
-    assert [await state(other, job_id) for job_id in created.ids] == ["claimed", "claimed", "pending"]
-    (again,) = await claim_all()
+    assert [others.id, known.id, stray.id, claimed.id] == list(created.ids)
+    assert [await state(other, job_id) for job_id in created.ids] == ["claimed", "claimed", "pending", "pending"]
+    (job,) = await claim_all()
+    assert (job.id, job.lost_count) == (claimed.id, 0)
+    again = await claim_alone(other, worker_id=worker_id, queues=["default"], job_types=["note"])
+    assert again is not None
     assert (again.id, again.lost_count, again.rescued) == (stray.id, 1, True)
     assert again.token > stray.token
