@@ -19,11 +19,11 @@ from datetime import datetime
 from pathlib import Path
 
 from jobs_core import Connection, Database, Jobs, NewJob, fetch_one
+from tests.drills.fleet import Fleet
 from tests.drills.kill_worker import LEASE_S, UPKEEP_S
 from tests.drills.records import Verdict, keep_records, taken_back_s, verdict
 from tests.support.job_types import NOTE, table
 
-CHECKOUT = Path(__file__).parents[2]
 RECOVERY_S = LEASE_S + UPKEEP_S + 0.5
 """P8: a dead worker's work is ready again within lease + one upkeep period + 0.5 s (p99)."""
 
@@ -64,48 +64,16 @@ class Report:
         return [f"{name:>18} {value}" for name, value in {**numbers, **recovery}.items()]
 
 
-class Fleet:
-    """The worker processes; one that is killed is replaced at once."""
-
-    def __init__(self, dsn: str, plan: Plan, log: Path) -> None:
-        self._command = [sys.executable, "-m", "tests.drills.kill_worker", dsn, str(plan.slots), plan.mode]
-        self._log = log.open("ab")
-        self.workers = [self._spawn() for _ in range(plan.workers)]
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, cwd=CHECKOUT, stderr=self._log)
-
-    def kill(self, worker: subprocess.Popen[bytes]) -> None:
-        worker.kill()
-        worker.wait()
-        self.workers[self.workers.index(worker)] = self._spawn()
-
-    def revive(self) -> None:
-        """Replace those that ended by themselves (a worker that lost its lease may)."""
-        for worker in list(self.workers):
-            if worker.poll() is not None:
-                self.kill(worker)
-
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.send_signal(signal.SIGCONT)
-            worker.kill()
-            worker.wait()
-        self._log.close()
-
-
 async def run(dsn: str, plan: Plan, log: Path) -> Report:
     """Carry out the plan on a fresh migrated database; the workers' logs go to `log`."""
     report = Report(plan)
     async with Database(dsn, name="drill") as database, Jobs(database, table()) as jobs, database.connection() as conn:
         await keep_records(conn)
-        fleet = Fleet(dsn, plan, log)
-        try:
+        command = [sys.executable, "-m", "tests.drills.kill_worker", dsn, str(plan.slots), plan.mode]
+        with Fleet(command, plan.workers, log) as fleet:
             ids = await _faults(fleet, jobs, conn, plan, report)
             await _drained(conn, fleet, plan.drained_within_s)
             report.verdict = await verdict(conn, ids)
-        finally:
-            fleet.stop()
     report.refused = log.read_text().count('"event": "run.lost"')  # noqa: ASYNC240 - the run is over
     return report
 
