@@ -232,6 +232,6 @@ async def test_a_forced_drain_hands_back_a_job_that_is_just_being_started(
 
 def handing_back(worker: Worker) -> Any:
     async def asked() -> bool:
-        return worker._executor._handing_back
+        return worker._shift._executor._handing_back
 
     return asked

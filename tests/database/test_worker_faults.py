@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-import workers.worker
+import workers.claims
 from jobs_core import AnyJob, Complete, Connection, Database, Jobs, db, execute, fetch, fetch_one
 from jobs_core.claim import claim
 from jobs_core.leases import register
@@ -76,7 +76,7 @@ async def test_what_a_claim_took_that_a_drain_cut_off_is_put_back_at_once(
         started.set()
         await go_on.wait()
 
-    monkeypatch.setattr(workers.worker, "claim", claim_and_say_nothing)
+    monkeypatch.setattr(workers.claims, "claim", claim_and_say_nothing)
     async with working(database, {NOTE: wait}, lease_s=LONG_LEASE_S, drain_s=600) as (jobs, worker):
         running = await jobs.create(NOTE, Note())
         await started.wait()

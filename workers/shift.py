@@ -1,0 +1,174 @@
+"""One shift of a worker: all that is done under one worker id.
+
+claims ─▶ ordinary runs ──▶ executor ──▶ settle alone, or collected
+claims ─▶ brief runs (local buffer) ──▶ collector
+sweep: once a lease, and after a claim or a run that went wrong: put back what this id holds and nobody here has
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import chain
+from typing import Any
+
+import structlog
+
+from jobs_core import AnyJob, Jobs, JobType, db
+from jobs_core.upkeep import put_back_strays
+from workers.brief import BriefRuns
+from workers.claims import Claims, Runs
+from workers.collector import Collector
+from workers.executor import Executor
+from workers.outcomes import failure
+from workers.runs import OrdinaryRuns
+from workers.settings import WorkerSettings
+
+log = structlog.get_logger()
+
+_AWAY_S = 0.5
+_HAND_BACK_S = 10.0
+"""For handlers to end once they were cancelled, and for their jobs to be put back."""
+
+
+class Shift:
+    """`poll_s` says how long a claim waits for a wake-up; `on_stuck` ends the process when a handler does not stop."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        worker_id: int,
+        *,
+        queues: Sequence[str],
+        settings: WorkerSettings,
+        poll_s: Callable[[], float],
+        on_stuck: Callable[[], object],
+    ) -> None:
+        self._jobs = jobs
+        self._worker_id = worker_id
+        self._settings = settings
+        self._collector = Collector(jobs.database, on_refused=self._refused)
+        self._executor = Executor(jobs, settings.slots, on_stuck=on_stuck, collector=self._collector)
+        self._ordinary = OrdinaryRuns(self._executor, settings.slots, on_broken=self._sweep_soon)
+        self._brief = BriefRuns(
+            jobs,
+            self._executor,
+            self._collector,
+            slots=settings.slots,
+            lease_s=settings.lease_s,
+            on_broken=self._sweep_soon,
+            on_stuck=on_stuck,
+        )
+
+        def claims(runs: Runs, job_types: Sequence[JobType[Any]]) -> Claims:
+            return Claims(
+                jobs,
+                runs,
+                worker_id=worker_id,
+                queues=queues,
+                job_types=job_types,
+                poll_s=poll_s,
+                on_failure=self._sweep_soon,
+            )
+
+        known = [jobs.table.job_type(name) for name in jobs.table.runnable]
+        buffered = [job_type for job_type in known if job_type.brief and jobs.table.is_async(job_type.name)]
+        self._of_ordinary = claims(self._ordinary, [job_type for job_type in known if job_type not in buffered])
+        self._of_brief = claims(self._brief, buffered)
+        self._lines = [line for line in (self._of_ordinary, self._of_brief) if line.has_job_types]
+        self._sweep_now = asyncio.Event()
+        self._failing = set[asyncio.Task[object]]()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether something runs that only the end of the process can stop."""
+        return bool(self._executor.in_threads or len(self._ordinary) or len(self._brief))
+
+    def wake(self) -> None:
+        """Look for ready jobs now."""
+        for line in self._lines:
+            line.wake()
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Claim meanwhile; what was claimed goes on after it, until `finish` or `drop`."""
+        self._running = [asyncio.create_task(run) for run in (self._collector.run(), self._brief.run())]
+        claiming = [asyncio.create_task(run) for run in (*(line.run() for line in self._lines), self._keep_sweeping())]
+        try:
+            yield
+        finally:
+            await cancel(claiming)
+
+    async def finish(self, *, lost: asyncio.Event, forced: asyncio.Event) -> None:
+        """Let runs end, then hand back the rest at no cost; cut short where the lease is lost."""
+        drain_s = self._settings.drain_s
+        log.info("worker.draining", runs=len(self._ordinary) + len(self._brief), drain_s=drain_s)
+        self._brief.empty_buffer()
+        await self._sweep()  # what was in the buffer, and what the claim that was cut off may have taken
+        await first(self._all_ended(), asyncio.sleep(drain_s), forced.wait(), lost.wait())
+        if (len(self._ordinary) or len(self._brief)) and not lost.is_set():
+            self._executor.hand_back()
+            self._brief.hand_back()
+            await first(self._all_ended(), asyncio.sleep(_HAND_BACK_S), lost.wait())
+
+    async def drop(self) -> None:
+        """Stop every run and forget every settle; nothing is written any more."""
+        self._collector.drop()
+        await asyncio.gather(self._ordinary.drop(), cancel([*self._running, *self._failing]))
+
+    async def _all_ended(self) -> None:
+        await self._ordinary.all_ended()
+        await self._brief.all_ended()
+        await asyncio.gather(*self._failing, return_exceptions=True)
+        await self._collector.is_empty()
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await first(self._sweep_now.wait(), asyncio.sleep(self._settings.lease_s))
+            self._sweep_now.clear()
+            if not await self._sweep():
+                self._sweep_now.set()
+                await asyncio.sleep(_AWAY_S)
+
+    async def _sweep(self) -> bool:
+        """Put back what this id holds and nobody here has, with no claim under way; False: the database was away."""
+        try:
+            async with AsyncExitStack() as no_claim:
+                for line in self._lines:
+                    await no_claim.enter_async_context(line.lock)
+                async with self._jobs.database.connection() as conn:
+                    held = [*chain(self._ordinary.held(), self._brief.held(), self._collector.held())]
+                    queues = await put_back_strays(conn, self._worker_id, held)
+        except Exception as error:  # noqa: BLE001 - retiring frees them as well, only later
+            log.warning("database.away", error=db.describe(error))
+            return False
+        if queues:
+            log.warning("strays.put_back", queues=sorted(queues))
+            self._jobs.notifier.wake(queues)
+        return True
+
+    def _sweep_soon(self) -> None:
+        self._sweep_now.set()
+
+    def _refused(self, job: AnyJob, error: Exception) -> None:
+        """A result that Postgres refuses counts as a failure of its run."""
+        job_type = self._jobs.table.job_type(job.job_type)
+        task: asyncio.Task[object] = asyncio.create_task(self._executor.settle(job, failure(error, job_type), job_type))
+        self._failing.add(task)
+        task.add_done_callback(self._failing.discard)
+
+
+async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel these and return when all have ended."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return when the first of these does; the others are cancelled."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel(tasks)
