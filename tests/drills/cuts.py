@@ -74,7 +74,7 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
         pool = Database(cut_dsn, name="drill", max_connections=_CONNECTIONS)
         async with pool, Jobs(pool, load.table()) as jobs:
             with Fleet(worker.command(), plan.workers, log) as fleet:
-                producers = load.Producers(_either_way(jobs) if plan.safe else _plainly(jobs), per_s=plan.per_s)
+                producers = load.Producers(load.either_way(jobs) if plan.safe else _plainly(jobs), per_s=plan.per_s)
                 await _produce_until_cut(producers, cutter, fleet, report)
                 async with looks.connection() as conn:
                     await load.drained(conn, 60.0)
@@ -94,11 +94,6 @@ async def _produce_until_cut(producers: load.Producers, cutter: Cutter, fleet: F
         report.ended += fleet.revive()
     producers.stop()
     await producing
-
-
-def _either_way(jobs: Jobs) -> load.Create:
-    keyed, in_transactions = load.keyed(jobs), load.in_transactions(jobs)
-    return lambda job_type, work: (keyed if int(work.key) % 2 else in_transactions)(job_type, work)
 
 
 def _plainly(jobs: Jobs) -> load.Create:

@@ -190,6 +190,12 @@ def in_transactions(jobs: Jobs) -> Create:
     return create
 
 
+def either_way(jobs: Jobs) -> Create:
+    """Creates one half by idempotency key, the other in transactions."""
+    ways = keyed(jobs), in_transactions(jobs)
+    return lambda job_type, work: ways[int(work.key) // len(TYPES) % 2](job_type, work)
+
+
 async def drained(conn: Connection, within_s: float) -> None:
     """Wait until no job is left. Raises TimeoutError."""
     async with asyncio.timeout(within_s):
