@@ -8,19 +8,21 @@
 What other rooms use is named here. It imports no other room, and is the only one that knows psycopg.
 """
 
-from jobs_core.create import Created, Jobs, NewJob
+from jobs_core.create import Created, Jobs
 from jobs_core.db import Connection, ConnectionFailed, Database, execute, fetch, fetch_one
 from jobs_core.errors import (
     ConfigurationError,
     DatabaseUnusable,
     InvalidInput,
     JobsError,
+    KeyReused,
     LeaseLost,
     SchemaMismatch,
     UnknownJobType,
 )
 from jobs_core.job import AnyJob, Job, fence
 from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
+from jobs_core.new_job import NewJob
 from jobs_core.outcomes import Complete, Fail, Outcome, Retry, Snooze
 from jobs_core.resource import Resource
 from jobs_core.statements import statement
@@ -41,6 +43,7 @@ __all__ = [
     "JobType",
     "Jobs",
     "JobsError",
+    "KeyReused",
     "LeaseLost",
     "NewJob",
     "Outcome",

@@ -5,7 +5,8 @@ JobsError
 │   ├── DatabaseUnusable    wrong URL, too old a server, `synchronous_commit=off`
 │   └── SchemaMismatch      the schema is newer than the code, or has not been migrated
 ├── InvalidInput            input, result or an argument does not fit: tell the caller, nothing was written
-│   └── UnknownJobType      no such job type is registered in this process
+│   ├── UnknownJobType      no such job type is registered in this process
+│   └── KeyReused           the idempotency key stands for another input: the caller's mistake, a repeat must be the same
 └── LeaseLost               the run no longer holds its job: stop at once, write nothing
 """
 
@@ -36,6 +37,10 @@ class InvalidInput(JobsError):
 
 class UnknownJobType(InvalidInput):
     """No job type of this name is registered here."""
+
+
+class KeyReused(InvalidInput):
+    """This idempotency key was given before, with another input."""
 
 
 class LeaseLost(JobsError):

@@ -14,6 +14,17 @@ from jobs_core.migrations import migrate
 
 TEMPLATE = f"jobs_test_{uuid.uuid4().hex[:8]}"
 
+CHECKS = """
+ALTER TABLE jobs.jobs
+    ADD CHECK (state IN ('pending', 'blocked', 'waiting', 'claimed', 'running')),
+    ADD CHECK (lane_pos IS NULL OR lane IS NOT NULL),
+    ADD CHECK (ready_seq IS NULL OR state = 'pending'),
+    ADD CHECK ((worker_id IS NOT NULL) = (state IN ('claimed', 'running'))),
+    ADD CHECK (unique_while IN ('unstarted', 'unfinished')),
+    ADD CHECK ((unique_key IS NULL) = (unique_while IS NULL))
+"""
+"""What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
+
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
@@ -49,6 +60,7 @@ def make_template(server_dsn: str) -> None:
     async def run() -> None:
         async with await db.connect(with_database(server_dsn, TEMPLATE), name="tests") as conn:
             await migrate(conn, ROOMS)
+            await conn.execute(CHECKS)
 
     run_sql(server_dsn, f"CREATE DATABASE {TEMPLATE}")
     asyncio.run(run())

@@ -1,7 +1,8 @@
--- Takes arrays of equal length, one element a job, in the order wanted: job_types, queues, priorities, inputs, user_ids,
--- task_ids, project_ids, lanes, and when each is due: times, or else delays_s from now, or else now.
--- Returns id, ordinal (from 1), ready for each.
--- Locks the rows of the lanes named, sorted; new rows lock nothing.
+-- Takes arrays of equal length, one element a job, in the order wanted: job_type, queue, priority, input, user_id, task_id,
+-- project_id, lane, unique_key and unique_while, and when each is due: time, or else delay_s from now, or else now.
+-- Returns id, ready of each, in that order.
+-- Locks the rows of the lanes named, sorted; new rows lock nothing. Where another transaction is inserting a job of the same
+-- unique key it waits for that one's end, and then violates jobs_unique: roll back and meet it (job/meet).
 -- Why it is right when two of it race, or it and settle: whether a lane is empty is read from the lane's own row, which the
 -- upsert locks and returns in its newest version; nothing is looked up in jobs, whose snapshot would predate the lock.
 -- Positions are given under that lock, so they are in the order of the commits. A job for the future takes no position: it
@@ -11,11 +12,12 @@ WITH given AS MATERIALIZED (
            g.lane IS NOT NULL AND NOT g.later AS joins
     FROM (
         SELECT u.*, due.at AS due_at, due.at IS NOT NULL AND due.at > clock_timestamp() AS later
-        FROM unnest(%(job_types)s::text[], %(queues)s::text[], %(priorities)s::smallint[], %(inputs)s::jsonb[],
-                    %(user_ids)s::text[], %(task_ids)s::bigint[], %(project_ids)s::text[], %(lanes)s::text[],
-                    %(times)s::timestamptz[], %(delays_s)s::double precision[])
-             WITH ORDINALITY AS u (job_type, queue, priority, input, user_id, task_id, project_id, lane, time, delay_s,
-                                   ordinal)
+        FROM unnest(%(job_type)s::text[], %(queue)s::text[], %(priority)s::smallint[], %(input)s::jsonb[],
+                    %(user_id)s::text[], %(task_id)s::bigint[], %(project_id)s::text[], %(lane)s::text[],
+                    %(unique_key)s::text[], %(unique_while)s::text[],
+                    %(time)s::timestamptz[], %(delay_s)s::double precision[])
+             WITH ORDINALITY AS u (job_type, queue, priority, input, user_id, task_id, project_id, lane, unique_key,
+                                   unique_while, time, delay_s, ordinal)
         CROSS JOIN LATERAL (SELECT coalesce(u.time, clock_timestamp() + make_interval(secs => u.delay_s))) AS due (at)
     ) AS g
 ), joined AS MATERIALIZED (
@@ -36,11 +38,11 @@ WITH given AS MATERIALIZED (
     FROM (SELECT * FROM placed ORDER BY ordinal) AS in_order
 ), inserted AS (
     INSERT INTO {schema}.jobs (id, job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
-                               ready_seq, scheduled_for)
+                               unique_key, unique_while, ready_seq, scheduled_for)
     SELECT id, job_type, queue, priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, input,
-           user_id, task_id, project_id, lane, pos,
+           user_id, task_id, project_id, lane, pos, unique_key, unique_while,
            CASE WHEN ready THEN nextval('{schema}.ready_seq') END,
            CASE WHEN later THEN due_at END
     FROM numbered
 )
-SELECT id, ordinal, ready FROM numbered ORDER BY ordinal
+SELECT id, ready FROM numbered ORDER BY ordinal

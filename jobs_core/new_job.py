@@ -1,0 +1,119 @@
+"""A job to create: what the caller gave, checked and fitted to its type, as the columns of its row."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from jobs_core import gate
+from jobs_core.errors import InvalidInput
+from jobs_core.job_types import PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
+
+Row = dict[str, Any]
+"""One job's columns, by the names that `job/create_one` gives them; `job/create` takes an array of each."""
+
+_LONGEST_DELAY = timedelta(days=36_500)
+_BIGINT = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """One job to create.
+
+    queue, priority: its type's unless given. scheduled_for: a time, or a span from now.
+    idempotency_key: names the outside event that it is for; one job an event, for its type's `idempotency_for`.
+    unique_key, unique_while: one job a key at a time; they win over what its type says.
+    """
+
+    job_type: JobType[Any] | str
+    input: BaseModel | dict[str, Any]
+    user_id: str | None = None
+    task_id: int | None = None
+    project_id: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+    scheduled_for: datetime | timedelta | None = None
+    idempotency_key: str | None = None
+    unique_key: str | None = None
+    unique_while: UniqueWhile | None = None
+
+
+def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
+    """The job as a row of its type. Raises InvalidInput naming the field."""
+    fitted = gate.fit(job_type.Input, job.input, field="input")
+    unique_key, unique_while = _unique(job, job_type, fitted)
+    due = job.scheduled_for
+    return {
+        "job_type": job_type.name,
+        "queue": _name(job_type.queue if job.queue is None else job.queue, "queue"),
+        "priority": _priority(job_type.priority if job.priority is None else job.priority),
+        "input": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
+        "user_id": _name(job.user_id, "user_id"),
+        "task_id": _task_id(job.task_id),
+        "project_id": _name(job.project_id, "project_id"),
+        "lane": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
+        "time": _time(due) if isinstance(due, datetime) else None,
+        "delay_s": _delay_s(due) if isinstance(due, timedelta) else None,
+        "idempotency_key": _name(job.idempotency_key, "idempotency_key"),
+        "idempotency_s": job_type.idempotency_for.total_seconds(),
+        "unique_key": unique_key,
+        "unique_while": unique_while,
+    }
+
+
+def has_keys(row: Row) -> bool:
+    """Whether a create of this row may meet a job."""
+    return row["unique_key"] is not None or row["idempotency_key"] is not None
+
+
+def is_plain(row: Row) -> bool:
+    """Whether it is ready at once, whatever else there is: no lane, no key, no time."""
+    return row["lane"] is None and row["time"] is None and row["delay_s"] is None and not has_keys(row)
+
+
+def _name(text: str | None, field: str) -> str | None:
+    if text is None:
+        return None
+    if not text:
+        raise InvalidInput(f"{field}: is empty; leave it out or give a name", field=field)
+    return gate.check_text(text, field=field, max_chars=gate.MAX_NAME_CHARS)
+
+
+def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str | None, UniqueWhile | None]:
+    key, held_while = job.unique_key, job.unique_while
+    if held_while is not None and held_while not in UNIQUE_WHILE:
+        raise InvalidInput(
+            f"unique_while: {held_while!r} is not one of {', '.join(UNIQUE_WHILE)}", field="unique_while"
+        )
+    if key is None and job_type.unique_key is None:
+        if held_while is not None:
+            raise InvalidInput("unique_while: there is no unique_key; give one, or leave it out", field="unique_while")
+        return None, None
+    if key is None and job_type.unique_key is not None:
+        key = job_type.unique_key(fitted)
+    return (None, None) if key is None else (_name(key, "unique_key"), held_while or job_type.unique_while)
+
+
+def _priority(priority: int) -> int:
+    if isinstance(priority, bool) or priority not in PRIORITIES:
+        raise InvalidInput(f"priority: {priority} is not one of 0 (first) to 4 (last)", field="priority")
+    return priority
+
+
+def _task_id(task_id: int | None) -> int | None:
+    if task_id is not None and not -_BIGINT <= task_id < _BIGINT:
+        raise InvalidInput(f"task_id: {task_id} is out of range", field="task_id")
+    return task_id
+
+
+def _time(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise InvalidInput("scheduled_for: has no time zone; give one, for example +00:00", field="scheduled_for")
+    return time
+
+
+def _delay_s(delay: timedelta) -> float:
+    if abs(delay) > _LONGEST_DELAY:
+        raise InvalidInput(f"scheduled_for: {delay} is more than {_LONGEST_DELAY} away", field="scheduled_for")
+    return delay.total_seconds()
