@@ -33,7 +33,8 @@ class Supervised:
         self._may_end = may_end
         self._process: subprocess.Popen[bytes] | None = None
         self._end: GuardEnd | None = None
-        self._killed: set[int] = set()
+        self.killed = False
+        """Whether the worker was killed, and its end is not noted yet."""
         self._started_at = 0.0
         self._due_at = time.monotonic()
         self._short_lives = 0
@@ -79,6 +80,7 @@ class Supervised:
         log_end = log.warning if code else log.info
         log_end("worker.ended", worker_pid=self._process.pid, **how, lived_s=round(lived_s, 3))
         self._process = self._end = None
+        self.killed = False
         return True
 
     def hear(self) -> None:
@@ -109,6 +111,7 @@ class Supervised:
     def kill(self) -> None:
         """Kill it with its descendants; `note_end` follows."""
         if self._process:
+            self.killed = True
             os.kill(self._process.pid, signal.SIGSTOP)
             kill_descendants(self._process.pid)
             os.kill(self._process.pid, signal.SIGKILL)

@@ -16,16 +16,10 @@ from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import look, rescue
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE
-from tests.support.mutants import mutated
+from tests.support.mutants import PLAIN_LIMIT, mutated
 
 NAMES = {"queues": ["default"], "job_types": ["note", "brief_note", "lane_note"]}
 Alone = Callable[[], Awaitable[AnyJob | None]]
-
-PLAIN_LIMIT = (
-    ("alone = lost.started OR lost.alone", "alone = false"),
-    ("state = 'running' AND alone AND alone_lost_count + 1", "state = 'running' AND lost_count + 1"),
-)
-"""Nobody runs alone, and every lost run counts."""
 
 
 @pytest.fixture
