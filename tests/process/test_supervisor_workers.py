@@ -110,7 +110,7 @@ def test_a_worker_that_drains_for_too_long_is_killed_with_its_agents(supervise: 
 
 
 def test_a_supervisor_with_nothing_to_do_costs_next_to_nothing(supervise: Supervise) -> None:
-    run = supervise({}, processes=4)
+    run = supervise({}, processes=4, limits={"memory_bytes": 2**40, "processes": 500}, alone_processes=10)
     run.ready(4)
     watched = psutil.Process(run.process.pid)
     began, spent = time.monotonic(), sum(watched.cpu_times()[:2])

@@ -27,15 +27,15 @@ class Run:
         self.process = process
         self.mark = mark
 
-    def workers(self) -> list[int]:
-        """The pids of the workers that are ready and live, oldest first."""
-        ready = sorted(self.folder.glob("*.worker"), key=lambda file: file.stat().st_mtime_ns)
+    def workers(self, kind: str = "worker") -> list[int]:
+        """The pids of the workers (`alone`: of the alone runners) that are ready and live, oldest first."""
+        ready = sorted(self.folder.glob(f"*.{kind}"), key=lambda file: file.stat().st_mtime_ns)
         return [int(file.stem) for file in ready if alive(int(file.stem))]
 
-    def ready(self, count: int = 1) -> list[int]:
-        """Wait for so many workers."""
-        until(lambda: len(self.workers()) == count, f"{count} workers ready")
-        return self.workers()
+    def ready(self, count: int = 1, kind: str = "worker") -> list[int]:
+        """Wait for so many workers, or alone runners."""
+        until(lambda: len(self.workers(kind)) == count, f"{count} of {kind} ready")
+        return self.workers(kind)
 
     def agents(self, worker: int) -> list[psutil.Process]:
         """What descends from a worker, dead or alive."""

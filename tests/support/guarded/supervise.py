@@ -1,6 +1,7 @@
 """A supervisor of stand-ins: `python -m tests.support.guarded.supervise '{"worker": {…}, "processes": 1, …}'`.
 
-`worker` is the stand-in's plan; `without` names the guards that are taken out: `subreaper`, `deadlines`.
+`worker` is the stand-in's plan, `alone` that of an alone runner's; `without` names the guards that are taken out:
+`subreaper`, `deadlines`.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
 from workers import supervisor
+from workers.limits import Limits
 from workers.supervised import Supervised
 from workers.supervisor import Supervisor
 
@@ -23,6 +25,9 @@ class Supervision:
     processes: int = 1
     drain_s: float = 30.0
     margin_s: float = 15.0
+    alone: dict[str, Any] = field(default_factory=dict)
+    alone_processes: int = 0
+    limits: dict[str, int] = field(default_factory=dict)
     without: list[str] = field(default_factory=list)
 
 
@@ -35,8 +40,15 @@ def main() -> int:
         vars(supervisor)["become_subreaper"] = lambda: None
     if "deadlines" in how.without:
         setattr(Supervised, "enforce_deadline", lambda _: None)  # noqa: B010 - mypy forbids the plain way
-    command = [sys.executable, "-m", "tests.support.guarded.worker", json.dumps(how.worker)]
-    return Supervisor(command, processes=how.processes, drain_s=how.drain_s).run()
+    command = [sys.executable, "-m", "tests.support.guarded.worker"]
+    return Supervisor(
+        [*command, json.dumps(how.worker)],
+        processes=how.processes,
+        drain_s=how.drain_s,
+        alone_command=[*command, json.dumps({**how.worker, "kind": "alone", "suspects": 0, **how.alone})],
+        alone_processes=how.alone_processes,
+        limits=Limits(**how.limits),
+    ).run()
 
 
 if __name__ == "__main__":

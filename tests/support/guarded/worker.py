@@ -1,8 +1,8 @@
 """A worker's stand-in: `python -m tests.support.guarded.worker '{"folder": …, …}'`, keys as in `Plan`.
 
-Writes FOLDER/PID.worker once its children are started, FOLDER/PID.renewals a dot each time; the children write
-into FOLDER/PID.KIND.NUMBER and carry the mark `…/PID`.
-SIGUSR1: start another ticker. SIGUSR2: say that there is no lease any more.
+Writes FOLDER/PID.worker (PID.alone where it stands in for an alone runner) once its children are started, FOLDER/PID.renewals
+a dot each time; the children write into FOLDER/PID.KIND.NUMBER and carry the mark `…/PID`.
+SIGUSR1: start another ticker. SIGUSR2: say that there is no lease any more. SIGHUP: say that no suspects are left.
 """
 
 import json
@@ -26,6 +26,8 @@ class Plan:
     """What the stand-in does."""
 
     folder: str
+    kind: str = "worker"
+    """What the file is called that says that it is ready: PID.KIND."""
     children: list[str] = field(default_factory=list)
     lease_s: float = 0.6
     renews: bool = True
@@ -35,6 +37,13 @@ class Plan:
     """End with it at once."""
     spawns: bool = False
     """Start children without end, from a thread of its own."""
+    suspects: int = 0
+    """So many it tells the guard of."""
+    busy: bool = False
+    """Tell the guard that it runs a job, as an alone runner does."""
+    ends_after_s: float | None = None
+    """End in order then."""
+    allocates_bytes: int = 0
     without: list[str] = field(default_factory=list)
     """The guards that are taken out: `wake` (SIGCONT at the supervisor's end), `refusal` (no new children at the end)."""
 
@@ -55,6 +64,7 @@ class StandIn:
         signal.signal(signal.SIGTERM, lambda *_: self._terminated())
         signal.signal(signal.SIGUSR1, lambda *_: self._start("ticker"))
         signal.signal(signal.SIGUSR2, lambda *_: self._give_up())
+        signal.signal(signal.SIGHUP, lambda *_: self._link.suspects(0))
         self._link.deadline(boottime_s() + self._plan.lease_s)
         if self._plan.renews:
             threading.Thread(target=self._renew, daemon=True).start()
@@ -62,7 +72,15 @@ class StandIn:
             self._start(kind)
         if self._plan.spawns:
             threading.Thread(target=self._spawn, daemon=True).start()
-        (self._files / f"{os.getpid()}.worker").touch()
+        if self._plan.suspects:
+            self._link.suspects(self._plan.suspects)
+        if self._plan.busy:
+            self._link.busy(True)
+        (self._files / f"{os.getpid()}.{self._plan.kind}").touch()
+        self._taken = b"x" * self._plan.allocates_bytes
+        if self._plan.ends_after_s is not None:
+            time.sleep(self._plan.ends_after_s)
+            os._exit(0)
         while True:
             signal.pause()
 
