@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,9 @@ from jobs_core import db
 from jobs_core.migrations import migrate
 
 TEMPLATE = f"jobs_test_{uuid.uuid4().hex[:8]}"
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4 << 30  # a whole run left 60 MB behind; a container's usual 64 MB will not do
+_IN_MEMORY = "jobs-tests-"
 
 CHECKS = """
 ALTER TABLE jobs.jobs
@@ -36,6 +41,22 @@ def server(folder: Path) -> Iterator[str]:
 
     with EmbeddedPostgres(folder) as postgres:
         yield postgres.dsn
+
+
+@contextmanager
+def quick_folder(otherwise: Path) -> Iterator[Path]:
+    """A folder in memory where there is plenty, as a database is copied there in 20 ms instead of 120; else the given one.
+
+    Every setting stays as it is: the machine's death is all that a folder in memory does not outlive.
+    """
+    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
+        yield otherwise
+        return
+    for left in _MEMORY.glob(f"{_IN_MEMORY}{os.getuid()}-*"):
+        if not Path(f"/proc/{left.name.split('-')[3]}").exists():  # killed, so that its folder is nobody's
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_IN_MEMORY}{os.getuid()}-{os.getpid()}-", dir=_MEMORY) as folder:
+        yield Path(folder)
 
 
 def with_database(dsn: str, name: str) -> str:
@@ -75,3 +96,11 @@ def fresh_database(server_dsn: str, *, template: str = TEMPLATE) -> Iterator[str
         yield with_database(server_dsn, name)
     finally:
         run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def until_blocked(conn: db.Connection) -> None:
+    """Wait until somebody in this database waits for a lock."""
+    waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(30):
+        while not await db.fetch(conn, waits):
+            await asyncio.sleep(0.01)
