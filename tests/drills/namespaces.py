@@ -43,8 +43,10 @@ def small_disk(folder: Path, max_mb: int) -> Iterator[Path]:
     """A file system of that size, mounted in that folder until the end of the block. Raises CannotRun."""
     disk = folder / "disk"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={max_mb}m,mode=0700", "tmpfs", disk]
-    mounted = subprocess.run(command, check=False, capture_output=True, text=True)
+    options = f"size={max_mb}m,mode=0700"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=False, capture_output=True, text=True
+    )
     if mounted.returncode:
         raise CannotRun(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
     try:
