@@ -5,6 +5,7 @@ a peer that is gone, or a process frozen inside a transaction, can hold what oth
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Self
@@ -77,6 +78,7 @@ class Database:
         self.dsn = dsn
         self.name = name
         self._idle_in_transaction_s = idle_in_transaction_s
+        self._opened_by = 0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs=_arguments(dsn, name, idle_in_transaction_s),
             min_size=1,
@@ -88,6 +90,7 @@ class Database:
         )
 
     async def __aenter__(self) -> Self:
+        self._opened_by = os.getpid()
         await self._pool.open()
         return self
 
@@ -96,7 +99,15 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection in autocommit; raises one of ConnectionFailed where none can be had."""
+        """A connection in autocommit.
+
+        Raises one of ConnectionFailed where none can be had, DatabaseUnusable in a process forked from the one that opened it.
+        """
+        if os.getpid() != self._opened_by:
+            raise DatabaseUnusable(
+                f"the connections of {self.name} belong to process {self._opened_by}, from which this one was forked: "
+                "open a Database of its own here"
+            )
         task = asyncio.current_task()
         cancels = task.cancelling() if task else 0
         async with self._pool.connection() as conn:

@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 EXIT_FORKED = 77
+_ANSWERED = (signal.SIGTERM, signal.SIGINT)
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 
 _forking = threading.local()
@@ -29,15 +30,20 @@ _forking = threading.local()
 
 def keep_forks_apart() -> None:
     """From now on, for as long as this process and its children live. Call it once, in a worker process."""
-    os.register_at_fork(before=_note_loop, after_in_child=_cut_off)
+    os.register_at_fork(before=_prepare, after_in_parent=_go_on, after_in_child=_cut_off)
 
 
-def _note_loop() -> None:
-    # In the child asyncio says that no loop runs.
+def _prepare() -> None:
     try:
-        _forking.loop = asyncio.get_running_loop()
+        _forking.loop = asyncio.get_running_loop()  # in the child asyncio says that no loop runs
     except RuntimeError:
         _forking.loop = None
+    # A signal to the child must not come before it has let go of the worker's answer to it.
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ANSWERED)
+
+
+def _go_on() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
 
 
 def _cut_off() -> None:
@@ -45,8 +51,9 @@ def _cut_off() -> None:
         with suppress(OSError):
             _lead_nowhere(descriptor)
     signal.set_wakeup_fd(-1)  # it is the worker's loop that would be told
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ANSWERED:
         signal.signal(number, signal.SIG_DFL)
+    _go_on()
     if _forking.loop is not None:
         _forking.loop._ready.clear()  # noqa: SLF001 - no other way to keep the worker's callbacks from running twice
         _forking.loop.call_soon(os._exit, EXIT_FORKED)
