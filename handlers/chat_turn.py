@@ -11,7 +11,7 @@ chat's next job does it then.
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
@@ -146,8 +146,10 @@ def _answered(turn: Turn, text: str) -> Outcome:
 
 def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outcome:
     match error:
-        case RateLimited():
-            return Snooze(RATE_LIMIT_PAUSE, reason=f"rate limited: {error}")
+        case RateLimited() if datetime.now(UTC) < job.give_up_at:
+            return Snooze(RATE_LIMIT_PAUSE, reason=f"rate limited: {error}", because="rate_limited")
+        case RateLimited():  # the settle would give up as well, but without a word in the chat
+            return _failed(turn, f"{error}; given up after {CHAT_TURN.give_up_after}")
         case PromptRefused() | TranscriptLost():
             return _failed(
                 turn, f"{error} The conversation begins anew: the agent knows nothing of what was said", anew=True
@@ -163,7 +165,7 @@ def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outc
             reason = f"an error of this program ({type(error).__name__}); the log of job {job.id} says more"
     if job.retry_count >= CHAT_TURN.retries.max_retries:
         return _failed(turn, reason)
-    return Retry(reason)
+    return Retry(reason, because="timeout" if isinstance(error, TimeoutError) else "error")
 
 
 def _failed(turn: Turn, reason: str, *, anew: bool = False) -> Fail:

@@ -266,6 +266,31 @@ async def test_what_goes_wrong_decides_whether_a_turn_waits_is_retried_or_fails(
     assert await bench.lines(received) == [("human", "hello"), *told]
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(RateLimited("429"), "rate_limited"), (TimeoutError(), "timeout"), (ModelUnavailable("529"), "error")],
+)
+async def test_why_a_run_gave_no_answer_is_recorded(
+    bench: Bench, conn: Connection, error: Exception, reason: str
+) -> None:
+    await bench.say("hello")
+    bench.agent.raises = error
+    assert await bench.run() == "pending"
+    assert [row["reason"] for row in await fetch(conn, "SELECT reason FROM jobs.attempts")] == [reason]
+
+
+async def test_a_turn_that_the_provider_limits_for_too_long_says_so_in_its_chat(bench: Bench, conn: Connection) -> None:
+    received = await bench.say("hello")
+    bench.agent.raises = RateLimited("429")
+    assert await bench.run() == "pending"
+    await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp()")
+    assert await bench.run() == "failed"
+    assert (await bench.lines(received))[-1] == (
+        "system",
+        "This could not be answered: 429; given up after 1 day, 0:00:00",
+    )
+
+
 @pytest.mark.parametrize("error", [PromptRefused("too long"), TranscriptLost("it is gone")])
 async def test_a_session_in_which_no_later_turn_can_work_is_left_for_a_new_one(bench: Bench, error: Exception) -> None:
     """Or the API would be sent what it refuses with every later message, and the chat were dead."""
