@@ -87,6 +87,7 @@ class HandlerTable:
     def __init__(self) -> None:
         self._types: dict[str, JobType[Any]] = {}
         self._handlers: dict[str, Handler] = {}
+        self._async = set[str]()
 
     def declare(self, job_type: JobType[Any]) -> None:
         """Make a type known without code for it: its jobs can be created here, not run.
@@ -107,6 +108,8 @@ class HandlerTable:
         if job_type.name in self._handlers:
             raise ValueError(f"job type {job_type.name!r} has a handler already")
         self._handlers[job_type.name] = handler
+        if inspect.iscoroutinefunction(handler):
+            self._async.add(job_type.name)
 
     def job_type(self, name: str) -> JobType[Any]:
         """The type of that name. Raises UnknownJobType, which lists the known ones."""
@@ -122,7 +125,7 @@ class HandlerTable:
 
     def is_async(self, name: str) -> bool:
         """Whether the handler runs on the event loop (an async function) or in a thread."""
-        return inspect.iscoroutinefunction(self._handlers[name])
+        return name in self._async
 
     @property
     def runnable(self) -> list[str]:

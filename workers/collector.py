@@ -1,6 +1,6 @@
-"""Settles of completed runs, collected: hundreds of them cost one statement and one commit.
+"""Writes of many runs, collected: hundreds of starts, or of settles, cost one statement and one commit.
 
-    add, settle ─▶ waiting ─ at most 500 ─▶ end_many (fenced) ─▶ each run is told: ended, or lost
+    add, submit ─▶ waiting ─ at most 500 ─▶ write (fenced) ─▶ each run is told: written, or its lease is lost
                       ▲                          │ Postgres is away: the same ones again, until it answers
                       └── more came meanwhile ◀──┘
 
@@ -9,14 +9,14 @@ stand here: whoever holds their locks would stall all the others.
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import chain
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from jobs_core import AnyJob, Database, LeaseLost, db, metrics
-from jobs_core.settle import Completed, end_many, settled_earlier
+from jobs_core import AnyJob, Connection, Database, LeaseLost, db, metrics
 
 log = structlog.get_logger()
 
@@ -25,35 +25,52 @@ _MOST = 500
 _FULL = 4 * _MOST
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
 
-Waiting = tuple[Completed, asyncio.Future[None] | None]
+
+class _OfJob(Protocol):
+    @property
+    def job(self) -> AnyJob: ...
 
 
-class Collector:
-    """Settles what it is given until `run` is cancelled; `on_refused` gets a run that nobody waits for and Postgres refuses."""
+T = TypeVar("T", bound=_OfJob)
 
-    def __init__(self, database: Database, *, on_refused: Callable[[AnyJob, Exception], object]) -> None:
+
+class Collector(Generic[T]):
+    """Writes what it is given until `run` is cancelled.
+
+    `write(conn, items, unsure)` returns the ids of the jobs that it wrote; unsure: an earlier call may have written them, whose
+    answer was lost. `on_refused` gets an item that nobody waits for and Postgres refuses.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        write: Callable[[Connection, Sequence[T], bool], Awaitable[set[int]]],
+        *,
+        on_refused: Callable[[T, Exception], object] | None = None,
+    ) -> None:
         self._database = database
+        self._write = write
         self._on_refused = on_refused
-        self._waiting = deque[Waiting]()
-        self._writing: Sequence[Waiting] = ()
+        self._waiting = deque[tuple[T, asyncio.Future[None] | None]]()
+        self._writing: Sequence[tuple[T, asyncio.Future[None] | None]] = ()
         self._something = asyncio.Event()
         self._written = asyncio.Event()
 
-    def add(self, run: Completed) -> None:
-        """Settle the run; nobody waits for it: a lost lease is counted and logged here."""
-        self._waiting.append((run, None))
+    def add(self, item: T) -> None:
+        """Write it; nobody waits for it: a lost lease is counted and logged here."""
+        self._waiting.append((item, None))
         self._something.set()
 
-    async def settle(self, run: Completed) -> None:
-        """Settle the run and return when that is durable. Raises LeaseLost, and what Postgres refuses it with."""
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((run, done))
+    async def submit(self, item: T) -> None:
+        """Write it and return when that is durable. Raises LeaseLost, and what Postgres refuses it with."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
         self._something.set()
         await done
 
     @property
     def is_full(self) -> bool:
-        """Whether who adds should wait first: more than this is under way already."""
+        """Whether who adds should wait first: so much is under way already."""
         return len(self._waiting) >= _FULL
 
     async def has_room(self) -> None:
@@ -65,12 +82,8 @@ class Collector:
         await self._until(lambda: not self._waiting and not self._writing)
 
     def held(self) -> Iterator[int]:
-        """Ids of the jobs whose settle is not written yet."""
-        return (run.job.id for run, _ in chain(self._waiting, self._writing))
-
-    def drop(self) -> None:
-        """Forget what is not written: the lease is lost."""
-        self._waiting.clear()
+        """Ids of the jobs that are not written yet."""
+        return (item.job.id for item, _ in chain(self._waiting, self._writing))
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -80,38 +93,33 @@ class Collector:
             while self._waiting:
                 self._writing = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
                 try:
-                    await self._write(self._writing)
+                    await self._write_all(self._writing)
                 finally:
                     self._writing = ()
                     self._written.set()
 
-    async def _write(self, batch: Sequence[Waiting]) -> None:
+    async def _write_all(self, batch: Sequence[tuple[T, asyncio.Future[None] | None]]) -> None:
         try:
-            ended = await self._end([run for run, _ in batch])
+            written = await self._repeat_while_away([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - one that Postgres refuses must not keep the others
             if len(batch) == 1:
                 self._refuse(*batch[0], error)
                 return
             for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
-                await self._write(half)
+                await self._write_all(half)
             return
-        for job_type, n in Counter(run.job.job_type for run, _ in batch if run.job.id in ended).items():
-            metrics.settled.labels(job_type, "complete").inc(n)
-        for run, done in batch:
-            if run.job.id not in ended:
-                _lost(run.job, done)
+        for item, done in batch:
+            if item.job.id not in written:
+                _lost(item.job, done)
             elif done and not done.done():
                 done.set_result(None)
 
-    async def _end(self, runs: Sequence[Completed]) -> set[int]:
-        """Ids of the jobs that ended; repeated while Postgres is away, and who a lost answer hides is asked for then."""
+    async def _repeat_while_away(self, items: Sequence[T]) -> set[int]:
         wait_s, unsure = FIRST_WAIT_S, False
         while True:
             try:
                 async with self._database.connection() as conn:
-                    ended = await end_many(conn, runs)
-                    missed = [run.job for run in runs if run.job.id not in ended] if unsure else []
-                    return ended | (await settled_earlier(conn, missed) if missed else set())
+                    return await self._write(conn, items, unsure)
             except Exception as error:
                 if not db.will_pass(error):
                     raise
@@ -120,9 +128,10 @@ class Collector:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
-    def _refuse(self, run: Completed, done: asyncio.Future[None] | None, error: Exception) -> None:
+    def _refuse(self, item: T, done: asyncio.Future[None] | None, error: Exception) -> None:
         if done is None:
-            self._on_refused(run.job, error)
+            assert self._on_refused, "whoever adds must say"
+            self._on_refused(item, error)
         elif not done.done():
             done.set_exception(error)
 
@@ -137,6 +146,4 @@ def _lost(job: AnyJob, done: asyncio.Future[None] | None) -> None:
         metrics.leases_lost.labels(job.job_type).inc()
         log.warning("run.lost", job_id=job.id, job_type=job.job_type, token=job.token)
     elif not done.done():
-        done.set_exception(
-            LeaseLost(f"job {job.id}: token {job.token} is no longer the job's; its outcome was not written")
-        )
+        done.set_exception(LeaseLost(f"job {job.id}: token {job.token} is no longer the job's; nothing was written"))

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -18,36 +20,49 @@ from jobs_core import AnyJob, Complete, Connection, Jobs, JobType, LeaseLost, Ou
 from jobs_core.claim import start
 from jobs_core.job import current
 from jobs_core.settle import Completed, Settled, result_text, settle, settled_earlier
-from jobs_core.tasks import end_task
-from workers.collector import FIRST_WAIT_S, LONGEST_WAIT_S, Collector
+from workers.collector import FIRST_WAIT_S, LONGEST_WAIT_S
+from workers.collectors import Collectors
 from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, timed_out, unfit
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-STOP_S = 10.0
+_STOP_S = 10.0
 """How long a handler that ran too long may take to end once it was cancelled; then the process ends."""
+_WORTH_A_LINE_S = 0.1
+"""Runs that took longer, or did not complete, are logged at level info; thousands a second are not."""
+
+
+@dataclass(slots=True, eq=False)
+class _Handling:
+    """A handler at work in a run's task. told: it was cancelled for taking too long."""
+
+    task: asyncio.Task[Any]
+    timeout_s: float | None
+    timer: asyncio.TimerHandle | None = None
+    told: bool = False
 
 
 class Executor:
-    """Runs claimed jobs; `run` is one task per job, and cancelling it means that the lease is lost: nothing is written.
+    """Runs claimed jobs, each in the task that calls `run`.
 
-    `on_stuck` is called for a handler that does not stop; it ends the process. With a collector, completed runs that have no
-    lane and no `also` are settled together.
+    `on_stuck` is called for a handler that does not stop; it ends the process. With collectors, starts and settles of several
+    runs are written together.
     """
 
     def __init__(
-        self, jobs: Jobs, slots: int, *, on_stuck: Callable[[], object], collector: Collector | None = None
+        self, jobs: Jobs, slots: int, *, on_stuck: Callable[[], object], collectors: Collectors | None = None
     ) -> None:
         self._jobs = jobs
         self._table = jobs.table
         self._on_stuck = on_stuck
-        self._collector = collector
+        self._collectors = collectors
         self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="handler")
-        self._handling: dict[int, asyncio.Task[Any]] = {}
+        self._handling: dict[int, _Handling] = {}
         self._in_thread = set[int]()
         self._handing_back = False
+        self._dropped = False
 
     @property
     def in_threads(self) -> int:
@@ -57,37 +72,49 @@ class Executor:
     def hand_back(self) -> None:
         """From now on: handlers that can be stopped are, or do not start; their jobs go back at no cost."""
         self._handing_back = True
-        for job_id, task in self._handling.items():
+        for job_id, handling in self._handling.items():
             if job_id not in self._in_thread:
-                task.cancel()
+                handling.task.cancel()
 
-    async def run(self, job: AnyJob) -> Settled | None:
-        """Run and settle one job; None: the lease was lost and nothing was written."""
+    def drop(self) -> None:
+        """The lease is lost: from now on a run that is cancelled ends with CancelledError, and none writes anything."""
+        self._dropped = True
+
+    async def run(self, job: AnyJob, *, wait: bool = True) -> Settled | None:
+        """Run and settle one job; None: the lease was lost and nothing was written.
+
+        Without `wait` a completed run leaves before its settle is written, where that is collected.
+        """
         began = time.monotonic()
         job_type = self._table.job_type(job.job_type)
-        current.set(job)
+        mark = current.set(job)
         try:
-            settled = await self.settle(job, await self._outcome(job, job_type), job_type)
+            settled = await self.settle(job, await self._outcome(job, job_type), job_type, wait=wait)
+            spent_s = time.monotonic() - began
+            metrics.run_seconds.labels(job.job_type).observe(spent_s)
+            if spent_s > _WORTH_A_LINE_S or settled.state != "complete":
+                log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
+            return settled
         except LeaseLost:
             metrics.leases_lost.labels(job.job_type).inc()
             log.warning("run.lost")
             return None
-        spent_s = time.monotonic() - began
-        metrics.run_seconds.labels(job.job_type).observe(spent_s)
-        log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
-        return settled
+        finally:
+            current.reset(mark)
 
-    async def settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
+    async def settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any], *, wait: bool = True) -> Settled:
         """Record the outcome; one that cannot be written counts as a failure of the run. Raises LeaseLost."""
         try:
-            settled = await self._settle(job, outcome, job_type)
+            if self._collectors and isinstance(outcome, Complete) and not outcome.also and not job.lane:
+                run = Completed(job, result_text(outcome.result, job_type), job_type.retention)
+                await self._collectors.settle(run, wait=wait)
+                return _COMPLETE
+            return await self._settle_alone(job, outcome, job_type)
         except LeaseLost:
             raise
         except Exception as error:
             log.warning("run.not_written", exc_info=error)
-            settled = await self._settle_alone(job, failure(error, job_type), job_type)
-        self._jobs.notifier.wake(settled.wakes)
-        return settled
+            return await self._settle_alone(job, failure(error, job_type), job_type)
 
     async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
         try:
@@ -95,59 +122,69 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a type's own validators may raise anything
             return unfit(error)
         if not job_type.brief or job.rescued:
-            await self._repeat_while_away(lambda conn: start(conn, job))
-        return await self._handle(job, job_type)
-
-    async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
+            await self._start(job)
         if self._handing_back:
             return DRAINED
-        task = asyncio.create_task(self._call(job), name=f"job {job.id}")
-        self._handling[job.id] = task
-        timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else None
+        return await self._handle(job, job_type)
+
+    async def _start(self, job: AnyJob) -> None:
+        if self._collectors:
+            await self._collectors.start(job)
+        else:
+            await self._repeat_while_away(lambda conn: start(conn, job))
+
+    async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
+        handling = self._watch(job, job_type)
         try:
-            await asyncio.wait({task}, timeout=timeout_s)
-            if not task.done():
-                assert timeout_s is not None
-                await self._stop(task)
-                return timed_out(timeout_s)
-            return self._outcome_of(task, job_type)
+            outcome = returned(await self._call(job))
         except asyncio.CancelledError:
-            await end_task(task)
-            raise
+            outcome = DRAINED if self._handing_back else CANCELLED_ITSELF
+        except (SystemExit, KeyboardInterrupt) as error:  # they would end the whole worker
+            outcome = raised(RuntimeError(f"the handler raised {type(error).__name__}"), job_type)
+        except Exception as error:  # noqa: BLE001 - a handler may raise anything
+            outcome = raised(error, job_type)
         finally:
-            del self._handling[job.id]
+            self._watch_no_more(job, handling)
+        if self._dropped:
+            raise asyncio.CancelledError  # also where the handler took it for its own
+        if handling.told:
+            assert handling.timeout_s is not None
+            return timed_out(handling.timeout_s)
+        return outcome
 
     async def _call(self, job: AnyJob) -> Any:
         handler = self._table.handler(job.job_type)
-        try:
-            if self._table.is_async(job.job_type):
-                return await handler(job)
-            self._in_thread.add(job.id)
-            thread = self._threads.submit(copy_context().run, handler, job)
-            thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
-            return await asyncio.wrap_future(thread)
-        except (SystemExit, KeyboardInterrupt) as error:  # they would end the whole worker
-            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
+        if self._table.is_async(job.job_type):
+            return await handler(job)
+        self._in_thread.add(job.id)
+        thread = self._threads.submit(copy_context().run, handler, job)
+        thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
+        return await asyncio.wrap_future(thread)
 
-    async def _stop(self, task: asyncio.Task[Any]) -> None:
-        task.cancel()
-        await asyncio.wait({task}, timeout=STOP_S)
-        if not task.done():
-            log.error("run.stuck", meaning="the handler does not end though it was cancelled; the process does instead")
-            self._on_stuck()
+    def _watch(self, job: AnyJob, job_type: JobType[Any]) -> _Handling:
+        task = asyncio.current_task()
+        assert task is not None
+        timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else None
+        handling = self._handling[job.id] = _Handling(task, timeout_s)
+        if timeout_s is not None:
+            handling.timer = task.get_loop().call_later(timeout_s, partial(self._time_out, handling))
+        return handling
 
-    def _outcome_of(self, task: asyncio.Task[Any], job_type: JobType[Any]) -> Outcome:
-        if task.cancelled():
-            return DRAINED if self._handing_back else CANCELLED_ITSELF
-        error = task.exception()
-        return returned(task.result()) if error is None else raised(error, job_type)
+    def _watch_no_more(self, job: AnyJob, handling: _Handling) -> None:
+        if handling.timer:
+            handling.timer.cancel()
+        del self._handling[job.id]
+        while handling.task.cancelling() and not self._dropped:
+            handling.task.uncancel()  # it was for the handler, not for what comes after
 
-    async def _settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
-        if self._collector and isinstance(outcome, Complete) and not outcome.also and not job.lane:
-            run = Completed(job, result_text(outcome.result, job_type), job_type.retention)
-            await self._collector.settle(run)
-            return Settled("complete")
-        return await self._settle_alone(job, outcome, job_type)
+    def _time_out(self, handling: _Handling) -> None:
+        handling.told = True
+        handling.task.cancel()
+        handling.timer = handling.task.get_loop().call_later(_STOP_S, self._stuck)
+
+    def _stuck(self) -> None:
+        log.error("run.stuck", meaning="the handler does not end though it was cancelled; the process does instead")
+        self._on_stuck()
 
     async def _settle_alone(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
         unsure = False
@@ -161,6 +198,7 @@ class Executor:
 
         settled = await self._repeat_while_away(once)
         metrics.settled.labels(job.job_type, settled.state).inc()
+        self._jobs.notifier.wake(settled.wakes)
         return settled
 
     async def _repeat_while_away(self, verb: Callable[[Connection], Awaitable[T]]) -> T:
@@ -175,3 +213,6 @@ class Executor:
                 log.warning("database.away", error=db.describe(error))
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+_COMPLETE = Settled("complete")

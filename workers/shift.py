@@ -8,23 +8,26 @@ sweep: once a lease, and after a claim or a run that went wrong: put back what t
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import structlog
 
-from jobs_core import AnyJob, Jobs, JobType, db
+from jobs_core import Jobs, JobType, db
+from jobs_core.settle import Completed
 from jobs_core.upkeep import put_back_strays
-from workers.brief import BriefRuns
 from workers.claims import Claims, Runs
-from workers.collector import Collector
+from workers.collectors import Collectors
 from workers.executor import Executor
 from workers.outcomes import failure
-from workers.runs import OrdinaryRuns
+from workers.runners import Runners
 from workers.settings import WorkerSettings
 
 log = structlog.get_logger()
 
+_AHEAD_SHARE = 0.1
+"""Of the lease: how long a brief job that was claimed ahead may wait for its turn, by the runs of late."""
 _AWAY_S = 0.5
 _HAND_BACK_S = 10.0
 """For handlers to end once they were cancelled, and for their jobs to be put back."""
@@ -46,18 +49,11 @@ class Shift:
         self._jobs = jobs
         self._worker_id = worker_id
         self._settings = settings
-        self._collector = Collector(jobs.database, on_refused=self._refused)
-        self._executor = Executor(jobs, settings.slots, on_stuck=on_stuck, collector=self._collector)
-        self._ordinary = OrdinaryRuns(self._executor, settings.slots, on_broken=self._sweep_soon)
-        self._brief = BriefRuns(
-            jobs,
-            self._executor,
-            self._collector,
-            slots=settings.slots,
-            lease_s=settings.lease_s,
-            on_broken=self._sweep_soon,
-            on_stuck=on_stuck,
-        )
+        self._collectors = Collectors(jobs.database, on_refused=self._refused)
+        self._executor = Executor(jobs, settings.slots, on_stuck=on_stuck, collectors=self._collectors)
+        runners = partial(Runners, self._executor, settings.slots, on_broken=self._sweep_soon)
+        self._ordinary = runners(ahead_s=0.0)
+        self._brief = runners(ahead_s=_AHEAD_SHARE * settings.lease_s)
 
         def claims(runs: Runs, job_types: Sequence[JobType[Any]]) -> Claims:
             return Claims(
@@ -91,7 +87,9 @@ class Shift:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Claim meanwhile; what was claimed goes on after it, until `finish` or `drop`."""
-        self._running = [asyncio.create_task(run) for run in (self._collector.run(), self._brief.run())]
+        self._running = [
+            asyncio.create_task(run) for run in (self._collectors.run(), self._ordinary.run(), self._brief.run())
+        ]
         claiming = [asyncio.create_task(run) for run in (*(line.run() for line in self._lines), self._keep_sweeping())]
         try:
             yield
@@ -102,24 +100,24 @@ class Shift:
         """Let runs end, then hand back the rest at no cost; cut short where the lease is lost."""
         drain_s = self._settings.drain_s
         log.info("worker.draining", runs=len(self._ordinary) + len(self._brief), drain_s=drain_s)
+        self._ordinary.empty_buffer()
         self._brief.empty_buffer()
         await self._sweep()  # what was in the buffer, and what the claim that was cut off may have taken
         await first(self._all_ended(), asyncio.sleep(drain_s), forced.wait(), lost.wait())
         if (len(self._ordinary) or len(self._brief)) and not lost.is_set():
             self._executor.hand_back()
-            self._brief.hand_back()
             await first(self._all_ended(), asyncio.sleep(_HAND_BACK_S), lost.wait())
 
     async def drop(self) -> None:
         """Stop every run and forget every settle; nothing is written any more."""
-        self._collector.drop()
-        await asyncio.gather(self._ordinary.drop(), cancel([*self._running, *self._failing]))
+        self._executor.drop()
+        await cancel([*self._running, *self._failing])
 
     async def _all_ended(self) -> None:
         await self._ordinary.all_ended()
         await self._brief.all_ended()
         await asyncio.gather(*self._failing, return_exceptions=True)
-        await self._collector.is_empty()
+        await self._collectors.are_empty()
 
     async def _keep_sweeping(self) -> None:
         while True:
@@ -136,7 +134,7 @@ class Shift:
                 for line in self._lines:
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
-                    held = [*chain(self._ordinary.held(), self._brief.held(), self._collector.held())]
+                    held = [*chain(self._ordinary.held(), self._brief.held(), self._collectors.held())]
                     queues = await put_back_strays(conn, self._worker_id, held)
         except Exception as error:  # noqa: BLE001 - retiring frees them as well, only later
             log.warning("database.away", error=db.describe(error))
@@ -149,10 +147,12 @@ class Shift:
     def _sweep_soon(self) -> None:
         self._sweep_now.set()
 
-    def _refused(self, job: AnyJob, error: Exception) -> None:
+    def _refused(self, run: Completed, error: Exception) -> None:
         """A result that Postgres refuses counts as a failure of its run."""
-        job_type = self._jobs.table.job_type(job.job_type)
-        task: asyncio.Task[object] = asyncio.create_task(self._executor.settle(job, failure(error, job_type), job_type))
+        job_type = self._jobs.table.job_type(run.job.job_type)
+        task: asyncio.Task[object] = asyncio.create_task(
+            self._executor.settle(run.job, failure(error, job_type), job_type)
+        )
         self._failing.add(task)
         task.add_done_callback(self._failing.discard)
 

@@ -4,13 +4,14 @@ import asyncio
 import random
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, field_validator
 
-import workers.executor
+import workers.collectors
 from jobs_core import (
     AnyJob,
     Complete,
@@ -21,7 +22,7 @@ from jobs_core import (
     JobType,
     execute,
 )
-from jobs_core.claim import start
+from jobs_core.claim import start_many
 from jobs_core.look import JobView, find
 from tests.database.test_worker import QUICK, Handler, ended, until, working
 from tests.support.alone import running_alone
@@ -167,10 +168,13 @@ async def test_a_timed_out_handler_that_cleans_up_slowly_does_not_outlive_the_le
     assert (view.state, view.retry_count, view.lost_count) == ("complete", 0, 1)
 
 
+PARTS = {"Worker", "Shift", "Claims", "Runners", "Collectors", "Collector", "Listener", "Upkeep"}
+
+
 def tasks_of_a_worker() -> set[str]:
     """The classes of a worker's parts that have a task here."""
     owners = {getattr(task.get_coro(), "__qualname__", "").partition(".")[0] for task in asyncio.all_tasks()}
-    return owners & {"Worker", "Executor", "Listener", "Upkeep"}
+    return owners & PARTS
 
 
 async def test_a_cancelled_worker_leaves_no_thread_no_task_and_no_run(database: Database) -> None:
@@ -190,7 +194,7 @@ async def test_a_cancelled_worker_leaves_no_thread_no_task_and_no_run(database: 
         task = asyncio.create_task(worker.run())
         await jobs.create(NOTE, Note())
         await started.wait()
-        assert tasks_of_a_worker() == {"Worker", "Executor", "Listener", "Upkeep"}
+        assert tasks_of_a_worker() == PARTS
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -209,15 +213,15 @@ async def test_a_forced_drain_hands_back_a_job_that_is_just_being_started(
     starting, go_on = asyncio.Event(), asyncio.Event()
     ran = list[int]()
 
-    async def start_slowly(conn: Connection, job: AnyJob) -> None:
+    async def start_slowly(conn: Connection, jobs: Sequence[AnyJob]) -> set[int]:
         starting.set()
         await go_on.wait()
-        await start(conn, job)
+        return await start_many(conn, jobs)
 
     async def handle(job: AnyJob) -> None:
         ran.append(job.id)
 
-    monkeypatch.setattr(workers.executor, "start", start_slowly)
+    monkeypatch.setattr(workers.collectors, "start_many", start_slowly)
     async with working(database, {NOTE: handle}) as (jobs, worker):
         created = await jobs.create(NOTE, Note())
         await starting.wait()
