@@ -30,12 +30,14 @@ class Input(BaseModel):
 
 
 BRIEF = JobType("bench_brief", Input, brief=True)
+NO_HISTORY = JobType("bench_no_history", Input, brief=True, retention="none")
 MARKED = JobType("bench_marked", Input)
 LANE = JobType("bench_lane", Input, brief=True, lane=lambda _: "bench:one")
 UNKNOWN = JobType("bench_unknown", Input)
 
 KINDS: dict[str, dict[str, Any]] = {
-    "ready": {"job_type": BRIEF},
+    "ready": {"job_type": NO_HISTORY},
+    "kept": {"job_type": BRIEF},
     "marked": {"job_type": MARKED},
     "deferred": {"job_type": BRIEF, "scheduled_for": timedelta(days=1)},
     "lower_priority": {"job_type": BRIEF, "priority": 4},
@@ -48,7 +50,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def known() -> HandlerTable:
     """The types, as a producer knows them."""
     table = HandlerTable()
-    table.declare_all([BRIEF, MARKED, LANE, UNKNOWN])
+    table.declare_all([BRIEF, NO_HISTORY, MARKED, LANE, UNKNOWN])
     return table
 
 
@@ -95,7 +97,7 @@ class Us:
 
         set_up_logs(CoreSettings.read())
         table = HandlerTable()
-        for job_type in (BRIEF, MARKED, LANE):
+        for job_type in (BRIEF, NO_HISTORY, MARKED, LANE):
             table.register_handler(job_type, handle)
         async with Database(dsn, name="bench worker") as database, Jobs(database, table) as jobs:
             worker = Worker(jobs, queues=["default"], settings=WorkerSettings.read(slots=SLOTS))
