@@ -1,17 +1,25 @@
-"""Fixtures that most tests stand on: one Postgres for the whole run, a fresh migrated database for each test."""
+"""Fixtures that most tests stand on: one Postgres for each process of a run, a fresh migrated database for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from jobs_core import Database
-from tests.support.database import TEMPLATE, fresh_database, make_template, run_sql, server
+from tests.support.database import TEMPLATE, fresh_database, make_template, quick_folder, run_sql, server
+
+SLOWEST_FIRST = ("e2e", "process", "database", "contract", "unit")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, hand out the long files first: a file is one process's, and the last one is waited for by all."""
+    if hasattr(config, "workerinput"):  # what pytest-xdist gives each of its processes
+        items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.relative_to(config.rootpath / "tests").parts[0]))
 
 
 @pytest.fixture(scope="session")
 def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server all tests share; `TEMPLATE` on it is migrated."""
-    with server(tmp_path_factory.mktemp("postgres")) as dsn:
+    with quick_folder(tmp_path_factory.mktemp("postgres")) as folder, server(folder) as dsn:
         make_template(dsn)
         yield dsn
         run_sql(dsn, f"DROP DATABASE {TEMPLATE} WITH (FORCE)")

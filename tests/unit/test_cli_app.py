@@ -9,6 +9,7 @@ import pytest
 import typer.main
 
 from cli.app import app, main
+from cli.commands.test import PROCESSES
 from cli.settings import CHECKOUT
 
 
@@ -103,11 +104,20 @@ def test_a_defect_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         main()
 
 
-def test_the_tests_get_exactly_the_arguments_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["jobs", "test", "-k", "a or b", "--co", "tests/unit", "-x"])
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        (["-k", "a or b", "--co", "tests/unit", "-x"], ["-k", "a or b", "--co", "tests/unit", "-x"]),
+        ([], ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]),
+    ],
+)
+def test_the_tests_get_exactly_the_arguments_given_and_without_any_run_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], passed_on: list[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["jobs", "test", *given])
     monkeypatch.chdir(Path("/"))
     ran: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, arguments: ran.append(arguments))
     assert main() == 0
-    assert ran == [[sys.executable, "-m", "pytest", "-k", "a or b", "--co", "tests/unit", "-x"]]
+    assert ran == [[sys.executable, "-m", "pytest", *passed_on]]
     assert Path.cwd() == CHECKOUT

@@ -57,7 +57,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     monkeypatch.setattr("cli.chat.time.sleep", lambda _: None)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # must not stand between
     door = Door()
-    threading.Thread(target=door.server.serve_forever, daemon=True).start()
+    threading.Thread(target=door.server.serve_forever, args=(0.01,), daemon=True).start()
     yield door
     door.server.shutdown()
     door.server.server_close()
