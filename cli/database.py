@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 from cli.folder import Folder
 from cli.known_errors import first_line
+from cli.printing import warn
 from cli.rooms import ROOMS
 from cli.settings import CliSettings
 from jobs_core import ConfigurationError, Connection, ConnectionFailed, Database, DatabaseUnusable, db
-from jobs_core.migrations import require_migrated
+from jobs_core.history import make_partitions
+from jobs_core.migrations import Migration, migrate, require_migrated
 from jobs_core.settings import CoreSettings
 
 
@@ -51,6 +53,19 @@ async def opened(settings: CliSettings) -> AsyncIterator[Database]:
     await require_usable(dsn)
     async with Database(dsn, name="jobs command", max_connections=2) as database:
         yield database
+
+
+async def bring_up_to_date(conn: Connection) -> list[Migration]:
+    """Apply what is pending, and make history's partitions of today and the days ahead; returns what was applied.
+
+    A partition that cannot be made is told on stderr: workers try again, and its rows are kept without it. Raises
+    ConfigurationError as `migrate` does.
+    """
+    applied = await migrate(conn, ROOMS)
+    _, missing = await make_partitions(conn)
+    for name, reason in missing.items():
+        warn(f"history's partition {name} was not made ({reason}); rows of its day go to the default partition")
+    return applied
 
 
 async def require_usable(dsn: str) -> None:

@@ -3,10 +3,10 @@
 import json
 import sys
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date
 from typing import Any
 
-from jobs_core.look import JobView
+from jobs_core.look import JobSummary
 
 _KEPT = frozenset("\n\t\u200c\u200d")  # the joiners that emoji and some scripts are written with
 
@@ -16,8 +16,8 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, default=_time) + "\n")
 
 
-def as_json(job: JobView) -> dict[str, Any]:
-    """A job as `--json` shows it."""
+def as_json(job: JobSummary) -> dict[str, Any]:
+    """A job as `--json` shows it, whole or as in a list."""
     return asdict(job)
 
 
@@ -42,6 +42,6 @@ def warn(text: str) -> None:
 
 
 def _time(value: Any) -> str:
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # or a time, which is one, too
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from cli.child import Child, environment, ours
-from cli.database import connected
+from cli.database import bring_up_to_date, connected
 from cli.errors import CommandFailed
 from cli.folder import Folder, Running
 from cli.kept_postgres import database_of, keep_postgres
@@ -27,10 +27,8 @@ from cli.listener import listen
 from cli.model import RealApi, Simulator, begun
 from cli.printing import note, print_json
 from cli.ready import answers
-from cli.rooms import ROOMS
 from cli.settings import CliSettings
 from cli.table import build_table
-from jobs_core.migrations import migrate
 from sessions.options import find_cli
 from sessions.settings import SessionSettings
 from workers.settings import WorkerSettings
@@ -100,7 +98,7 @@ def _web(listener: socket.socket, model: str, environ: Mapping[str, str], token:
 
 async def _migrate(database_url: str) -> None:
     async with connected(database_url) as conn:
-        applied = await migrate(conn, ROOMS)
+        applied = await bring_up_to_date(conn)
     if applied:
         note(f"Applied {len(applied)} migration(s).")
 

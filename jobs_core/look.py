@@ -1,30 +1,51 @@
-"""Looking at jobs: those that live and those that ended, as one list."""
+"""Looking at jobs: those that live and those that ended, as one list.
 
+History is walked in spans of days, from the newest back, and no further than needed:
+
+    living ─▶ today ─▶ 1 day ─▶ 2 days ─▶ 4 … 32 days at a time ─▶ the oldest day
+                 └─ enough found, and the last of them was created in this span or later: older days hold lower ids only
+
+One statement over all days would open each of them: with 420 partitions it took 2,150 locks, and eight of those at once are
+more than a server has for everybody, settles included.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, LiteralString
+
+from psycopg.rows import dict_row
 
 from jobs_core import db
+from jobs_core.history import midnight, oldest_day
 from jobs_core.statements import statement
+
+LIVING = ("pending", "blocked", "waiting", "claimed", "running")
+ENDED = ("complete", "failed", "cancelled")
+_LONGEST_SPAN_DAYS = 32
+
+Span = tuple[datetime | None, datetime | None]
+"""From the first moment to before the second; None: open."""
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as people see it, in whatever state. Times are UTC; `result` and `ended_at` are set when it has ended."""
+class JobSummary:
+    """A job as a list shows it, in whatever state. Times are UTC; `retention` and `ended_at` are set when it has ended."""
 
     id: int
     job_type: str
     queue: str
     priority: int
     state: str
-    input: Any
-    result: Any
     error: str | None
     user_id: str | None
     task_id: int | None
     project_id: str | None
     lane: str | None
+    unique_key: str | None
+    retention: str | None
     scheduled_for: datetime | None
+    give_up_at: datetime | None
     worker_id: int | None
     token: int | None
     retry_count: int
@@ -35,10 +56,48 @@ class JobView:
     ended_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class JobView(JobSummary):
+    """All that is known of a job but its attempts."""
+
+    input: Any
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A run that did not complete; `reason` as `attempts.reason` has it, alone: in a process of its own."""
+
+    token: int
+    reason: str
+    error: str | None
+    worker_id: int | None
+    alone: bool
+    claimed_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime
+
+
 async def find(conn: db.Connection, job_id: int) -> JobView | None:
-    """The job of that id, living or ended; None where there is none."""
+    """The job of that id, living or ended; None where there is none, or its type keeps no history."""
     row = await db.fetch_one(conn, statement("jobs_core", "job/find"), {"id": job_id})
-    return JobView(**row) if row else None
+    if row:
+        return JobView(**row)
+    for first, next_ in _spans(await oldest_day(conn)):  # a job that ended since is in history now
+        values = {"id": job_id, "first": first, "next": next_}
+        for row in await _fetch_unprepared(conn, statement("jobs_core", "history/find"), values):
+            if row["id"] == job_id:
+                return JobView(**row)
+            if first and row["created_at"] >= first:
+                return None
+    return None
+
+
+async def attempts_of(conn: db.Connection, job: JobSummary) -> list[Attempt]:
+    """The job's runs that did not complete, first one first; they are kept as long as history of class `standard`."""
+    values = {"job_id": job.id, "since": job.created_at}
+    rows = await _fetch_unprepared(conn, statement("jobs_core", "attempt/of_job"), values)
+    return [Attempt(**row) for row in rows]
 
 
 async def newest(
@@ -47,14 +106,77 @@ async def newest(
     state: str | None = None,
     job_type: str | None = None,
     queue: str | None = None,
+    user_id: str | None = None,
+    lane: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     limit: int = 50,
     before_id: int | None = None,
-) -> list[JobView]:
-    """The newest jobs, living and ended, that match what is given; page on with the last one's id as `before_id`."""
-    values = {"state": state, "job_type": job_type, "queue": queue, "limit": limit, "before_id": before_id}
-    return [JobView(**row) for row in await db.fetch(conn, statement("jobs_core", "job/newest"), values)]
+) -> list[JobSummary]:
+    """The newest jobs, living and ended, that match what is given; page on with the last one's id as `before_id`.
+
+    since, until: of jobs that ended, those that did so in between; of living ones, those created in between. Users, lanes, and
+    failed jobs of a type are found by indexes; other types and queues are looked for among all, day by day.
+    """
+    matching = {"state": state, "job_type": job_type, "queue": queue, "user_id": user_id, "lane": lane}
+    values = {**matching, "limit": limit, "before_id": before_id}
+    found = dict[int, JobSummary]()
+    if state not in ENDED:
+        rows = await _fetch_unprepared(
+            conn, statement("jobs_core", "job/newest"), {**values, "since": since, "until": until}
+        )
+        found.update((row["id"], JobSummary(**row)) for row in rows)
+    spans = _spans(await oldest_day(conn), since, until) if state not in LIVING else ()
+    for first, next_ in spans:
+        rows = await _fetch_unprepared(
+            conn, statement("jobs_core", "history/newest"), {**values, "first": first, "next": next_}
+        )
+        found.update((row["id"], JobSummary(**row)) for row in rows)  # one that ended since is told as ended
+        page = sorted(found, reverse=True)[:limit]
+        if first and len(page) == limit and found[page[-1]].created_at >= first:
+            break
+    return [found[job_id] for job_id in sorted(found, reverse=True)[:limit]]
 
 
 async def counts(conn: db.Connection) -> list[db.Row]:
     """Living jobs by queue, job_type, state: n, and oldest_s, the age in seconds of the one that has waited longest."""
     return await db.fetch(conn, statement("jobs_core", "job/counts"))
+
+
+async def ended_counts(
+    conn: db.Connection,
+    *,
+    state: str | None = None,
+    job_type: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[db.Row]:
+    """Jobs that left no history (retention `none`) by UTC day, job_type, state: n, newest day first.
+
+    since, until: the days that these moments lie in are counted whole.
+    """
+    values = {"state": state, "job_type": job_type, "since": _day(since), "until": _day(until)}
+    return await db.fetch(conn, statement("jobs_core", "history/ended_counts"), values)
+
+
+def _spans(oldest: date | None, since: datetime | None = None, until: datetime | None = None) -> Iterator[Span]:
+    """Spans of days that lie side by side, the newest first, back to the oldest day there is; each but the first the longer."""
+    now = datetime.now(UTC)
+    first, next_ = midnight(min(until or now, now).astimezone(UTC).date()), until
+    days = 1
+    while oldest is not None and first > midnight(oldest) and (since is None or first > since):
+        yield first, next_
+        first, next_ = first - timedelta(days=days), first
+        days = min(days * 2, _LONGEST_SPAN_DAYS)
+    yield since, next_
+
+
+def _day(moment: datetime | None) -> date | None:
+    return moment.astimezone(UTC).date() if moment else None
+
+
+async def _fetch_unprepared(conn: db.Connection, sql: LiteralString, values: dict[str, Any]) -> list[db.Row]:
+    """`db.fetch` for statements that must be planned anew for their values, however often a connection has run them."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(sql, values, prepare=False)
+        return await cursor.fetchall()

@@ -50,3 +50,14 @@ class CoreSettings(RoomSettings):
     """`json` a line an event, `text` for people, `auto`: text on a terminal."""
     database_connections: int = Field(8, ge=2, le=100)
     """The most connections of one process' pool; a worker adds two (LISTEN, lease)."""
+
+
+class HistorySettings(RoomSettings):
+    """How many days ended jobs are kept, by the retention class of their type; a day is dropped as a whole."""
+
+    history_short_days: int = Field(3, ge=1, le=3650)
+    """Class `short`, and failed jobs of class `none`."""
+    history_standard_days: int = Field(30, ge=1, le=3650)
+    """Class `standard`; attempts that did not complete, and counts of jobs that left no history, are kept as long."""
+    history_long_days: int = Field(365, ge=1, le=3650)
+    """Class `long`."""

@@ -26,7 +26,7 @@ def migrate(
     """Apply what is pending to DATABASE_URL, or to the database of the ./jobs up that runs."""
     import asyncio
 
-    from cli.database import choose_database, connected
+    from cli.database import bring_up_to_date, choose_database, connected
     from cli.rooms import ROOMS
     from cli.settings import CliSettings
     from jobs_core import db, migrations
@@ -38,7 +38,7 @@ def migrate(
     async def work() -> "list[Migration]":
         async with connected(choose_database(CliSettings.read(data=data))) as conn:
             await db.check_server(conn)
-            return await (migrations.pending if look_only else migrations.migrate)(conn, ROOMS)
+            return await (migrations.pending(conn, ROOMS) if look_only else bring_up_to_date(conn))
 
     found = asyncio.run(work())
     if sql and not as_json:

@@ -1,26 +1,28 @@
 """Jobs: create, list and look at them; which types there are, and who works."""
 
-from dataclasses import fields
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.errors import Refused
-from gateways.web.parameters import Id, Name, Page
+from gateways.web.idempotency import IdempotencyKey
+from gateways.web.parameters import YEARS, Id, Moment, Name, Page
 from jobs_core import HandlerTable, InvalidInput, UnknownJobType, look
 from jobs_core.leases import live_workers
 
 _LONGEST_WAIT_S = 10 * 365 * 24 * 3600
-_YEARS = range(2000, 2200)  # what Postgres and Python both hold as a time, whatever its zone
-_LISTED = [column.name for column in fields(look.JobView) if column.name not in {"input", "result"}]
 
 
 class Create(BaseModel):
-    """A job to create; queue and priority are its type's unless given, and it is due now unless one of the last two is."""
+    """A job to create.
+
+    queue, priority, unique_key, unique_while: its type's unless given. It is due now unless one of the scheduled two is given.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,6 +35,8 @@ class Create(BaseModel):
     project_id: str | None = None
     scheduled_in_s: float | None = Field(None, ge=0, le=_LONGEST_WAIT_S)
     scheduled_at: AwareDatetime | None = None
+    unique_key: str | None = None
+    unique_while: Literal["unstarted", "unfinished"] | None = None
 
     def due(self) -> datetime | timedelta | None:
         """When it is due. Raises InvalidInput where both are given, or the time is centuries away."""
@@ -40,27 +44,32 @@ class Create(BaseModel):
             raise InvalidInput("scheduled_at: scheduled_in_s is given too; leave one out", field="scheduled_at")
         if self.scheduled_in_s is not None:
             return timedelta(seconds=self.scheduled_in_s)
-        if self.scheduled_at is not None and self.scheduled_at.year not in _YEARS:
+        if self.scheduled_at is not None and self.scheduled_at.year not in YEARS:
             raise InvalidInput(
-                f"scheduled_at: the year is not between {_YEARS[0]} and {_YEARS[-1]}", field="scheduled_at"
+                f"scheduled_at: the year is not between {YEARS[0]} and {YEARS[-1]}", field="scheduled_at"
             )
         return self.scheduled_at.astimezone(UTC) if self.scheduled_at else None  # Postgres takes no offset past 15:59
 
 
 class Created(BaseModel):
-    """The job that was created."""
+    """The job that was created, or, where it was there already by one of its keys, met."""
 
     job_id: int
+    met: bool
 
 
 class Matching(Page):
-    """Which jobs: newest first, those that have what is given."""
+    """Which jobs: newest first, those that have what is given; since, until: when they ended, or, living, were created."""
 
     state: Literal["pending", "blocked", "waiting", "claimed", "running", "complete", "failed", "cancelled"] | None = (
         None
     )
     job_type: Name | None = None
     queue: Name | None = None
+    user_id: Name | None = None
+    lane: Name | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class KnownType(BaseModel):
@@ -73,8 +82,8 @@ class KnownType(BaseModel):
     workers: int
 
 
-async def create(request: Request, context: Here) -> Created:
-    """Create a job."""
+async def create(request: Request, response: Response, context: Here, idempotency_key: IdempotencyKey) -> Created:
+    """Create a job: 201, or 200 where one was met."""
     wanted = await read(request, Create)
     created = await context.jobs.create(
         wanted.job_type,
@@ -85,24 +94,28 @@ async def create(request: Request, context: Here) -> Created:
         queue=wanted.queue,
         priority=wanted.priority,
         scheduled_for=wanted.due(),
+        idempotency_key=idempotency_key,
+        unique_key=wanted.unique_key,
+        unique_while=wanted.unique_while,
     )
-    return Created(job_id=created.id)
+    if created.met:
+        response.status_code = 200
+    return Created(job_id=created.id, met=bool(created.met))
 
 
-async def newest(context: Here, matching: Annotated[Matching, Query()]) -> dict[str, list[dict[str, Any]]]:
+async def newest(context: Here, matching: Annotated[Matching, Query()]) -> dict[str, list[look.JobSummary]]:
     """The newest jobs, living and ended, without input and result: a page of those could be a hundred megabytes."""
     async with context.database.connection() as conn:
-        views = await look.newest(conn, **matching.model_dump())
-    return {"jobs": [{name: getattr(view, name) for name in _LISTED} for view in views]}
+        return {"jobs": await look.newest(conn, **matching.model_dump())}
 
 
-async def one(context: Here, job_id: Annotated[Id, Path()]) -> look.JobView:
-    """One job, living or ended."""
+async def one(context: Here, job_id: Annotated[Id, Path()]) -> dict[str, Any]:
+    """One job, living or ended, with its attempts that did not complete."""
     async with context.database.connection() as conn:
         job = await look.find(conn, job_id)
-    if job is None:
-        raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
-    return job
+        if job is None:
+            raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
+        return {**asdict(job), "attempts": await look.attempts_of(conn, job)}
 
 
 async def job_types(context: Here) -> dict[str, list[KnownType]]:
