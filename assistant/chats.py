@@ -15,12 +15,14 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ConfigDict
 
 from assistant.errors import ChatClosed, NoSuchChat
+from assistant.incoming import Channel, begin_chat, is_open, said_before, say
 from jobs_core import (
     Connection,
     Created,
     InvalidInput,
     Jobs,
     JobType,
+    KeyReused,
     RetryPolicy,
     execute,
     fetch,
@@ -30,9 +32,6 @@ from jobs_core import (
 )
 from sessions import create_session
 
-Channel = Literal["web", "telegram", "scheduled"]
-
-DEFAULT_AGENT = "assistant"
 MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
 MAX_ANSWER_CHARS = 1_000_000  # far above what a model writes in one turn; a bound, so that a row has one
 
@@ -65,11 +64,20 @@ CHAT_TURN = JobType(
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message that is in the chat once the caller's transaction is committed; call `job.wake()` after that."""
+    """A message that is in the chat once the caller's transaction is committed; call `wake()` after that.
+
+    job_id: of the job that came with it. job: that job, if it came just now; None where the message was there before.
+    """
 
     session_id: str
     message_id: int
-    job: Created
+    job_id: int
+    job: Created | None
+
+    def wake(self) -> None:
+        """Wake idle workers, if there is a new job for them."""
+        if self.job:
+            self.job.wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +109,35 @@ class Reply:
 
 
 async def receive(
-    conn: Connection, jobs: Jobs, *, session_id: str | None, channel: Channel, message: str, user_id: str | None
+    conn: Connection,
+    jobs: Jobs,
+    *,
+    session_id: str | None,
+    channel: Channel,
+    message: str,
+    user_id: str | None,
+    idempotency_key: str | None = None,
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
 
+    With a key a repeat of the call is the same message, and began the same chat, whenever it comes.
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
-    256 KiB or cannot be stored, NoSuchChat, ChatClosed; nothing was written then.
+    256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
+    then.
     """
     _check(message)
+    if idempotency_key is not None:
+        gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
-        session_id = await _begin_chat(conn, channel, user_id)
-    else:
-        await _require_open(conn, session_id, channel)
-    message_id = await _add(conn, session_id, "human", message)
+        session_id = await begin_chat(conn, channel, user_id, idempotency_key)
+    takes_more = await is_open(conn, session_id, channel)
+    message_id = await say(conn, session_id, message, idempotency_key) if takes_more else None
+    if message_id is None:
+        return await _repeated(conn, session_id, message, idempotency_key)
     job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
-    return Received(session_id, message_id, job)
+    if idempotency_key is not None:
+        await execute(conn, statement("assistant", "message/came_with"), {"id": message_id, "job_id": job.id})
+    return Received(session_id, message_id, job.id, job)
 
 
 async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
@@ -156,13 +178,13 @@ async def claude_session_of(conn: Connection, session_id: str) -> UUID:
 async def answer(conn: Connection, session_id: str, turn_id: UUID, text: str) -> None:
     """Write the turn's answer into the chat; a turn that ended before has its end already, and the database refuses."""
     await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id})
-    await _add(conn, session_id, "ai", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS), turn_id)
+    await _conclude(conn, session_id, turn_id, "ai", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS))
 
 
 async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) -> None:
     """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
     if await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
-        await _add(conn, session_id, "system", gate.clean_text(f"This could not be answered: {reason}"), turn_id)
+        await _conclude(conn, session_id, turn_id, "system", gate.clean_text(f"This could not be answered: {reason}"))
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:
@@ -199,31 +221,21 @@ def _check(message: str) -> None:
         raise InvalidInput(f"message: {size} bytes, at most {MAX_MESSAGE_BYTES} are allowed", field="message")
 
 
-async def _begin_chat(conn: Connection, channel: Channel, user_id: str | None) -> str:
-    session_id, claude_session_id = f"{channel}_{uuid4().hex}", uuid4()
-    await create_session(conn, claude_session_id)
-    values = {
-        "session_id": session_id,
-        "channel": channel,
-        "user_id": user_id,
-        "agent_name": DEFAULT_AGENT,
-        "claude_session_id": claude_session_id,
-    }
-    await execute(conn, statement("assistant", "chat/create"), values)
-    return session_id
-
-
-async def _require_open(conn: Connection, session_id: str, channel: Channel) -> None:
-    gate.check_text(session_id, field="session_id", max_chars=gate.MAX_NAME_CHARS)
-    chat = await fetch_one(conn, statement("assistant", "chat/find"), {"session_id": session_id, "channel": channel})
-    if chat is None:
-        raise NoSuchChat(f"There is no {channel} chat {session_id!r}; leave session_id out to begin a new one")
-    if not chat["is_active"]:
+async def _repeated(conn: Connection, session_id: str, message: str, idempotency_key: str | None) -> Received:
+    before = await said_before(conn, session_id, idempotency_key)
+    if before is None:
         raise ChatClosed(f"The chat {session_id!r} was closed; leave session_id out to begin a new one")
+    if before.content != message:
+        raise KeyReused(
+            f"idempotency_key: {idempotency_key!r} was given to message {before.id}, with another text; "
+            "repeat that one, or take a new key",
+            field="idempotency_key",
+        )
+    return Received(session_id, before.id, before.job_id, None)
 
 
-async def _add(conn: Connection, session_id: str, kind: str, content: str, turn_id: UUID | None = None) -> int:
+async def _conclude(
+    conn: Connection, session_id: str, turn_id: UUID, kind: Literal["ai", "system"], content: str
+) -> None:
     values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
-    row = await fetch_one(conn, statement("assistant", "message/add"), values)
-    assert row is not None
-    return int(row["id"])
+    await execute(conn, statement("assistant", "message/conclude"), values)

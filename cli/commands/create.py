@@ -8,7 +8,7 @@ import typer
 from cli.options import Data, Json
 
 if TYPE_CHECKING:
-    from jobs_core import Database, JobType
+    from jobs_core import Created, Database, JobType
     from jobs_core.look import JobView
 
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 0.5
@@ -27,16 +27,31 @@ def create(
     queue: Annotated[str | None, typer.Option(help="Queue [default: the type's]")] = None,
     priority: Annotated[int | None, typer.Option(help="0 (first) to 4 (last) [default: the type's]")] = None,
     user: Annotated[str | None, typer.Option(help="The user it is done for")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Names the event it is for: the same key again is the same job, ended or not")
+    ] = None,
+    unique_key: Annotated[str | None, typer.Option(help="One job a key at a time [default: the type's]")] = None,
+    unique_while: Annotated[
+        str | None, typer.Option(help="How long it holds its unique key: unstarted, unfinished [default: the type's]")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; the exit status says how it ended")] = False,
     as_json: Json = False,
     data: Data = None,
 ) -> int:
-    """Create a job and print its id."""
+    """Create a job and print its id, or that of the job that has its key."""
     import asyncio
 
     if in_ and at:
         raise typer.BadParameter("give --in or --at, not both")
-    new = {"queue": queue, "priority": priority, "user_id": user, "scheduled_for": _due(in_, at)}
+    new = {
+        "queue": queue,
+        "priority": priority,
+        "user_id": user,
+        "scheduled_for": _due(in_, at),
+        "idempotency_key": idempotency_key,
+        "unique_key": unique_key,
+        "unique_while": unique_while,
+    }
     return asyncio.run(_create(job_type, _read(input_text), new, wait=wait, as_json=as_json, data=data))
 
 
@@ -62,7 +77,6 @@ def _read(text: str) -> Any:
 
 async def _create(name: str, job_input: Any, new: Any, *, wait: bool, as_json: bool, data: Any) -> int:
     from cli.database import opened
-    from cli.printing import print_json
     from cli.settings import CliSettings
     from cli.table import build_table
     from jobs_core import Jobs
@@ -72,15 +86,24 @@ async def _create(name: str, job_input: Any, new: Any, *, wait: bool, as_json: b
     job_type = table.job_type(name)
     async with opened(settings) as database:
         async with Jobs(database, table) as jobs:
-            job_id = (await jobs.create(job_type, job_input, **new)).id
-        await _warn_if_nobody_serves(database, job_type, new["queue"] or job_type.queue)
+            created = await jobs.create(job_type, job_input, **new)
+        if not created.met:
+            await _warn_if_nobody_serves(database, job_type, new["queue"] or job_type.queue)
         if wait:
-            return _show_end(await _end_of(database, job_id), as_json=as_json)
-    if as_json:
-        print_json({"id": job_id})
-    else:
-        print(job_id)
+            return _show_end(await _end_of(database, created.id), as_json=as_json)
+    _show(created, as_json=as_json)
     return 0
+
+
+def _show(created: "Created", *, as_json: bool) -> None:
+    from cli.printing import note, print_json
+
+    if as_json:
+        print_json({"id": created.id, "met": bool(created.met)})
+        return
+    print(created.id)
+    if created.met:
+        note(f"job {created.id} has this key: nothing was created")
 
 
 async def _warn_if_nobody_serves(database: "Database", job_type: "JobType[Any]", queue: str) -> None:

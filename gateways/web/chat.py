@@ -1,7 +1,7 @@
 """Chats: say something and wait for the reply, or read what was said.
 
 The message is in the queue when its transaction is committed. A caller that goes away, or a door that closes, loses the
-wait and nothing else.
+wait and nothing else: the same request again, with the same `Idempotency-Key`, is the same message, and waits for its reply.
 """
 
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from assistant import chats
 from assistant.content import text_of
 from gateways.web.body import read
 from gateways.web.context import Context, Here
+from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import Name, Page
 from gateways.web.replies import Waiting
 from jobs_core import ConnectionFailed
@@ -39,20 +40,26 @@ class Reply(BaseModel):
     response: str | None
 
 
-async def say(request: Request, context: Here, replies: Waiting) -> JSONResponse:
+async def say(request: Request, context: Here, replies: Waiting, idempotency_key: IdempotencyKey) -> JSONResponse:
     """Put a message through the queue: 200 with the reply, or 202 where none came in time."""
     said = await read(request, Say)
     message = text_of(said.message, field="message")
     async with context.database.transaction() as conn:
         received = await chats.receive(
-            conn, context.jobs, session_id=said.session_id, channel="web", message=message, user_id=None
+            conn,
+            context.jobs,
+            session_id=said.session_id,
+            channel="web",
+            message=message,
+            user_id=None,
+            idempotency_key=idempotency_key,
         )
-    received.job.wake()
-    reply = await replies.wait(received.message_id, context.chat_wait_s) or await _end_of_job(context, received.job.id)
+    received.wake()
+    reply = await replies.wait(received.message_id, context.chat_wait_s) or await _end_of_job(context, received.job_id)
     told = Reply(
         session_id=received.session_id,
         message_id=received.message_id,
-        job_id=received.job.id,
+        job_id=received.job_id,
         status=reply.state if reply else "waiting",
         response=reply.text if reply else None,
     )

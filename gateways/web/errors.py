@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.errors import ChatClosed, NoSuchChat
-from jobs_core import ConnectionFailed, InvalidInput
+from jobs_core import ConnectionFailed, InvalidInput, KeyReused
 
 log = structlog.get_logger()
 
@@ -52,7 +52,8 @@ def tell_errors(api: FastAPI) -> None:
 def _refused(error: Exception) -> Refused:
     match error:
         case InvalidInput(field=field):
-            return Refused(422, "invalid_input", str(error), field=field)
+            code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
+            return Refused(422, code, str(error), field=field)
         case NoSuchChat():
             return Refused(404, "no_such_chat", str(error), field="session_id")
         case ChatClosed():

@@ -6,6 +6,7 @@ wait ─▶ look for all that wait ─▶ tell those who got a reply ─▶ slee
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated
 
@@ -25,17 +26,17 @@ class Replies:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[int, asyncio.Future[Reply | None]] = {}
+        self._waiting: dict[asyncio.Future[Reply | None], int] = {}  # message ids
         self._came = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
     async def wait(self, message_id: int, timeout_s: float) -> Reply | None:
-        """The reply to a message that nobody else waits for; None where none came in time, or the door is closing."""
+        """The reply to a message; None where none came in time, or the door is closing."""
         if self._closed:
             return None
         reply: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
-        self._waiting[message_id] = reply
+        self._waiting[reply] = message_id
         self._came.set()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._run(), name="replies")
@@ -45,12 +46,12 @@ class Replies:
         except TimeoutError:
             return None
         finally:
-            self._waiting.pop(message_id, None)
+            self._waiting.pop(reply)
 
     def close(self) -> None:
         """Let go of all who wait: the door closes, and their messages are in the queue."""
         self._closed = True
-        for reply in self._waiting.values():
+        for reply in self._waiting:
             if not reply.done():
                 reply.set_result(None)
         self._came.set()  # so that the look ends at once, before the database's pool is closed
@@ -69,12 +70,12 @@ class Replies:
 
     async def run_once(self) -> int:
         """Look once for all; returns how many got their reply. A database that is away is looked for again."""
-        waiting = {message_id: reply for message_id, reply in self._waiting.items() if not reply.done()}
+        waiting = {reply: message_id for reply, message_id in self._waiting.items() if not reply.done()}
         if not waiting:
             return 0
         try:
             async with self._database.connection() as conn:
-                replies = await replies_to(conn, list(waiting))
+                replies = await replies_to(conn, list(set(waiting.values())))
         except ConnectionFailed as error:
             log.warning("database.away", error=str(error))
             return 0
@@ -82,14 +83,14 @@ class Replies:
             log.exception("replies.broke")
             _tell_all(waiting, error)
             return 0
-        for message_id, reply in replies.items():
-            if not waiting[message_id].done():
-                waiting[message_id].set_result(reply)
+        for reply, message_id in waiting.items():
+            if message_id in replies and not reply.done():
+                reply.set_result(replies[message_id])
         return len(replies)
 
 
-def _tell_all(waiting: dict[int, asyncio.Future[Reply | None]], error: Exception) -> None:
-    for reply in waiting.values():
+def _tell_all(waiting: Iterable[asyncio.Future[Reply | None]], error: Exception) -> None:
+    for reply in waiting:
         if not reply.done():
             reply.set_exception(error)
 

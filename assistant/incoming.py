@@ -1,0 +1,69 @@
+"""A person's message on its way into a chat: the chat it goes to, a new one perhaps, and its row, once however often it comes.
+
+A key makes a repeat meet what the first call wrote: a chat that it began has an id made from the key, and a message has the key
+in its row. Both are waited for while the first call's transaction is open. Verbs take the connection first.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID, uuid4, uuid5
+
+from assistant.errors import NoSuchChat
+from jobs_core import Connection, execute, fetch_one, gate, statement
+from sessions import create_session
+
+Channel = Literal["web", "telegram", "scheduled"]
+
+DEFAULT_AGENT = "assistant"
+_BEGUN_BY_KEY = UUID("6a1f2c1e-6d3b-4f0c-9a57-0d5c8f4b7e21")  # the namespace of the ids of chats that a key began
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBefore:
+    """A message that is there, and the job that came with it."""
+
+    id: int
+    content: str
+    job_id: int
+
+
+async def begin_chat(conn: Connection, channel: Channel, user_id: str | None, idempotency_key: str | None) -> str:
+    """A new chat's id; with a key always the same one, in which a repeat finds its message."""
+    named = uuid4()
+    if idempotency_key is not None:
+        named = uuid5(_BEGUN_BY_KEY, json.dumps([channel, user_id, idempotency_key]))
+    session_id, claude_session_id = f"{channel}_{named.hex}", uuid4()
+    values = {
+        "session_id": session_id,
+        "channel": channel,
+        "user_id": user_id,
+        "agent_name": DEFAULT_AGENT,
+        "claude_session_id": claude_session_id,
+    }
+    if await execute(conn, statement("assistant", "chat/create"), values):
+        await create_session(conn, claude_session_id)
+    return session_id
+
+
+async def is_open(conn: Connection, session_id: str, channel: Channel) -> bool:
+    """Whether the chat takes messages, until the caller's transaction ends. Raises NoSuchChat."""
+    gate.check_text(session_id, field="session_id", max_chars=gate.MAX_NAME_CHARS)
+    chat = await fetch_one(conn, statement("assistant", "chat/find"), {"session_id": session_id, "channel": channel})
+    if chat is None:
+        raise NoSuchChat(f"There is no {channel} chat {session_id!r}; leave session_id out to begin a new one")
+    return bool(chat["is_active"])
+
+
+async def say(conn: Connection, session_id: str, message: str, idempotency_key: str | None) -> int | None:
+    """The id of the message, which is new; None where one with this key is there."""
+    values = {"session_id": session_id, "content": message, "idempotency_key": idempotency_key}
+    row = await fetch_one(conn, statement("assistant", "message/say"), values)
+    return int(row["id"]) if row else None
+
+
+async def said_before(conn: Connection, session_id: str, idempotency_key: str | None) -> SaidBefore | None:
+    """The message of the chat that came with this key."""
+    values = {"session_id": session_id, "idempotency_key": idempotency_key}
+    row = await fetch_one(conn, statement("assistant", "message/said_before"), values)
+    return SaidBefore(**row) if row else None

@@ -1,0 +1,28 @@
+"""`./jobs create` with keys, on a database that somebody else runs."""
+
+import json
+from pathlib import Path
+
+from tests.support.up import Home
+
+
+def test_a_job_that_is_created_again_is_met_and_told_so(tmp_path: Path, database_url: str) -> None:
+    home = Home(tmp_path)
+    hello = ("create", "hello", "--input", '{"name": "Ada"}')
+    first = home.run(*hello, "--idempotency-key", "event 7", "--json", DATABASE_URL=database_url)
+    job_id = json.loads(first.stdout)["id"]
+    assert json.loads(first.stdout) == {"id": job_id, "met": False}
+    second = home.run(*hello, "--idempotency-key", "event 7", DATABASE_URL=database_url)
+    assert (second.returncode, second.stdout) == (0, f"{job_id}\n")
+    assert second.stderr == f"job {job_id} has this key: nothing was created\n"
+
+    other = ("create", "hello", "--input", '{"name": "Bob"}')
+    reused = home.run(*other, "--idempotency-key", "event 7", DATABASE_URL=database_url)
+    assert (reused.returncode, reused.stdout) == (1, "")
+    assert reused.stderr.startswith("jobs: idempotency_key: 'event 7' was given to job")
+
+    poke = (*hello, "--unique-key", "k", "--unique-while", "unstarted", "--json")
+    pokes = [json.loads(home.run(*poke, DATABASE_URL=database_url).stdout) for _ in range(2)]
+    assert pokes == [{"id": pokes[0]["id"], "met": met} for met in (False, True)]
+    wrong = home.run(*hello, "--unique-key", "k", "--unique-while", "x", DATABASE_URL=database_url)
+    assert (wrong.returncode, wrong.stderr.startswith("jobs: unique_while: 'x' is not one of")) == (1, True)
