@@ -63,5 +63,5 @@ async def _write_settles(conn: Connection, runs: Sequence[Completed], unsure: bo
     if missed:
         ended |= await settled_earlier(conn, missed)
     for job_type, n in Counter(run.job.job_type for run in runs if run.job.id in ended).items():
-        metrics.settled.labels(job_type, "complete").inc(n)
+        metrics.of_type(job_type).completed.inc(n)
     return ended

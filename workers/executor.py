@@ -6,12 +6,12 @@ Nothing is held while the handler works: no connection, no transaction. Whatever
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _STOP_S = 10.0
 """How long a handler that ran too long may take to end once it was cancelled; then the process ends."""
+_WATCH_S = 0.1
+"""Between two looks for handlers that take too long: a timer for each would cost a tenth of a brief run."""
 _WORTH_A_LINE_S = 0.1
 """Runs that took longer, or did not complete, are logged at level info; thousands a second are not."""
 
@@ -39,8 +41,8 @@ class _Handling:
     """A handler at work in a run's task. told: it was cancelled for taking too long."""
 
     task: asyncio.Task[Any]
-    timeout_s: float | None
-    timer: asyncio.TimerHandle | None = None
+    began_s: float
+    timeout_s: float  # infinite for a thread, which cannot be stopped
     told: bool = False
 
 
@@ -63,6 +65,7 @@ class Executor:
         self._in_thread = set[int]()
         self._handing_back = False
         self._dropped = False
+        self._watching = False
 
     @property
     def in_threads(self) -> int:
@@ -91,7 +94,7 @@ class Executor:
         try:
             settled = await self.settle(job, await self._outcome(job, job_type), job_type, wait=wait)
             spent_s = time.monotonic() - began
-            metrics.run_seconds.labels(job.job_type).observe(spent_s)
+            metrics.of_type(job.job_type).run_seconds.observe(spent_s)
             if spent_s > _WORTH_A_LINE_S or settled.state != "complete":
                 log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
             return settled
@@ -134,7 +137,7 @@ class Executor:
             await self._repeat_while_away(lambda conn: start(conn, job))
 
     async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
-        handling = self._watch(job, job_type)
+        handling = self._begin_watching(job, job_type)
         try:
             outcome = returned(await self._call(job))
         except asyncio.CancelledError:
@@ -144,11 +147,10 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a handler may raise anything
             outcome = raised(error, job_type)
         finally:
-            self._watch_no_more(job, handling)
+            self._end_watching(job, handling)
         if self._dropped:
             raise asyncio.CancelledError  # also where the handler took it for its own
         if handling.told:
-            assert handling.timeout_s is not None
             return timed_out(handling.timeout_s)
         return outcome
 
@@ -161,30 +163,37 @@ class Executor:
         thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
         return await asyncio.wrap_future(thread)
 
-    def _watch(self, job: AnyJob, job_type: JobType[Any]) -> _Handling:
+    def _begin_watching(self, job: AnyJob, job_type: JobType[Any]) -> _Handling:
         task = asyncio.current_task()
         assert task is not None
-        timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else None
-        handling = self._handling[job.id] = _Handling(task, timeout_s)
-        if timeout_s is not None:
-            handling.timer = task.get_loop().call_later(timeout_s, partial(self._time_out, handling))
+        timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else math.inf
+        handling = self._handling[job.id] = _Handling(task, time.monotonic(), timeout_s)
+        if not self._watching:
+            self._watching = True
+            asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
         return handling
 
-    def _watch_no_more(self, job: AnyJob, handling: _Handling) -> None:
-        if handling.timer:
-            handling.timer.cancel()
+    def _end_watching(self, job: AnyJob, handling: _Handling) -> None:
         del self._handling[job.id]
         while handling.task.cancelling() and not self._dropped:
             handling.task.uncancel()  # it was for the handler, not for what comes after
 
-    def _time_out(self, handling: _Handling) -> None:
-        handling.told = True
-        handling.task.cancel()
-        handling.timer = handling.task.get_loop().call_later(_STOP_S, self._stuck)
-
-    def _stuck(self) -> None:
-        log.error("run.stuck", meaning="the handler does not end though it was cancelled; the process does instead")
-        self._on_stuck()
+    def _watch(self) -> None:
+        """Cancel handlers that take too long; give up on the process where one does not end though it was cancelled."""
+        now_s = time.monotonic()
+        for handling in list(self._handling.values()):
+            over_s = now_s - handling.began_s - handling.timeout_s
+            if over_s > 0 and not handling.told:
+                handling.told = True
+                handling.task.cancel()
+            elif over_s > _STOP_S:
+                log.error(
+                    "run.stuck", meaning="the handler does not end though it was cancelled; the process does instead"
+                )
+                self._on_stuck()
+        self._watching = bool(self._handling)
+        if self._watching:
+            asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
 
     async def _settle_alone(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
         unsure = False

@@ -71,8 +71,9 @@ class Runners:
     def take(self, jobs: Sequence[AnyJob]) -> None:
         """Run these as runners become free."""
         for job in jobs:
-            metrics.claimed.labels(job.job_type).inc()
-            metrics.wait_seconds.labels(job.job_type).observe((job.claimed_at - job.created_at).total_seconds())
+            counted = metrics.of_type(job.job_type)
+            counted.claimed.inc()
+            counted.wait_seconds.observe((job.claimed_at - job.created_at).total_seconds())
         self._buffer.extend(jobs)
         if jobs:
             self._something.set()
