@@ -6,9 +6,11 @@ a peer that is gone, or a process frozen inside a transaction, can hold what oth
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Self
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, OperationalError
@@ -41,6 +43,7 @@ _AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of somethin
 OLDEST_SERVER = 15
 _TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
 _CONNECT_TIMEOUT_S = 5
+_TRIED_AFTER_S = 10.0  # a connection that lay idle for longer is tried before it is handed out: 60 µs
 _RECONNECT_S = 3.0  # of trying again after 0, 1 and 3 s; the next caller begins anew, so the pauses never grow longer
 
 
@@ -79,13 +82,14 @@ class Database:
         self.name = name
         self._idle_in_transaction_s = idle_in_transaction_s
         self._opened_by = 0
+        self._used_at = WeakKeyDictionary[Connection, float]()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs=_arguments(dsn, name, idle_in_transaction_s),
             min_size=1,
             max_size=max_connections,
             timeout=_CONNECT_TIMEOUT_S,
             reconnect_timeout=_RECONNECT_S,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             open=False,
         )
 
@@ -116,6 +120,11 @@ class Database:
                 # (Python 3.11); whoever cancelled would wait for ever.
                 raise asyncio.CancelledError
             yield conn
+            self._used_at[conn] = time.monotonic()
+
+    async def _check(self, conn: Connection) -> None:
+        if time.monotonic() > self._used_at.get(conn, 0.0) + _TRIED_AFTER_S:
+            await AsyncConnectionPool.check_connection(conn)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -17,6 +17,8 @@ from jobs_core.statements import schema
 log = structlog.get_logger()
 
 _RECONNECT_S = 1.0
+_PAUSE_S = 0.005
+"""Between two NOTIFYs of a process: each takes a lock on the whole cluster as it commits, and a busy worker needs none."""
 _RECYCLE_S = 600.0  # a connection that only listens is made anew now and then: some died without a sign elsewhere
 
 
@@ -53,6 +55,7 @@ class Notifier:
         while True:
             await self._something.wait()
             await self._send()
+            await asyncio.sleep(_PAUSE_S)
 
     async def _send(self) -> None:
         self._something.clear()
