@@ -1,8 +1,8 @@
 """R3: SIGKILL, and SIGSTOP past the lease, of workers at random, under load.
 
     create all along ─▶ two workers ─▶ history          every fault: pick a worker, kill it (a new one takes its place),
-                         ▲ faults at random              or freeze it past its lease and let it go on as a zombie
-                         └─ record by triggers ─▶ verdict
+                         ▲ faults at random              or freeze it past its lease and let it go on as a zombie;
+                         └─ record by triggers ─▶ verdict    what it had started runs alone, in two more processes
 
 Run with the workers' own deadlines off, the fence is the only guard; run without the fence, stale completions must show.
 """
@@ -69,17 +69,18 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
     report = Report(plan)
     async with Database(dsn, name="drill") as database, Jobs(database, table()) as jobs, database.connection() as conn:
         await keep_records(conn)
-        command = [sys.executable, "-m", "tests.drills.kill_worker", dsn, str(plan.slots), plan.mode]
-        with Fleet(command, plan.workers, log) as fleet:
-            ids = await _faults(fleet, jobs, conn, plan, report)
-            await _drained(conn, fleet, plan.drained_within_s)
+        command = [sys.executable, "-m", "tests.drills.kill_worker", dsn, str(plan.slots)]
+        with Fleet([*command, plan.mode], plan.workers, log) as fleet, Fleet([*command, "alone"], 2, log) as alone:
+            ids = await _faults((fleet, alone), jobs, conn, plan, report)
+            await _drained(conn, (fleet, alone), plan.drained_within_s)
             report.verdict = await verdict(conn, ids)
     report.refused = log.read_text().count('"event": "run.lost"')  # noqa: ASYNC240 - the run is over
     return report
 
 
-async def _faults(fleet: Fleet, jobs: Jobs, conn: Connection, plan: Plan, report: Report) -> list[int]:
+async def _faults(fleets: tuple[Fleet, Fleet], jobs: Jobs, conn: Connection, plan: Plan, report: Report) -> list[int]:
     """Create a batch, hit a worker that holds some of it, go on; returns the ids that were acknowledged."""
+    fleet, alone = fleets
     rng = random.Random(plan.seed)
     kinds = ["kill"] * plan.kills + ["freeze"] * plan.freezes
     rng.shuffle(kinds)
@@ -98,6 +99,7 @@ async def _faults(fleet: Fleet, jobs: Jobs, conn: Connection, plan: Plan, report
             worker.send_signal(signal.SIGCONT)
             await asyncio.sleep(plan.pause_s)
         fleet.revive()
+        alone.revive()
     return ids
 
 
@@ -120,10 +122,11 @@ async def _one_that_holds_jobs(
             await asyncio.sleep(0.02)
 
 
-async def _drained(conn: Connection, fleet: Fleet, within_s: float) -> None:
+async def _drained(conn: Connection, fleets: Sequence[Fleet], within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while await fetch_one(conn, "SELECT id FROM jobs.jobs LIMIT 1"):
-            fleet.revive()
+            for fleet in fleets:
+                fleet.revive()
             await asyncio.sleep(0.1)
 
 

@@ -6,4 +6,5 @@ from workers.supervisor import Supervisor
 
 if __name__ == "__main__":
     command = [sys.executable, "-m", "tests.support.agents.worker", *sys.argv[1:]]
-    sys.exit(Supervisor(command, processes=2, drain_s=0.5).run())
+    alone = [*command, "alone"]
+    sys.exit(Supervisor(command, processes=2, drain_s=0.5, alone_command=alone, alone_processes=1).run())

@@ -1,6 +1,7 @@
 """A worker whose one job type runs an agent with Bash: `python -m tests.support.agents.worker DSN SIMULATOR_URL FOLDER`.
 
-The agent is run once; whoever handles the job again completes it, so that every later model call is a leftover's.
+With `alone` behind that, a runner of jobs whose run was lost. The agent is run once; whoever handles the job again completes
+it, so that every later model call is a leftover's.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from jobs_core.settings import CoreSettings
 from sessions import ClaudeSessions, begin_turn, create_session, take_session
 from simulator.client import SimulatorControl
 from tests.support.sessions import session_settings
+from workers.alone import AloneRunner
 from workers.guard_link import GuardLink
 from workers.settings import WorkerSettings
 from workers.worker import Worker
@@ -32,8 +34,8 @@ class Prompt(BaseModel):
 AGENT = JobType("agent", Prompt)
 
 
-async def main(dsn: str, url: str, folder: Path, link: GuardLink | None) -> None:
-    """Work until drained."""
+async def main(dsn: str, url: str, folder: Path, link: GuardLink | None, *, alone: bool) -> None:
+    """Work until drained, or alone until there is nothing."""
     table = HandlerTable()
     async with Database(dsn, name="agents") as database, Jobs(database, table) as jobs:
         sessions = ClaudeSessions(database, session_settings(SimulatorControl(url, ""), folder))
@@ -58,7 +60,9 @@ async def main(dsn: str, url: str, folder: Path, link: GuardLink | None) -> None
 
         table.register_handler(AGENT, handle)
         settings = WorkerSettings.read(lease_s=LEASE_S, renew_s=0.3, upkeep_s=0.2, drain_s=0.5)
-        worker = Worker(jobs, queues=["default"], settings=settings, resources=[sessions], link=link)
+        worker = (AloneRunner if alone else Worker)(
+            jobs, queues=["default"], settings=settings, resources=[sessions], link=link
+        )
         await worker.run_process()
 
 
@@ -72,4 +76,4 @@ async def _begin(database: Database, session_id: UUID, turn_id: UUID, job_id: in
 if __name__ == "__main__":
     guard = GuardLink.from_environment()
     set_up_logs(CoreSettings.read(log_format="json"))
-    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), guard))
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), guard, alone="alone" in sys.argv))
