@@ -21,7 +21,7 @@ from jobs_core.wake import Notifier
 _ATTEMPTS = 5  # of an insert that met a deadlock: it was rolled back whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Created:
     """A job for each that was asked for, in the order given. After the caller's commit, `wake()` tells idle workers at once.
 
@@ -128,7 +128,7 @@ class Jobs:
         return created
 
     def _created(self, inserted: Inserted) -> Created:
-        return Created(inserted.ids, inserted.met, inserted.ready_queues, self.notifier)
+        return Created(*inserted, self.notifier)
 
 
 async def _insert(conn: db.Connection, rows: Sequence[Row]) -> Inserted:

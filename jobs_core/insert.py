@@ -1,7 +1,7 @@
 """Insert: rows of jobs, as `new_job` made them, into the queue. Keys are minded by `keys`, before and after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobs_core import db
 from jobs_core.new_job import Row
@@ -23,8 +23,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
+class Inserted(NamedTuple):
     """A job for each row, in their order; `met` are those that were there before; the queues where one stands ready."""
 
     ids: tuple[int, ...]

@@ -17,7 +17,7 @@ _LONGEST_DELAY = timedelta(days=36_500)
 _BIGINT = 2**63
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewJob:
     """One job to create.
 
