@@ -34,24 +34,38 @@ FILL = (
     """,
 )
 
-CLAIM = {"worker_id": "1", "queues": "{default,other}", "job_types": "{note,brief_note}", "slots": "10"}
+NAMES = {"queues": "{default,other}", "job_types": "{note,brief_note}"}
+CLAIM = {**NAMES, "worker_id": "1", "give_up_s": "{60,60}", "floors": "{0,0,0,0}", "slots": "10"}
 RUN = {"id": "7", "token": "1"}
-GONE = {"worker_ids": "{7}", "batch": "1000", "max_lost": "10"}
+TOGETHER = {"ids": "{7,8}", "tokens": "{1,2}"}
+GONE = {"worker_ids": "{7}", "batch": "1000", "max_lost": "3", "error": "lost"}
 STATEMENTS: dict[str, Mapping[str, str | None]] = {
     "job/claim": CLAIM,
+    "job/claim_alone": {**NAMES, "worker_id": "1", "give_up_s": "60"},
     "job/any_ready": CLAIM,
     "job/start": RUN,
     "job/fence": RUN,
-    "job/end": {**RUN, "state": "complete", "result": None, "error": None},
-    "job/put_back": {**RUN, "time": None, "delay_s": "30", "charge": "1", "error": None},
-    "job/put_back_strays": {"worker_id": "1", "ids": "{7,8}"},
+    "job/start_many": TOGETHER,
+    "job/end": {**RUN, "state": "complete", "result": None, "error": None, "reason": None, "retention": "standard"},
+    "job/end_many": {**TOGETHER, "results": "{null,null}", "retentions": "{standard,short}"},
+    "job/end_many_counted": TOGETHER,
+    "job/put_back": {
+        **RUN,
+        "time": None,
+        "delay_s": "30",
+        "charge": "1",
+        "error": None,
+        "reason": "error",
+        "final": "true",
+    },
+    "job/put_back_strays": {"worker_id": "1", "ids": "{7,8}", "error": "lost"},
     "job/promote": {"batch": "1000"},
     "job/due_for_lanes": {"batch": "1000"},
     "job/join": {"lanes": "{long,lane3}", "batch": "1000"},
     "job/rescue": GONE,
     "job/crashed": GONE,
     "lane/promote": {"lane": "long"},
-    "upkeep/look": {},
+    "upkeep/look": {**NAMES, "most": "100"},
     "worker/gone": {},
 }
 BY_PRIMARY_KEY = ["job/start", "job/fence", "job/end", "job/put_back"]
