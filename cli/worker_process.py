@@ -8,11 +8,12 @@ from cli.settings import CliSettings
 from cli.table import build_table
 from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
-from jobs_core.settings import CoreSettings
+from jobs_core.settings import CoreSettings, HistorySettings
 from sessions.settings import SessionSettings
 from workers.alone import AloneRunner
 from workers.forks import keep_forks_apart
 from workers.guard_link import GuardLink
+from workers.housekeeping import Housekeeping
 from workers.settings import WorkerSettings
 from workers.worker import Worker, open_database
 
@@ -33,6 +34,8 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
         Jobs(database, table) as jobs,
     ):
         resources = _agents(database, table)  # before the queues are asked for: it binds handlers
+        if not alone:
+            resources.append(Housekeeping(database, HistorySettings.read()))
         worker = (AloneRunner if alone else Worker)(
             jobs,
             queues=queues or table.queues(),

@@ -1,4 +1,4 @@
-"""Upkeep: what every worker does now and then for all of them; whoever comes first has the work.
+"""Upkeep: what every worker does each second for all of them; whoever comes first has the work. (Hourly: housekeeping.)
 
 look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ promote what is due ─▶ wake ─▶ sleep, upkeep_s at most ─┐
   ▲───────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
@@ -11,12 +11,11 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from jobs_core import Connection, Jobs, db, metrics
-from jobs_core.upkeep import Seen, bury, forget_workers, look, promote_due, rescue
+from jobs_core.upkeep import Seen, bury, look, promote_due, rescue
 from workers.guard_link import GuardLink
 
 log = structlog.get_logger()
 
-_FORGET_EVERY_S = 3600.0
 _SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no spinning on rows that another has locked
 
 
@@ -34,7 +33,6 @@ class Upkeep:
         self._queues = list(queues)
         self._link = link
         self._suspects = 0
-        self._forget_in_s = 0.0
 
     async def run(self) -> None:
         """Go on until cancelled; a round that fails is tried again at the next."""
@@ -44,7 +42,6 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001 - the next round may do; without rounds nobody rescues
                 log.warning("upkeep.failed", error=db.describe(error))
                 wait_s = self._upkeep_s
-            self._forget_in_s -= wait_s
             await asyncio.sleep(wait_s * random.uniform(0.8, 1.0))  # noqa: S311 - keeps workers out of step
 
     async def run_once(self) -> float:
@@ -59,9 +56,6 @@ class Upkeep:
             if due_in_s is not None and due_in_s <= 0:
                 due_in_s, queues = await promote_due(conn)
                 self._wake(queues)
-            if self._forget_in_s <= 0:
-                await forget_workers(conn)
-                self._forget_in_s = _FORGET_EVERY_S
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
 
     async def _look(self, conn: Connection) -> Seen:
