@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,8 +219,11 @@ def main(arguments: Sequence[str]) -> int:
     times, broken = asked.times or (1 if asked.short else 20), 0
     for name, dsn, _ in in_fresh_databases(*([asked.fault] if asked.fault else ["kill", "freeze"])):
         fault: Fault = "kill" if name == "kill" else "freeze"
-        with tempfile.TemporaryDirectory(prefix="jobs-turn-") as folder:
-            plan = Plan(times, asked.seed, fault)
-            report = asyncio.run(run(dsn, plan, Path(folder)))
-        broken += show(plan, report, report.broken)
+        plan, folder = Plan(times, asked.seed, fault), Path(tempfile.mkdtemp(prefix="jobs-turn-"))
+        report = asyncio.run(run(dsn, plan, folder))
+        if show(plan, report, report.broken):
+            broken += 1
+            print(f"The workers' log is {folder / 'log'}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     return 1 if broken else 0
