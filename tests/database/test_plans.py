@@ -1,6 +1,6 @@
 """Plans: no statement on a job's way reads the whole of `jobs`, whatever the planner was last told of it.
 
-200,000 jobs stand beside: ready ones of a type that this worker does not know, deferred ones, blocked ones, and those of one
+1,000,000 jobs stand beside: ready ones of a type that this worker does not know, deferred ones, blocked ones, and those of one
 long lane. Statistics are stale (taken of the empty table) or fresh; a statement is new to its connection, or has been prepared
 and run so often that Postgres may have chosen its generic plan, which knows no values.
 """
@@ -15,7 +15,7 @@ import pytest
 from jobs_core import Connection, db, fetch, statement
 from tests.support.database import fresh_database
 
-ROWS = 200_000
+ROWS = 1_000_000
 FILL = (
     "ALTER TABLE jobs.jobs SET (autovacuum_enabled = off)",
     "ANALYZE jobs.jobs",
@@ -68,7 +68,15 @@ STATEMENTS: dict[str, Mapping[str, str | None]] = {
     "upkeep/look": {**NAMES, "most": "100"},
     "worker/gone": {},
 }
-BY_PRIMARY_KEY = ["job/start", "job/fence", "job/end", "job/put_back"]
+BY_PRIMARY_KEY = [
+    "job/start",
+    "job/start_many",
+    "job/fence",
+    "job/end",
+    "job/end_many",
+    "job/end_many_counted",
+    "job/put_back",
+]
 ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
 
 Plans = dict[tuple[str, str, str], dict[str, Any]]
