@@ -170,19 +170,21 @@ class Drill:
             said = await chats.receive(
                 conn, self._jobs, session_id=chat, channel="web", message=stage.prompt(), user_id=None
             )
-        said.job.wake()
+        job = said.job
+        assert job  # a message without a key is never one that was there before
+        job.wake()
         session_id = await chats.claude_session_of(self._conn, said.session_id)
-        await stage.reached(session_id, said.job.id)
+        await stage.reached(session_id, job.id)
         await asyncio.sleep(self._rng.uniform(0.0, _LONGEST_PAUSE_S))
         struck_at = time.monotonic()
-        worker = await self._strike(said.job.id)
+        worker = await self._strike(job.id)
         try:
             await stage.open()
-            await until(lambda: has_ended(self._conn, said.job.id), f"the job goes on after {stage.point.name}")
+            await until(lambda: has_ended(self._conn, job.id), f"the job goes on after {stage.point.name}")
         finally:
             if self._fault == "freeze":
                 worker.resume()
-        return said.session_id, said.job.id, time.monotonic() - struck_at
+        return said.session_id, job.id, time.monotonic() - struck_at
 
     async def _strike(self, job_id: int) -> psutil.Process:
         """Kill or freeze the worker process that holds the job, or ended it; returns when all that it ran is gone."""
