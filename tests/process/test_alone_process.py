@@ -1,0 +1,71 @@
+"""`./jobs worker` as a person runs it: a job that killed its worker goes on in a process of its own."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from jobs_core import Database, HandlerTable, Jobs
+from jobs_core.look import JobView, find
+from tests.support.crashing import CRASHES_ONCE
+from tests.support.processes import MARK, kill_left, left_running, until
+
+CHECKOUT = Path(__file__).parents[2]
+SETTINGS = {
+    "JOBS_LEASE_S": "2",
+    "JOBS_RENEW_S": "0.3",
+    "JOBS_UPKEEP_S": "0.2",
+    "JOBS_HANDLERS": "tests.support.crashing",
+}
+
+
+@contextmanager
+def working(dsn: str, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """A supervisor with one worker, and the mark that all its processes carry."""
+    mark = uuid.uuid4().hex
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JOBS_", "ANTHROPIC_", "CLAUDE"))}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli", "worker", "--processes", "1"],
+            cwd=CHECKOUT,
+            env={**kept, **SETTINGS, "DATABASE_URL": dsn, MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        yield process, mark
+    finally:
+        process.kill()
+        process.wait()
+        kill_left(mark)
+
+
+async def ended(database: Database, job_id: int) -> JobView:
+    async with asyncio.timeout(60), database.connection() as conn:
+        while (view := await find(conn, job_id)) is None or view.ended_at is None:
+            await asyncio.sleep(0.05)
+        return view
+
+
+async def test_a_job_that_killed_its_worker_runs_in_a_process_of_its_own_that_leaves_nothing_behind(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    table = HandlerTable()
+    table.declare(CRASHES_ONCE)
+    async with Jobs(database, table) as jobs:
+        created = await jobs.create(CRASHES_ONCE, {})
+    with working(database_url, tmp_path / "log") as (process, mark):
+        view = await ended(database, created.id)
+        assert (view.state, view.lost_count) == ("complete", 1), (tmp_path / "log").read_text()
+        until(lambda: not any(left.name() == "sleep" for left in left_running(mark)), "what the job left is gone")
+        assert "alone-process" in psutil.Process(view.result["pid"]).cmdline(), "while its process goes on"
+        process.terminate()
+        assert process.wait(30) == 0
+        assert not left_running(mark)
