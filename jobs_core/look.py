@@ -132,10 +132,9 @@ async def newest(
             conn, statement("jobs_core", "history/newest"), {**values, "first": first, "next": next_}
         )
         found.update((row["id"], JobSummary(**row)) for row in rows)  # one that ended since is told as ended
-        page = sorted(found, reverse=True)[:limit]
-        if first and len(page) == limit and found[page[-1]].created_at >= first:
+        if _is_whole(_page(found, limit), limit, first):
             break
-    return [found[job_id] for job_id in sorted(found, reverse=True)[:limit]]
+    return _page(found, limit)
 
 
 async def counts(conn: db.Connection) -> list[db.Row]:
@@ -157,6 +156,15 @@ async def ended_counts(
     """
     values = {"state": state, "job_type": job_type, "since": _day(since), "until": _day(until)}
     return await db.fetch(conn, statement("jobs_core", "history/ended_counts"), values)
+
+
+def _page(found: dict[int, JobSummary], limit: int) -> list[JobSummary]:
+    return [found[job_id] for job_id in sorted(found, reverse=True)[:limit]]
+
+
+def _is_whole(page: list[JobSummary], limit: int, first: datetime | None) -> bool:
+    """Whether nothing that ended before `first` belongs on the page: it is full, and its last job was created since."""
+    return first is not None and len(page) == limit and page[-1].created_at >= first
 
 
 def _spans(oldest: date | None, since: datetime | None = None, until: datetime | None = None) -> Iterator[Span]:
