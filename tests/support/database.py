@@ -1,12 +1,13 @@
 """A Postgres for tests: `DATABASE_URL` where it is set, else our embedded one; and fresh, migrated databases on it."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,7 +18,6 @@ from jobs_core.migrations import migrate
 TEMPLATE = f"jobs_test_{uuid.uuid4().hex[:8]}"
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 << 30  # a whole run left 60 MB behind; a container's usual 64 MB will not do
-_IN_MEMORY = "jobs-tests-"
 
 CHECKS = """
 ALTER TABLE jobs.jobs
@@ -43,20 +43,41 @@ def server(folder: Path) -> Iterator[str]:
         yield postgres.dsn
 
 
+def _lock(folder: Path) -> int:
+    """A descriptor that holds the folder's lock. Raises BlockingIOError where somebody else does."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise
+    return lock
+
+
 @contextmanager
 def quick_folder(otherwise: Path) -> Iterator[Path]:
     """A folder in memory where there is plenty, as a database is copied there in 20 ms instead of 120; else the given one.
 
-    Every setting stays as it is: the machine's death is all that a folder in memory does not outlive.
+    Every setting stays as it is: the machine's death is all that a folder in memory does not outlive. A run that was
+    killed leaves its folder; the next one removes it, which the lock on it tells from a run that lives.
     """
     if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
         yield otherwise
         return
-    for left in _MEMORY.glob(f"{_IN_MEMORY}{os.getuid()}-*"):
-        if not Path(f"/proc/{left.name.split('-')[3]}").exists():  # killed, so that its folder is nobody's
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{_IN_MEMORY}{os.getuid()}-{os.getpid()}-", dir=_MEMORY) as folder:
-        yield Path(folder)
+    name = f"jobs-tests-{os.getuid()}"
+    with (_MEMORY / f"{name}.lock").open("w") as turn:  # or another's folder would be removed before it is locked
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        for left in _MEMORY.glob(f"{name}-*"):
+            with suppress(BlockingIOError):
+                os.close(_lock(left))
+                shutil.rmtree(left)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_MEMORY))
+        lock = _lock(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+        os.close(lock)
 
 
 def with_database(dsn: str, name: str) -> str:
