@@ -12,7 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from jobs_core import db
-from jobs_core.insert import Inserted, insert, insert_plain
+from jobs_core.insert import Inserted, insert, insert_plain, insert_ready
 from jobs_core.job_types import HandlerTable, JobType, UniqueWhile
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import NewJob, Row, has_keys, is_plain, row_of
@@ -132,8 +132,8 @@ class Jobs:
 
 
 async def _insert(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
-    if len(rows) == 1 and is_plain(rows[0]):
-        return await insert_plain(conn, rows[0])
+    if all(is_plain(row) for row in rows):
+        return await (insert_plain(conn, rows[0]) if len(rows) == 1 else insert_ready(conn, rows))
     if any(has_keys(row) for row in rows):
         return await insert_or_meet(conn, rows)
     return await insert(conn, rows)

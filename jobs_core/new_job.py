@@ -11,7 +11,7 @@ from jobs_core.errors import InvalidInput
 from jobs_core.job_types import PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
 
 Row = dict[str, Any]
-"""One job's columns, by the names that `job/create_one` gives them; `job/create` takes an array of each."""
+"""One job's columns, by the names that `job/create_one` gives them; `job/create` and `job/create_ready` take arrays."""
 
 _LONGEST_DELAY = timedelta(days=36_500)
 _BIGINT = 2**63

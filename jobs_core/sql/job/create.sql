@@ -12,9 +12,9 @@ WITH given AS MATERIALIZED (
            g.lane IS NOT NULL AND NOT g.later AS joins
     FROM (
         SELECT u.*, due.at AS due_at, due.at IS NOT NULL AND due.at > clock_timestamp() AS later
-        FROM unnest(%(job_type)s::text[], %(queue)s::text[], %(priority)s::smallint[], %(input)s::jsonb[],
-                    %(user_id)s::text[], %(task_id)s::bigint[], %(project_id)s::text[], %(lane)s::text[],
-                    %(unique_key)s::text[], %(unique_while)s::text[],
+        FROM unnest(%(job_type)b::text[], %(queue)b::text[], %(priority)s::smallint[], %(input)b::text[],
+                    %(user_id)b::text[], %(task_id)s::bigint[], %(project_id)b::text[], %(lane)b::text[],
+                    %(unique_key)b::text[], %(unique_while)b::text[],
                     %(time)s::timestamptz[], %(delay_s)s::double precision[])
              WITH ORDINALITY AS u (job_type, queue, priority, input, user_id, task_id, project_id, lane, unique_key,
                                    unique_while, time, delay_s, ordinal)
@@ -39,7 +39,7 @@ WITH given AS MATERIALIZED (
 ), inserted AS (
     INSERT INTO {schema}.jobs (id, job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
                                unique_key, unique_while, ready_seq, scheduled_for)
-    SELECT id, job_type, queue, priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, input,
+    SELECT id, job_type, queue, priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, input::jsonb,
            user_id, task_id, project_id, lane, pos, unique_key, unique_while,
            CASE WHEN ready THEN nextval('{schema}.ready_seq') END,
            CASE WHEN later THEN due_at END
