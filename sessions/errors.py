@@ -7,7 +7,7 @@ SessionsError
 ├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
 └── TurnFailed              this turn will not work however often it is tried: tell whoever asked
     ├── PromptRefused       nor will any later turn of this session, which holds what the API refuses: begin a new one
-    └── TranscriptLost      a session that had answers has lost them: never go on as if it were new; alarm
+    └── TranscriptLost      a session has lost what was said in it: never go on as if it were new; alarm
 
 Beside them stand `jobs_core.LeaseLost`, raised where another run has taken the session (stop, write nothing), and
 `jobs_core.ConfigurationError` at the start.
@@ -43,4 +43,4 @@ class PromptRefused(TurnFailed):
 
 
 class TranscriptLost(TurnFailed):
-    """The transcript lacks turns that were answered."""
+    """The transcript is gone, or lacks a turn that was answered."""
