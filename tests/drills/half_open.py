@@ -112,13 +112,14 @@ async def run(folder: Path, plan: Plan) -> Report:
             await db.connect(server.dsn, name="drill looks") as looks,
         ):
             await execute(looks, "INSERT INTO drill_ledger (key) VALUES ('locked')")
-            with Fleet(Options(server.dsn, SETTINGS).command(), plan.workers, folder / "log") as fleet:
+            supervisor = Options(server.dsn, SETTINGS, processes=plan.workers)
+            with Fleet(supervisor.command(), 1, folder / "log") as fleet:
                 producers = load.Producers(load.keyed(jobs), per_s=plan.per_s)
                 producing = asyncio.create_task(producers.run())
                 for number in range(plan.rounds):
                     await _until_all_work(looks, plan.workers)
                     await asyncio.sleep(random.Random(plan.seed + number).uniform(0.0, 0.5))
-                    await _lose_all(server.dsn, looks, [worker.pid for worker in fleet.workers], plan, report)
+                    await _lose_all(server.dsn, looks, fleet.below(), plan, report)
                 producers.stop()
                 await producing
                 await load.drained(looks, 60.0)

@@ -74,9 +74,9 @@ async def run(folder: Path, plan: Plan) -> Report:
                 producing = asyncio.create_task(producers.run())
                 await _kill_again_and_again(server, plan, report)
                 await producing
-                async with database.connection() as conn:
-                    await load.drained(conn, 60.0)
-                    report.outcome = await load.outcome(conn, producers.acknowledged)
+                async with await db.connect(server.dsn, name="drill looks") as looks:
+                    await load.drained(looks, 60.0)
+                    report.outcome = await load.outcome(looks, producers.acknowledged)
             report.unanswered = producers.unanswered
     return report
 

@@ -78,7 +78,7 @@ async def run(folder: Path, plan: Plan) -> Report:
             Database(server.dsn, name="drill") as database,
             Jobs(database, load.table()) as jobs,
         ):
-            with Fleet(Options(server.dsn, settings).command(), plan.workers, folder / "log"):
+            with Fleet(Options(server.dsn, settings, processes=plan.workers).command(), 1, folder / "log"):
                 await _until_listening(looks, plan.workers)
                 async with (_jammed if plan.fault == "jammed" else _deaf)(server.dsn, report):
                     create = _notifying_inside(jobs) if plan.demonstration == "inside" else load.either_way(jobs)

@@ -1,10 +1,14 @@
 """The drills in their short form: real processes, killed and frozen. `./jobs drill NAME` runs them at full length."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.drills import kill, lanes
+from tests.drills import clocks, cuts, half_open, kill, lanes, postgres, wake
+from tests.drills.fleet import CHECKOUT
+from tests.drills.report import SKIPPED, CannotRun
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -38,3 +42,76 @@ async def test_lanes_strand_nothing_and_keep_their_order_while_processes_are_kil
 async def test_with_the_lock_folded_into_the_looking_statement_lanes_strand(database_url: str) -> None:
     seen = await lanes.run(database_url, lanes.Plan(jobs=250, kills=0, seed=1, how="folded"))
     assert seen.stranded > 0
+
+
+async def test_a_killed_postgres_loses_no_acknowledged_job_and_work_goes_on(tmp_path: Path) -> None:
+    report = await postgres.run(tmp_path, postgres.Plan(jobs=900, kills=3, seed=1))
+    assert report.broken(slack=3.0) == []
+    assert len(report.goes_on_s) == 3
+
+
+async def test_with_commits_that_do_not_wait_a_killed_postgres_loses_acknowledged_jobs(tmp_path: Path) -> None:
+    report = await postgres.run(tmp_path, postgres.Plan(jobs=350, kills=1, seed=1, durable=False))
+    assert postgres.missed(report) == []
+
+
+async def test_connections_cut_at_every_point_lose_nothing_double_nothing_and_leak_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    report = await cuts.run(database_url, cuts.Plan(cuts=150, seed=1), tmp_path / "log")
+    assert report.broken() == []
+
+
+async def test_creates_repeated_blindly_over_cut_connections_make_second_jobs(
+    database_url: str, tmp_path: Path
+) -> None:
+    report = await cuts.run(database_url, cuts.Plan(cuts=150, seed=1, safe=False), tmp_path / "log")
+    assert cuts.missed(report) == []
+
+
+async def test_half_open_connections_are_noticed_at_both_ends_and_their_locks_are_freed(tmp_path: Path) -> None:
+    """One without the bounds that `connect` sets is lost with them, and nobody notices."""
+    plan = half_open.Plan(workers=3, rounds=1, seed=1, slack=1.5)
+    try:
+        report = await half_open.run(tmp_path, plan)
+    except CannotRun as why:
+        pytest.skip(str(why))
+    assert report.broken(plan) == []
+
+
+@pytest.mark.parametrize("fault", ["jammed", "deaf"])
+async def test_without_wake_ups_every_create_commits_and_the_poll_finds_each_job(tmp_path: Path, fault: str) -> None:
+    plan = wake.Plan(jobs=200, fault=fault, seed=1)
+    report = await wake.run(tmp_path, plan)
+    assert report.broken(plan, slack=3.0) == []
+
+
+async def test_a_notify_inside_the_creating_transaction_fails_creates_while_it_is_jammed(tmp_path: Path) -> None:
+    plan = wake.Plan(jobs=8, fault="jammed", seed=1, demonstration="inside")
+    assert wake.missed(plan, await wake.run(tmp_path, plan)) == []
+
+
+async def test_wrong_clocks_make_no_job_early_or_late_and_lose_no_lease(tmp_path: Path) -> None:
+    plan = clocks.Plan(jobs=300, over_s=3.0, seed=1)
+    assert (await _clocks(tmp_path, plan)).broken(plan, slack=3.0) == []
+
+
+async def test_due_times_by_a_workers_own_clock_come_early(tmp_path: Path) -> None:
+    assert clocks.missed(await _clocks(tmp_path, clocks.Plan(jobs=100, over_s=4.0, seed=1, by_own_clock=True))) == []
+
+
+async def _clocks(folder: Path, plan: clocks.Plan) -> clocks.Report:
+    try:
+        return await clocks.run(folder, plan)
+    except CannotRun as why:
+        pytest.skip(str(why))
+
+
+def test_a_full_disk_loses_nothing_acknowledged_and_work_goes_on_by_itself() -> None:
+    """Tables that cannot grow, and a write-ahead log that cannot; then with creates acknowledged early, which must be lost."""
+    drill = [sys.executable, "-m", "tests.drills", "disk", "--short", "--seed", "1"]
+    ran = subprocess.run(drill, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if ran.returncode == SKIPPED:
+        pytest.skip(ran.stdout)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("HELD") == 3

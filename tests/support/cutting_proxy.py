@@ -30,13 +30,14 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Cutter:
-    """Chooses what to cut: `left` more cuts; `cuts` counts them by (statement, point).
+    """Chooses what to cut: `left` more times, `pause_s` apart at least; then, until `stopped`, only what was never cut.
 
-    They are `pause_s` apart at least, but for the first of each kind.
+    `cuts` counts them by (statement, point).
     """
 
     def __init__(self, rng: random.Random, *, cuts: int, pause_s: float) -> None:
         self.left = cuts
+        self.stopped = False
         self.cuts = Counter[tuple[str, str]]()
         self.rng = rng
         self._pause_s = pause_s
@@ -46,11 +47,11 @@ class Cutter:
         """The point at which to cut this one, or None."""
         point = min(POINTS, key=lambda point: (self.cuts[statement, point], self.rng.random()))
         before = self.cuts[statement, point]
-        if not self.left or (before and time.monotonic() < self._next_at):
+        if self.stopped or time.monotonic() < self._next_at or not (self.left or before == 0):
             return None
         if self.rng.random() * (1 + before) >= 1:
             return None  # so that rare statements get their share
-        self.left -= 1
+        self.left = max(self.left - 1, 0)
         self.cuts[statement, point] += 1
         self._next_at = time.monotonic() + self._pause_s
         return point
