@@ -159,7 +159,9 @@ def _print_one(job: "JobView", attempts: "Sequence[Attempt]", *, as_json: bool) 
     for name, value in values.items():
         if value is not None:
             text = json.dumps(value, ensure_ascii=False) if name in {"input", "result"} else str(value)
-            print_plain(f"{name:14} {text}")
+            print_plain(
+                f"{name:14} " + text.replace("\n", f"\n{'':15}")
+            )  # so that no line of a text looks like a field
     for attempt in attempts:
         where = f"worker {attempt.worker_id}{', alone' if attempt.alone else ''}"
         error = f": {_line(attempt.error)}" if attempt.error else ""

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.durations import parse_duration, parse_time
+from cli.durations import parse_duration, parse_moment, parse_time
 from jobs_core import InvalidInput
 
 
@@ -32,3 +32,17 @@ def test_a_time_without_a_zone_is_refused() -> None:
 def test_what_is_no_time_is_refused() -> None:
     with pytest.raises(InvalidInput, match="'tomorrow' is not a time"):
         parse_time("tomorrow")
+
+
+def test_a_moment_is_a_time_or_a_span_ago() -> None:
+    assert parse_moment("2030-01-31T10:00+01:00", option="--since") == datetime(2030, 1, 31, 9, tzinfo=UTC)
+    before = datetime.now(UTC)
+    assert before <= parse_moment("2h", option="--since") + timedelta(hours=2) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2030-01-31T09:00", "99999d", "1999-12-31T23:59Z", "9999-12-31T23:59-12:00"]
+)
+def test_what_is_no_moment_is_refused_with_the_option_named(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^--until: "):
+        parse_moment(text, option="--until")
