@@ -12,8 +12,8 @@ from tests.support.up import Home
 THREE_JOBS = (
     """INSERT INTO jobs.history (id, job_type, queue, priority, state, input, error, user_id, lane, unique_key, retry_count,
                                   lost_count, created_at, ended_at)
-       VALUES (1, 'mail', 'slow', 2, 'failed', '{"to": "\u202eada"}', E'it \x1b[2J broke\nstate complete', 'ada', 'l', 'k', 1, 0,
-               now() - interval '2 days', now() - interval '1 day')""",
+       VALUES (1, 'mail', 'slow', 2, 'failed', '{"to": "\u202eada"}', E'it \x1b[2J broke\nstate complete', 'ada', 'l', 'k', 1,
+               0, now() - interval '2 days', now() - interval '1 day')""",
     """INSERT INTO jobs.attempts (job_id, token, worker_id, reason, error, alone, ended_at)
        VALUES (1, 4, 17, 'error', E'first\ntry', false, now() - interval '25 hours'), (1, 5, 18, 'lost', NULL, true, now())""",
     """INSERT INTO jobs.jobs (id, job_type, queue, priority, state, input, ready_seq)
