@@ -26,7 +26,7 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
     keep_forks_apart()
     core = CoreSettings.read()
     set_up_logs(core)
-    structlog.contextvars.bind_contextvars(process="worker")
+    structlog.contextvars.bind_contextvars(process="alone" if alone else "worker")
     table = build_table(CliSettings.read().handlers)
     settings = WorkerSettings.read()
     async with (

@@ -1,9 +1,11 @@
 """An alone runner: a process that runs suspects (jobs_core.suspects), one after another, each as the only job in it.
 
-    start resources ─▶ register ─▶ claim one ─▶ run … settle ─▶ kill what it left ─┐
-                                     ▲                                             │
-                                     └─────────────────────────────────────────────┘
-    none for the length of a lease, or a drain ─▶ retire ─▶ stop resources ─▶ exit
+    start resources ─▶ register ─▶ claim one ─▶ run … settle ─┐
+                                     ▲                        │
+                                     └────────────────────────┘
+    none for the length of a lease, a drain, or processes left by the run (killed) ─▶ retire ─▶ stop resources ─▶ exit
+
+A run that leaves processes behind may have left more: a pool of them, say, that the next job in this process would find dead.
 
 Its supervisor starts it for suspects, and again when it dies. So it gives up where a worker would go on: a lost lease ends the
 process, and so does a database that is away between two runs. What it may have claimed then is put back uncharged when its
@@ -78,8 +80,9 @@ class AloneRunner:
                 stack.push_async_callback(resource.stop)
             worker_id, lease = await self._register()
             stack.callback(lease.stop)
-            while (job := await self._next(worker_id)) is not None:
-                await self._run(job)
+            clean = True
+            while clean and (job := await self._next(worker_id)) is not None:
+                clean = await self._run(job)
             async with self._jobs.database.connection() as conn:
                 await retire(conn, worker_id)
 
@@ -121,7 +124,8 @@ class AloneRunner:
             await _first(self._draining.wait(), _POLL_S)
         return None
 
-    async def _run(self, job: AnyJob) -> None:
+    async def _run(self, job: AnyJob) -> bool:
+        """Run it to its end, or as far as a drain lets it; False: it left processes behind, which are killed now."""
         metrics.claimed.labels(job.job_type).inc()
         if self._link:
             self._link.busy(True)
@@ -136,8 +140,11 @@ class AloneRunner:
             end_process(self._link)
         await run
         if self._link:
-            kill_descendants(os.getpid())  # no other job runs here that could have started them
+            if left := kill_descendants(os.getpid()):  # no other job runs here that could have started them
+                log.warning("agents.killed", why="their run has ended", job_id=job.id, pids=left)
+                return False
             self._link.busy(False)
+        return True
 
 
 async def _first(wait: Coroutine[Any, Any, object], within_s: float | None, *tasks: asyncio.Task[object]) -> None:
