@@ -5,8 +5,8 @@ History is walked in spans of days, from the newest back, and no further than ne
     living ─▶ today ─▶ 1 day ─▶ 2 days ─▶ 4 … 32 days at a time ─▶ the oldest day
                  └─ enough found, and the last of them was created in this span or later: older days hold lower ids only
 
-One statement over all days would open each of them: with 420 partitions it took 2,150 locks, and eight of those at once are
-more than a server has for everybody, settles included.
+One statement over all days would open each of them: with 420 partitions that took 2,150 locks, and thirty of them at once all
+that a server for 200 connections has, so that settles failed, too.
 """
 
 from collections.abc import Iterator

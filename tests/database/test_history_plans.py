@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,3 +141,25 @@ def test_attempts_are_looked_for_since_the_job_was_created(plans: Plans, statist
 def test_a_plan_for_all_values_would_use_no_index_of_what_is_looked_for(plans: Plans) -> None:
     """Why they are sent unprepared."""
     assert not any("user_id" in index for _, index in reads(plans["fresh", "for all values"]))
+
+
+LOCKED = """
+SELECT count(*) AS n FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+WHERE pid = pg_backend_pid() AND relkind = 'r' AND relname ~ '^history_.*[0-9]{8}$'
+"""
+
+
+async def test_a_look_for_what_is_recent_locks_the_days_it_may_lie_in_and_no_others(filled: str) -> None:
+    """All of them would be five locks for each, of which a server has a few thousand for everybody."""
+    async with await db.connect(filled, name="tests") as conn:
+
+        async def locked(look_for: Callable[[], Awaitable[Any]]) -> int:
+            async with conn.transaction():
+                assert await look_for()
+                row = await db.fetch_one(conn, LOCKED)
+                assert row is not None
+                return int(row["n"])
+
+        assert await locked(lambda: look.find(conn, ROWS)) <= 3 * 2
+        assert await locked(lambda: look.newest(conn)) <= 3 * 2
+        assert await locked(lambda: look.find(conn, 1)) == 3 * DAYS
