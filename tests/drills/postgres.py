@@ -31,6 +31,8 @@ GOES_ON_S = 5.0
 """After the port opens again."""
 SETTINGS = {"slots": 20, "lease_s": 2.0, "renew_s": 0.4, "upkeep_s": 0.5, "poll_s": 1.0, "drain_s": 5.0}
 _ASYNCHRONOUS = "?options=-c%20synchronous_commit%3Doff"
+_LAZY = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+"""What was committed without waiting stays in memory for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Report:
 async def run(folder: Path, plan: Plan) -> Report:
     """Carry out the plan on a server of its own in this folder."""
     report = Report()
-    with EmbeddedPostgres(folder / "postgres") as server:
+    with EmbeddedPostgres(folder / "postgres", {} if plan.durable else _LAZY) as server:
         await make_ready(server.dsn)
         dsn = server.dsn if plan.durable else server.dsn + _ASYNCHRONOUS
         async with Database(dsn, name="drill") as database, Jobs(database, load.table()) as jobs:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 from jobs_core.statements import fill_in
 
 POINTS = ("unsent", "torn", "unanswered", "half_answered", "answered")
-_PARAMETER = re.compile(r"%\(\w+\)s|\$\d+")
+_PARAMETER = re.compile(r"%\(\w+\)[sbt]|\$\d+")
 _READY = b"Z\x00\x00\x00\x05"  # ReadyForQuery, which a status byte follows: the end of an answer
 _RESET = struct.pack("ii", 1, 0)
 
