@@ -7,7 +7,7 @@ a peer that is gone, or a process frozen inside a transaction, can hold what oth
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Self
 from weakref import WeakKeyDictionary
@@ -183,6 +183,11 @@ async def fetch_one(conn: Connection, sql: LiteralString, parameters: Mapping[st
     """Run one statement and return its first row, or None."""
     rows = await fetch(conn, sql, parameters)
     return rows[0] if rows else None
+
+
+def bigints(numbers: Iterable[int]) -> str:
+    """The numbers as Postgres writes a bigint[]: psycopg takes ten times as long to write a list of hundreds."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 async def check_server(conn: Connection) -> None:

@@ -183,7 +183,7 @@ async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:
 async def _end_all(
     conn: db.Connection, name: LiteralString, runs: Sequence[Completed], values: Mapping[str, Any]
 ) -> set[int]:
-    claims = {"ids": [run.job.id for run in runs], "tokens": [run.job.token for run in runs]}
+    claims = {"ids": db.bigints(run.job.id for run in runs), "tokens": db.bigints(run.job.token for run in runs)}
     row = await db.fetch_one(conn, statement("jobs_core", name), {**claims, **values})
     return set(row["ids"] or ()) if row else set()
 

@@ -68,8 +68,8 @@ class Cursor:
 
     def claimed(self, jobs: Sequence[AnyJob]) -> None:
         """Go on behind these, which came in order."""
-        for job in jobs:
-            self._floors[job.priority] = max(self._floors[job.priority], job.ready_seq - _BEHIND)
+        for priority, last in {job.priority: job.ready_seq for job in jobs}.items():
+            self._floors[priority] = max(self._floors[priority], last - _BEHIND)
 
     def looked_from_the_start(self, began_s: float, now_s: float) -> None:
         """A full look took that long."""

@@ -11,7 +11,7 @@ lease. A runner serves many jobs, so it ends when a handler left something in it
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -51,11 +51,13 @@ class Runners:
         self._on_broken = on_broken
         self.on_room: Callable[[], object] = _nobody_asks
         self._buffer = deque[AnyJob]()
-        self._something = asyncio.Event()
+        self._sleeping = deque[asyncio.Future[None]]()
+        self._one_is_waking = False
         self._idle = asyncio.Event()
         self._runners = [_Runner() for _ in range(slots)]
         self._busy = 0
         self._run_s = ahead_s
+        self._low = 0
         self._context = Context()
 
     def __len__(self) -> int:
@@ -70,13 +72,13 @@ class Runners:
 
     def take(self, jobs: Sequence[AnyJob]) -> None:
         """Run these as runners become free."""
+        for job_type, n in Counter(job.job_type for job in jobs).items():
+            metrics.of_type(job_type).claimed.inc(n)
         for job in jobs:
-            counted = metrics.of_type(job.job_type)
-            counted.claimed.inc()
-            counted.wait_seconds.observe((job.claimed_at - job.created_at).total_seconds())
+            metrics.of_type(job.job_type).wait_seconds.observe((job.claimed_at - job.created_at).total_seconds())
         self._buffer.extend(jobs)
-        if jobs:
-            self._something.set()
+        self._low = self._most_ahead() // 2
+        self._wake_one()
 
     def held(self) -> Iterator[int]:
         """Ids of the jobs that are in the buffer, or run."""
@@ -131,20 +133,37 @@ class Runners:
         clean, runs = copy_context(), 0
         while copy_context() == clean:  # its successor begins with a clean context
             if not self._buffer:
-                self._something.clear()
                 self._idle.set()
-                await self._something.wait()
+                await self._sleep()
                 continue
             await self._run_next(runner)
             runs += 1
             if runs % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
 
+    async def _sleep(self) -> None:
+        waking = asyncio.get_running_loop().create_future()
+        self._sleeping.append(waking)
+        try:
+            await waking
+        finally:
+            self._one_is_waking = False
+
+    def _wake_one(self) -> None:
+        """One at a time, each waking the next: runs that never wait leave nothing for a crowd to do."""
+        while self._buffer and self._sleeping and not self._one_is_waking:
+            waking = self._sleeping.popleft()
+            if not waking.done():
+                waking.set_result(None)
+                self._one_is_waking = True
+
     async def _run_next(self, runner: _Runner) -> None:
         job = runner.job = self._buffer.popleft()
         self._busy += 1
+        if not self._one_is_waking:
+            self._wake_one()
         began_s = time.monotonic()
-        if self._ahead_s and len(self._buffer) * 2 <= self._most_ahead():
+        if self._ahead_s and (len(self._buffer) == self._low or not self._buffer):
             self.on_room()
         await self._executor.run(job, wait=not self._ahead_s)
         self._run_s += (time.monotonic() - began_s - self._run_s) * _OF_LATE
