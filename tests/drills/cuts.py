@@ -46,7 +46,7 @@ class Report:
     """cut: how often each statement was, at each point. pools: how many were looked at when their process was drained, and
     leaked: the connections that they no longer give out."""
 
-    outcome: load.Outcome | None = None
+    findings: load.Findings | None = None
     created: int = 0
     unanswered: int = 0
     leaked: int = 0
@@ -55,9 +55,9 @@ class Report:
 
     def broken(self) -> list[str]:
         """What did not hold."""
-        assert self.outcome
+        assert self.findings
         return [
-            *self.outcome.broken,
+            *self.findings.broken,
             *([f"leaked: {self.leaked}"] if self.leaked else []),
             *([f"pools: {self.pools}"] if self.pools < 3 else []),
             *(f"never cut: {statement}" for statement in _uncut(self.cut)),
@@ -79,7 +79,7 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
                 await _produce_until_cut(producers, cutter)
                 async with looks.connection() as conn:
                     await load.drained(conn, 60.0)
-                    report.outcome = await load.outcome(conn, producers.acknowledged)
+                    report.findings = await load.findings(conn, producers.acknowledged)
                 pools = await asyncio.to_thread(fleet.drain)
             report.pools = len(pools) + 1
             report.leaked = sum(one["connections"] - one["usable"] for one in pools)
@@ -132,5 +132,5 @@ def main(arguments: Sequence[str]) -> int:
 
 def missed(report: Report) -> list[str]:
     """What the demonstration did not show."""
-    assert report.outcome
-    return [] if report.outcome.twins else ["creates were repeated blindly, and no job was created twice"]
+    assert report.findings
+    return [] if report.findings.twins else ["creates were repeated blindly, and no job was created twice"]

@@ -56,17 +56,17 @@ class Plan:
 class Report:
     """goes_on_s: from when there was room again to a create that was acknowledged and a job that ended, one a round."""
 
-    outcome: load.Outcome | None = None
+    findings: load.Findings | None = None
     created: int = 0
     unanswered: int = 0
     goes_on_s: list[float] = field(default_factory=list)
 
     def broken(self, *, slack: float = 1.0) -> list[str]:
         """What did not hold; `slack` is a factor on the promised time."""
-        assert self.outcome
+        assert self.findings
         slowest = quantile(self.goes_on_s, 1.0)
         late = [f"work went on after {slowest:.1f} s"] if slowest > GOES_ON_S * slack else []
-        return [*self.outcome.broken, *late]
+        return [*self.findings.broken, *late]
 
 
 async def run(folder: Path, plan: Plan) -> Report:
@@ -93,7 +93,7 @@ async def run(folder: Path, plan: Plan) -> Report:
                 await producing
                 async with await db.connect(server.dsn, name="drill looks") as looks:
                     await load.drained(looks, 60.0)
-                    report.outcome = await load.outcome(looks, early or producers.acknowledged)
+                    report.findings = await load.findings(looks, early or producers.acknowledged)
     report.created, report.unanswered = len(producers.acknowledged), producers.unanswered
     return report
 
@@ -186,5 +186,5 @@ def main(arguments: Sequence[str]) -> int:
 
 def missed(report: Report) -> list[str]:
     """What the demonstration did not show."""
-    assert report.outcome
-    return [] if report.outcome.lost else ["creates were acknowledged before their commit, and none was lost"]
+    assert report.findings
+    return [] if report.findings.lost else ["creates were acknowledged before their commit, and none was lost"]

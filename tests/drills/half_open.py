@@ -55,7 +55,7 @@ class Report:
     meanwhile) and by the server; until the answer waited for failed, and the row that was locked was free. control_stood:
     connections without bounds that still seemed to stand, one a round."""
 
-    outcome: load.Outcome | None = None
+    findings: load.Findings | None = None
     cut: int = 0
     client_s: list[float] = field(default_factory=list)
     server_s: list[float] = field(default_factory=list)
@@ -65,12 +65,12 @@ class Report:
 
     def broken(self, plan: Plan) -> list[str]:
         """What did not hold."""
-        assert self.outcome
+        assert self.findings
         times = {"client": self.client_s, "server": self.server_s, "answer": self.answer_s, "lock": self.lock_s}
         slowest = {name: quantile(seconds, 1.0) for name, seconds in times.items()}
         late = [f"{name}: {s:.1f} s" for name, s in slowest.items() if s > NOTICED_S * plan.slack]
         missed = [f"control_stood: {self.control_stood}"] if self.control_stood != plan.rounds else []
-        return [*self.outcome.broken, *late, *missed]
+        return [*self.findings.broken, *late, *missed]
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ async def run(folder: Path, plan: Plan) -> Report:
                 producers.stop()
                 await producing
                 await load.drained(looks, 60.0)
-                report.outcome = await load.outcome(looks, producers.acknowledged)
+                report.findings = await load.findings(looks, producers.acknowledged)
     return report
 
 

@@ -57,7 +57,7 @@ Create = Callable[[WorkType, Work], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Verdict):
+class Findings(Verdict):
     """twins: keys that have more than one job. wrong_effects: jobs whose effect was not written once, by the run that
     completed them."""
 
@@ -77,13 +77,13 @@ async def prepare(conn: Connection) -> None:
     await execute(conn, _TABLES)
 
 
-async def outcome(conn: Connection, acknowledged: list[int]) -> Outcome:
+async def findings(conn: Connection, acknowledged: list[int]) -> Findings:
     """What became of the load, once it is drained."""
     seen = await verdict(conn, acknowledged)
     twins, wrong = await fetch_one(conn, _TWINS), await fetch_one(conn, _WRONG_EFFECTS)
     assert twins
     assert wrong
-    return Outcome(
+    return Findings(
         seen.lost, seen.doubled, seen.failed, seen.stale, seen.put_back, twins=twins["n"], wrong_effects=wrong["n"]
     )
 

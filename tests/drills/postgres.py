@@ -51,16 +51,16 @@ class Plan:
 class Report:
     """goes_on_s: from the port's opening to the first job that ended after, for each kill. unanswered: attempts to create."""
 
-    outcome: load.Outcome | None = None
+    findings: load.Findings | None = None
     unanswered: int = 0
     goes_on_s: list[float] = field(default_factory=list)
 
     def broken(self, *, slack: float = 1.0) -> list[str]:
         """What did not hold; `slack` is a factor on the promised time."""
-        assert self.outcome
+        assert self.findings
         slowest = quantile(self.goes_on_s, 1.0)
         late = [f"work went on after {slowest:.1f} s"] if slowest > GOES_ON_S * slack else []
-        return [*self.outcome.broken, *late]
+        return [*self.findings.broken, *late]
 
 
 async def run(folder: Path, plan: Plan) -> Report:
@@ -78,7 +78,7 @@ async def run(folder: Path, plan: Plan) -> Report:
                 await producing
                 async with await db.connect(server.dsn, name="drill looks") as looks:
                     await load.drained(looks, 60.0)
-                    report.outcome = await load.outcome(looks, producers.acknowledged)
+                    report.findings = await load.findings(looks, producers.acknowledged)
             report.unanswered = producers.unanswered
     return report
 
@@ -147,5 +147,5 @@ def main(arguments: Sequence[str]) -> int:
 
 def missed(report: Report) -> list[str]:
     """What the demonstration did not show."""
-    assert report.outcome
-    return [] if report.outcome.lost else ["commits did not wait, and no acknowledged create was lost"]
+    assert report.findings
+    return [] if report.findings.lost else ["commits did not wait, and no acknowledged create was lost"]

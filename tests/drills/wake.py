@@ -47,7 +47,7 @@ class Plan:
 class Report:
     """refused: creates that did not commit. jammed: NOTIFYs refused of those tried at the end. killed: listeners."""
 
-    outcome: load.Outcome | None = None
+    findings: load.Findings | None = None
     refused: int = 0
     jammed: int = 0
     killed: int = 0
@@ -55,11 +55,11 @@ class Report:
 
     def broken(self, plan: Plan, *, slack: float = 1.0) -> list[str]:
         """What did not hold; `slack` is a factor on the promised time."""
-        assert self.outcome
+        assert self.findings
         p99 = quantile(self.pickup_s, 0.99)
         bit = self.jammed if plan.fault == "jammed" else self.killed
         return [
-            *self.outcome.broken,
+            *self.findings.broken,
             *([f"refused: {self.refused}"] if self.refused else []),
             *([f"pickup: {p99:.2f} s"] if p99 > PICKED_UP_S * slack else []),
             *([] if bit else [f"the fault did not bite: {plan.fault}"]),
@@ -85,7 +85,7 @@ async def run(folder: Path, plan: Plan) -> Report:
                     producers = load.Producers(_counted(create, report), plan.jobs, per_s=plan.per_s)
                     await producers.run()
                     await load.drained(looks, 60.0)
-                    report.outcome = await load.outcome(looks, producers.acknowledged)
+                    report.findings = await load.findings(looks, producers.acknowledged)
                     report.pickup_s = await _pickups_s(looks)
     return report
 
