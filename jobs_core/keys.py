@@ -68,13 +68,15 @@ async def _round(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
     taken = await _look_up(conn, rows)
     met, ready = await _meet(conn, rows, taken)
     places = list(_places(rows, met))
-    fresh = list(dict.fromkeys(place for place in places if place.row is not None))
-    inserted = await insert(conn, [place.row for place in fresh if place.row is not None])
-    for place, job_id in zip(fresh, inserted.ids, strict=True):
-        place.id = job_id
+    fresh = {place: place.row for place in places if place.row is not None}
+    if fresh:
+        inserted = await insert(conn, list(fresh.values()))
+        ready |= inserted.ready_queues
+        for place, job_id in zip(fresh, inserted.ids, strict=True):
+            place.id = job_id
     await _take(conn, rows, places, taken)
     known = frozenset(place.id for place in places if place.row is None)
-    return Inserted(tuple(place.id for place in places), known, inserted.ready_queues | ready)
+    return Inserted(tuple(place.id for place in places), known, ready)
 
 
 async def _look_up(conn: db.Connection, rows: Sequence[Row]) -> dict[Key, _Taken]:
