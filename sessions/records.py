@@ -41,7 +41,11 @@ async def fence_session(conn: Connection, session_id: UUID, epoch: int) -> None:
     Raises LeaseLost where somebody has: roll back, stop the run, write nothing.
     """
     if await fetch_one(conn, statement("sessions", "session/fence"), {"id": session_id, "epoch": epoch}) is None:
-        raise LeaseLost(f"session {session_id}: epoch {epoch} is no longer the session's; another run has taken it")
+        raise _taken(session_id, epoch)
+
+
+def _taken(session_id: UUID, epoch: int) -> LeaseLost:
+    return LeaseLost(f"session {session_id}: epoch {epoch} is no longer the session's; another run has taken it")
 
 
 async def begin_turn(conn: Connection, *, turn_id: UUID, session_id: UUID, job_id: int) -> None:
@@ -64,10 +68,15 @@ async def turn_of_job(conn: Connection, job_id: int) -> Turn | None:
     return Turn(**row) if row else None
 
 
-async def has_transcript(conn: Connection, session_id: UUID) -> bool:
-    """Whether anything of the session was ever stored: from then on an empty transcript is a lost one."""
-    row = await fetch_one(conn, statement("sessions", "session/has_transcript"), {"id": session_id})
-    return bool(row and row["has_transcript"])
+async def has_transcript(conn: Connection, session_id: UUID, epoch: int) -> bool:
+    """Whether anything of a session that is held was ever stored: from then on an empty transcript is a lost one.
+
+    Raises LeaseLost where another run has taken the session: start no agent.
+    """
+    row = await fetch_one(conn, statement("sessions", "session/look"), {"id": session_id, "epoch": epoch})
+    if row is None:
+        raise _taken(session_id, epoch)
+    return bool(row["has_transcript"])
 
 
 async def last_answered_turn(conn: Connection, session_id: UUID) -> UUID | None:

@@ -124,10 +124,11 @@ class ClaudeSessions:
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.
 
-        Raises TranscriptLost where it is gone or lacks an answered turn: what would answer is a model that forgot everything.
+        Raises TranscriptLost where it is gone or lacks an answered turn: what would answer is a model that forgot everything;
+        LeaseLost where another run has taken the session: one that woke from a freeze would start a CLI beside that run's.
         """
         async with self._db.connection() as conn:
-            had_one = await has_transcript(conn, turn.session_id)
+            had_one = await has_transcript(conn, turn.session_id, turn.epoch)
             answered = await last_answered_turn(conn, turn.session_id)
             entries = await load_transcript(conn, turn.session_id)
         if had_one and not entries:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from jobs_core import Connection, Database, execute
+from jobs_core import Connection, Database, LeaseLost, execute
 from sessions import (
     ClaudeSessions,
     SessionSettings,
@@ -52,6 +52,17 @@ async def test_a_turn_that_was_answered_gives_the_answer_on_record(
 ) -> None:
     session = await Session(database).holding(conn, case)
     assert await session.run(TURN) == TurnEnd(answer, None, "recorded")
+
+
+@pytest.mark.parametrize("case", ["finished", "before_answer"])
+async def test_a_run_whose_session_was_taken_neither_answers_nor_starts_an_agent(
+    database: Database, conn: Connection, case: str
+) -> None:
+    """One that was frozen finds its CLI killed when it wakes, and would begin with the next."""
+    session = await Session(database).holding(conn, case)
+    await take_session(conn, session.id)
+    with pytest.raises(LeaseLost, match="another run has taken it"):
+        await session.run(TURN)
 
 
 async def test_a_turn_that_a_person_stopped_stays_stopped(database: Database, conn: Connection) -> None:
