@@ -7,7 +7,8 @@ What the child has of its worker                  What becomes of it, before any
     the worker's answer to SIGTERM                    the default: the child ends
 
 What the child starts for itself works, and pipes and pairs of sockets stay as they are: multiprocessing never comes back to
-the loop. A child that the handler's *thread* forked has no loop to come back to.
+the loop. Who calls a handler calls `end_if_forked` after it: a child that a handler's *thread* forked has no loop to come back
+to, and one that returns to a task would go on there until that waits for something.
 """
 
 import asyncio
@@ -26,6 +27,13 @@ _ANSWERED = (signal.SIGTERM, signal.SIGINT)
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 
 _forking = threading.local()
+_forked = False
+
+
+def end_if_forked() -> None:
+    """End this process if it is a child that a handler forked: the handler's code has come to its end."""
+    if _forked:
+        os._exit(EXIT_FORKED)
 
 
 def keep_forks_apart() -> None:
@@ -47,6 +55,8 @@ def _go_on() -> None:
 
 
 def _cut_off() -> None:
+    global _forked  # noqa: PLW0603 - a process is forked or it is not
+    _forked = True
     for descriptor in _open_descriptors():
         with suppress(OSError):
             _lead_nowhere(descriptor)
