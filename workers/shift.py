@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from jobs_core import Jobs, JobType, db
+from jobs_core import AnyJob, Jobs, JobType, LeaseLost, db
 from jobs_core.settle import Completed
 from jobs_core.upkeep import put_back_strays
 from workers.claims import Claims, Runs
@@ -72,7 +72,9 @@ class Shift:
         self._of_brief = claims(self._brief, buffered)
         self._lines = [line for line in (self._of_ordinary, self._of_brief) if line.has_job_types]
         self._sweep_now = asyncio.Event()
-        self._failing = set[asyncio.Task[object]]()
+        self._failing: dict[int, asyncio.Task[None]] = {}
+        self._running: list[asyncio.Task[None]] = []
+        self._on_stuck = on_stuck
 
     @property
     def is_stuck(self) -> bool:
@@ -87,9 +89,10 @@ class Shift:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Claim meanwhile; what was claimed goes on after it, until `finish` or `drop`."""
-        self._running = [
-            asyncio.create_task(run) for run in (self._collectors.run(), self._ordinary.run(), self._brief.run())
-        ]
+        runs = (self._collectors.run(), self._ordinary.run(), self._brief.run())
+        self._running = [asyncio.create_task(run) for run in runs]
+        for task in self._running:
+            task.add_done_callback(self._part_ended)
         claiming = [asyncio.create_task(run) for run in (*(line.run() for line in self._lines), self._keep_sweeping())]
         try:
             yield
@@ -111,12 +114,12 @@ class Shift:
     async def drop(self) -> None:
         """Stop every run and forget every settle; nothing is written any more."""
         self._executor.drop()
-        await cancel([*self._running, *self._failing])
+        await cancel([*self._running, *self._failing.values()])
 
     async def _all_ended(self) -> None:
         await self._ordinary.all_ended()
         await self._brief.all_ended()
-        await asyncio.gather(*self._failing, return_exceptions=True)
+        await asyncio.gather(*self._failing.values())
         await self._collectors.are_empty()
 
     async def _keep_sweeping(self) -> None:
@@ -134,8 +137,8 @@ class Shift:
                 for line in self._lines:
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
-                    held = [*chain(self._ordinary.held(), self._brief.held(), self._collectors.held())]
-                    queues = await put_back_strays(conn, self._worker_id, held)
+                    held = chain(self._ordinary.held(), self._brief.held(), self._collectors.held(), self._failing)
+                    queues = await put_back_strays(conn, self._worker_id, [*held])
         except Exception as error:  # noqa: BLE001 - retiring frees them as well, only later
             log.warning("database.away", error=db.describe(error))
             return False
@@ -147,14 +150,26 @@ class Shift:
     def _sweep_soon(self) -> None:
         self._sweep_now.set()
 
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.error(
+                "worker.broke", exc_info=task.exception(), meaning="it would claim and settle nothing; it ends instead"
+            )
+            self._on_stuck()
+
     def _refused(self, run: Completed, error: Exception) -> None:
+        task = asyncio.create_task(self._fail(run.job, error))
+        self._failing[run.job.id] = task
+        task.add_done_callback(lambda _: self._failing.pop(run.job.id))
+
+    async def _fail(self, job: AnyJob, error: Exception) -> None:
         """A result that Postgres refuses counts as a failure of its run."""
-        job_type = self._jobs.table.job_type(run.job.job_type)
-        task: asyncio.Task[object] = asyncio.create_task(
-            self._executor.settle(run.job, failure(error, job_type), job_type)
-        )
-        self._failing.add(task)
-        task.add_done_callback(self._failing.discard)
+        log.warning("run.not_written", job_id=job.id, exc_info=error)
+        job_type = self._jobs.table.job_type(job.job_type)
+        try:
+            await self._executor.settle(job, failure(error, job_type), job_type)
+        except LeaseLost:
+            log.warning("run.lost", job_id=job.id)
 
 
 async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -129,10 +129,13 @@ class Worker:
                 await first(self._lost.wait(), self._draining.wait())
             if not self._lost.is_set():
                 await shift.finish(lost=self._lost, forced=self._forced)
+                if not self._lost.is_set():
+                    self._end_if_stuck(worker_id, shift)
         finally:
             await self._drop(shift, stop_agents=self._lost.is_set() or not self._draining.is_set())
             lease.stop()
-        await self._retire(worker_id, shift)
+        self._end_if_stuck(worker_id, shift)
+        await self._retire(worker_id)
 
     async def _register(self) -> tuple[int, float] | None:
         """A new id, and when it was asked for (boottime); None where a drain was asked for while the database was away."""
@@ -171,13 +174,15 @@ class Worker:
                 kill_descendants(os.getpid())
         await stopping
 
-    async def _retire(self, worker_id: int, shift: Shift) -> None:
-        """Free what this id still holds, at once. Where a handler did not stop the process ends instead, its lease runs out."""
+    def _end_if_stuck(self, worker_id: int, shift: Shift) -> None:
+        """Where a handler did not stop, the process ends with it; the lease runs out, and the job is taken over."""
         if shift.is_stuck:
-            log.error(
-                "worker.ended", worker_id=worker_id, why="a handler that runs in a thread, or will not end, was running"
-            )
+            why = "a handler that runs in a thread, or will not end, was running"
+            log.error("worker.ended", worker_id=worker_id, why=why)
             end_process(self._link)
+
+    async def _retire(self, worker_id: int) -> None:
+        """Free what this id still holds, at once."""
         try:
             async with self._jobs.database.connection() as conn:
                 await retire(conn, worker_id)

@@ -12,6 +12,8 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 import workers.collectors
+import workers.shift
+import workers.worker
 from jobs_core import (
     AnyJob,
     Complete,
@@ -239,3 +241,30 @@ def handing_back(worker: Worker) -> Any:
         return worker._shift._executor._handing_back
 
     return asked
+
+
+async def test_a_drain_ends_the_process_of_a_handler_that_will_not_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it for ever: its lease runs out, and the job is taken over."""
+    started, ended_process, let_go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(_: AnyJob) -> None:
+        started.set()
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    def end_process(_: object) -> None:
+        ended_process.set()
+        let_go.set()
+
+    monkeypatch.setattr(workers.worker, "end_process", end_process)
+    monkeypatch.setattr(workers.shift, "_HAND_BACK_S", 0.2)
+    async with working(database, {NOTE: handle}, drain_s=0.1) as (jobs, worker):
+        await jobs.create(NOTE, Note())
+        await started.wait()
+        worker.drain()
+        await asyncio.wait_for(ended_process.wait(), 10)
