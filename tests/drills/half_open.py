@@ -22,6 +22,7 @@ import psutil
 
 from cli.embedded_postgres import EmbeddedPostgres
 from jobs_core import Connection, ConnectionFailed, Database, Jobs, db, execute, fetch
+from jobs_core.leases import live_workers
 from tests.drills import load
 from tests.drills.fleet import Fleet
 from tests.drills.load_worker import Options
@@ -117,7 +118,7 @@ async def run(folder: Path, plan: Plan) -> Report:
                 producers = load.Producers(load.keyed(jobs), per_s=plan.per_s)
                 producing = asyncio.create_task(producers.run())
                 for number in range(plan.rounds):
-                    await _until_all_work(looks, plan.workers)
+                    await _until_all_live(looks, plan.workers)
                     await asyncio.sleep(random.Random(plan.seed + number).uniform(0.0, 0.5))
                     await _lose_all(server.dsn, looks, fleet.below(), plan, report)
                 producers.stop()
@@ -127,10 +128,9 @@ async def run(folder: Path, plan: Plan) -> Report:
     return report
 
 
-async def _until_all_work(looks: Connection, workers: int) -> None:
-    sql = "SELECT DISTINCT worker_id FROM jobs.history WHERE ended_at > clock_timestamp() - make_interval(secs => 2)"
+async def _until_all_live(looks: Connection, workers: int) -> None:
     async with asyncio.timeout(60):
-        while len(await fetch(looks, sql)) < workers:
+        while len(await live_workers(looks)) < workers:
             await asyncio.sleep(0.1)
 
 

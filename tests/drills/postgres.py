@@ -37,7 +37,7 @@ _LAZY = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`kills` of Postgres while `jobs` are created, `per_s` a second; `durable` False is the demonstration."""
+    """`kills` of Postgres while `jobs` and more are created, `per_s` a second; `durable` False is the demonstration."""
 
     jobs: int
     kills: int
@@ -52,6 +52,7 @@ class Report:
     """goes_on_s: from the port's opening to the first job that ended after, for each kill. unanswered: attempts to create."""
 
     findings: load.Findings | None = None
+    created: int = 0
     unanswered: int = 0
     goes_on_s: list[float] = field(default_factory=list)
 
@@ -70,16 +71,19 @@ async def run(folder: Path, plan: Plan) -> Report:
         await make_ready(server.dsn)
         dsn = server.dsn if plan.durable else server.dsn + _ASYNCHRONOUS
         async with Database(dsn, name="drill") as database, Jobs(database, load.table()) as jobs:
-            producers = load.Producers(load.keyed(jobs), plan.jobs, per_s=plan.per_s)
+            producers = load.Producers(load.keyed(jobs), per_s=plan.per_s)
             supervisor = Options(dsn, SETTINGS, processes=plan.processes)
             with Fleet(supervisor.command(), 1, folder / "log"):
                 producing = asyncio.create_task(producers.run())
                 await _kill_again_and_again(server, plan, report)
+                while len(producers.acknowledged) < plan.jobs:
+                    await asyncio.sleep(0.05)
+                producers.stop()
                 await producing
                 async with await db.connect(server.dsn, name="drill looks") as looks:
                     await load.drained(looks, 60.0)
                     report.findings = await load.findings(looks, producers.acknowledged)
-            report.unanswered = producers.unanswered
+            report.created, report.unanswered = len(producers.acknowledged), producers.unanswered
     return report
 
 

@@ -51,7 +51,7 @@ async def test_a_killed_postgres_loses_no_acknowledged_job_and_work_goes_on(tmp_
 
 
 async def test_with_commits_that_do_not_wait_a_killed_postgres_loses_acknowledged_jobs(tmp_path: Path) -> None:
-    report = await postgres.run(tmp_path, postgres.Plan(jobs=350, kills=1, seed=1, durable=False))
+    report = await postgres.run(tmp_path, postgres.Plan(jobs=300, kills=1, seed=1, durable=False))
     assert postgres.missed(report) == []
 
 
