@@ -42,10 +42,11 @@ def to_json(value: Any, *, field: str, max_bytes: int) -> str:
     if isinstance(value, BaseModel) and (short := _short_json(value, max_bytes)) is not None:
         return short
     try:
-        if isinstance(value, BaseModel):
-            value = value.model_dump(mode="json")
-        _check(value, field)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        _check(plain, field)
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        if isinstance(value, BaseModel) and "null" in text:  # pydantic's word for a NaN in a field of type Any
+            _check_numbers(value.model_dump(), [field])
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"{field}: cannot be written as JSON: {error}", field=field) from None
     size = len(text.encode())
@@ -142,6 +143,18 @@ def _walk_items(items: dict[Any, Any], path: list[str | int]) -> None:
         path.append(key)
         _walk(item, path)
         path.pop()
+
+
+def _check_numbers(value: Any, path: list[str | int]) -> None:
+    match value:
+        case float() if not math.isfinite(value):
+            raise InvalidInput(f"{_place(path)}: {value} is not a number that JSON can hold", field=_place(path))
+        case dict():
+            for key, item in value.items():
+                _check_numbers(item, [*path, str(key)])
+        case list() | tuple() | set() | frozenset():
+            for index, item in enumerate(value):
+                _check_numbers(item, [*path, index])
 
 
 def _place(path: list[str | int]) -> str:

@@ -108,3 +108,44 @@ def test_a_value_that_json_cannot_hold_is_refused_by_name(value: object, says: s
 def test_a_number_longer_than_python_reads_is_refused_by_name() -> None:
     with pytest.raises(InvalidInput, match=r"input: not JSON: .*digits"):
         from_json("1" * 5000, field="input", max_bytes=262_144)
+
+
+class Loose(BaseModel):
+    value: object = None
+    maybe: object = None
+
+
+@pytest.mark.parametrize("before", ["", "long " * 1_000], ids=["a short model", "a long one"])
+def test_a_nan_that_a_model_would_write_as_null_is_refused_by_name(before: str) -> None:
+    with pytest.raises(InvalidInput, match=r"input\.value\.1\.x: nan is not a number") as refused:
+        to_json(Loose(value=[before, {"x": float("nan")}]), field="input", max_bytes=1_000_000)
+    assert refused.value.field == "input.value.1.x"
+    assert to_json(Loose(value=[before, None]), field="input", max_bytes=1_000_000).count("null") == 2
+
+
+def test_what_is_not_text_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput, match="queue: is bytes, not text"):
+        check_text(b"x", field="queue")  # type: ignore[arg-type] # as a caller without types does
+
+
+def test_a_place_is_put_together_only_where_something_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each item below long keys kept a door busy for seconds."""
+    told = list[int]()
+
+    def place(path: list[str | int]) -> str:
+        told.append(len(path))
+        return "place"
+
+    monkeypatch.setattr("jobs_core.gate._place", place)
+    from_json('{"a": {"b": [1, "x", [2.5, null]]}}', field="input", max_bytes=1_000)
+    assert told == []
+    with pytest.raises(InvalidInput, match=r"^place: nan"):
+        from_json('{"a": {"b": [1, "x", [NaN, null]]}}', field="input", max_bytes=1_000)
+    assert set(told) == {5}
+
+
+def test_the_place_of_what_is_refused_is_told_in_bounds() -> None:
+    keys = '{"' + "k" * 999 + '": '
+    with pytest.raises(InvalidInput) as refused:
+        from_json(f"{keys * 60}NaN{'}' * 60}", field="input", max_bytes=1_000_000)
+    assert len(refused.value.field) == 1_000
