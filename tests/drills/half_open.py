@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
 from cli.embedded_postgres import EmbeddedPostgres
 from jobs_core import Connection, ConnectionFailed, Database, Jobs, db, execute, fetch
 from jobs_core.leases import live_workers
@@ -178,7 +176,7 @@ async def _lose(looks: Connection, pids: list[int], port: int, own: Clients) -> 
             drop_arriving(*clients[mine])
         except PermissionError as error:
             raise CannotRun(f"may not touch the sockets of other processes ({error}): run it as root") from error
-        except (OSError, psutil.NoSuchProcess):
+        except OSError:
             continue  # it was closed meanwhile
         if backend == own.control.info.backend_pid:
             control_port = mine

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -28,15 +29,13 @@ def drop_arriving(pid: int, fd: int) -> None:
 
 def to_port(pid: int, port: int) -> dict[int, int]:
     """The process' connections to that port: their own port, and the descriptor."""
-    found = psutil.Process(pid).net_connections("tcp4")
-    standing = [one for one in found if one.status == psutil.CONN_ESTABLISHED]
+    standing = [one for one in _connections(pid) if one.status == psutil.CONN_ESTABLISHED]
     return {one.laddr.port: one.fd for one in standing if one.raddr.port == port}
 
 
 def from_port(pid: int, port: int) -> int | None:
     """The descriptor by which a server's process holds the connection that came from this port."""
-    found = psutil.Process(pid).net_connections("tcp4")
-    return next((one.fd for one in found if one.raddr and one.raddr.port == port), None)
+    return next((one.fd for one in _connections(pid) if one.raddr and one.raddr.port == port), None)
 
 
 def standing(ports: set[int]) -> dict[int, bool]:
@@ -48,6 +47,13 @@ def standing(ports: set[int]) -> dict[int, bool]:
         if port in ports and state == _ESTABLISHED:
             found[port] = int(queues.partition(":")[0], 16) > 0
     return found
+
+
+def _connections(pid: int) -> list[Any]:
+    try:
+        return list(psutil.Process(pid).net_connections("tcp4"))
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _copy(pid: int, fd: int) -> int:
