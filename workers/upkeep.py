@@ -42,7 +42,7 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001 - the next round may do; without rounds nobody rescues
                 log.warning("upkeep.failed", error=db.describe(error))
                 wait_s = self._upkeep_s
-            await asyncio.sleep(wait_s * random.uniform(0.8, 1.0))  # noqa: S311 - keeps workers out of step
+            await asyncio.sleep(wait_s * random.uniform(0.9, 1.05))  # noqa: S311 - keeps workers out of step
 
     async def run_once(self) -> float:
         """Do what is to be done; returns how many seconds there is nothing to do."""
