@@ -188,8 +188,8 @@ async def _lose(looks: Connection, pids: list[int], port: int, own: Clients) -> 
 
 
 async def _watch(looks: Connection, lost: Lost, within_s: float, report: Report) -> None:
-    """Note when each connection is gone for its client, counted from when it last began to wait, and when its backend is."""
-    looked = began = time.monotonic()
+    """Note when each connection is gone for its client, counted from when it began to wait, and when its backend is."""
+    began = time.monotonic()
     since = dict.fromkeys(lost.ports, began)
     idle, backends = set(lost.ports), set(lost.backends)
     while since or backends:
@@ -201,11 +201,10 @@ async def _watch(looks: Connection, lost: Lost, within_s: float, report: Report)
         report.client_s += [now - since.pop(port) for port in gone]
         for port in [port for port in since if alive[port] and port in idle]:
             idle.remove(port)
-            since[port] = looked
+            since[port] = now
         freed = backends if now - began > within_s else backends - left
         report.server_s += [now - began] * len(freed)
         backends -= freed
-        looked = now
 
 
 async def _alive(looks: Connection, backends: set[int]) -> set[int]:
