@@ -23,6 +23,7 @@ from jobs_core.statements import statement
 LIVING = ("pending", "blocked", "waiting", "claimed", "running")
 ENDED = ("complete", "failed", "cancelled")
 _LONGEST_SPAN_DAYS = 32
+_DAY = timedelta(days=1)
 
 Span = tuple[datetime | None, datetime | None]
 """From the first moment to before the second; None: open."""
@@ -83,14 +84,7 @@ async def find(conn: db.Connection, job_id: int) -> JobView | None:
     row = await db.fetch_one(conn, statement("jobs_core", "job/find"), {"id": job_id})
     if row:
         return JobView(**row)
-    for first, next_ in _spans(await oldest_day(conn)):  # a job that ended since is in history now
-        values = {"id": job_id, "first": first, "next": next_}
-        for row in await _fetch_unprepared(conn, statement("jobs_core", "history/find"), values):
-            if row["id"] == job_id:
-                return JobView(**row)
-            if first and row["created_at"] >= first:
-                return None
-    return None
+    return await _find_ended(conn, job_id)  # a job that ended since is in history now
 
 
 async def attempts_of(conn: db.Connection, job: JobSummary) -> list[Attempt]:
@@ -158,6 +152,34 @@ async def ended_counts(
     return await db.fetch(conn, statement("jobs_core", "history/ended_counts"), values)
 
 
+async def _find_ended(conn: db.Connection, job_id: int) -> JobView | None:
+    """Walk back to the job's span; a long one is passed by where its first day holds no ids as low as this one."""
+    passed_by = list[Span]()
+    for first, next_ in _spans(await oldest_day(conn)):
+        if first and next_ and next_ - first > _DAY:
+            below = await _nearest(conn, job_id, (first, first + _DAY))
+            if below is None or (below["id"] != job_id and below["created_at"] < first):
+                passed_by.append((first, next_))
+                continue
+        row = await _nearest(conn, job_id, (first, next_))
+        if row and row["id"] == job_id:
+            return JobView(**row)
+        if row and first and row["created_at"] >= first:
+            break
+    for span in passed_by:  # it ended long after its neighbours, or that first day was empty, or it is not there
+        row = await _nearest(conn, job_id, span)
+        if row and row["id"] == job_id:
+            return JobView(**row)
+    return None
+
+
+async def _nearest(conn: db.Connection, job_id: int, span: Span) -> db.Row | None:
+    """The job of that id, or of the next lower one, that ended in that span."""
+    values = {"id": job_id, "first": span[0], "next": span[1]}
+    rows = await _fetch_unprepared(conn, statement("jobs_core", "history/find"), values)
+    return rows[0] if rows else None
+
+
 def _page(found: dict[int, JobSummary], limit: int) -> list[JobSummary]:
     return [found[job_id] for job_id in sorted(found, reverse=True)[:limit]]
 
@@ -174,7 +196,7 @@ def _spans(oldest: date | None, since: datetime | None = None, until: datetime |
     days = 1
     while oldest is not None and first > midnight(oldest) and (since is None or first > since):
         yield first, next_
-        first, next_ = first - timedelta(days=days), first
+        first, next_ = first - days * _DAY, first
         days = min(days * 2, _LONGEST_SPAN_DAYS)
     yield since, next_
 

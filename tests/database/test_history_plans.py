@@ -149,7 +149,7 @@ WHERE pid = pg_backend_pid() AND relkind = 'r' AND relname ~ '^history_.*[0-9]{8
 """
 
 
-async def test_a_look_for_what_is_recent_locks_the_days_it_may_lie_in_and_no_others(filled: str) -> None:
+async def test_a_look_locks_the_days_where_the_job_may_lie_and_few_others(filled: str) -> None:
     """All of them would be five locks for each, of which a server has a few thousand for everybody."""
     async with await db.connect(filled, name="tests") as conn:
 
@@ -162,4 +162,4 @@ async def test_a_look_for_what_is_recent_locks_the_days_it_may_lie_in_and_no_oth
 
         assert await locked(lambda: look.find(conn, ROWS)) <= 3 * 2
         assert await locked(lambda: look.newest(conn)) <= 3 * 2
-        assert await locked(lambda: look.find(conn, 1)) == 3 * DAYS
+        assert await locked(lambda: look.find(conn, 1)) < 3 * DAYS / 2
