@@ -23,7 +23,9 @@ async def rescued(server: Server, jobs: int) -> float:
         async with database.connection() as conn:
             types = {"queues": ["default"], "job_types": [BRIEF.name]}
             worker_id = await register(conn, **types, slots=jobs, lease_s=_LEASE.total_seconds())
-            held = await claim(conn, worker_id=worker_id, **types, slots=jobs)
+            held = await claim(
+                conn, worker_id=worker_id, queues=types["queues"], job_types=types["job_types"], slots=jobs
+            )
             await execute(
                 conn,
                 "UPDATE jobs.workers SET expires_at = clock_timestamp() - interval '1 ms' WHERE id = %(id)s",
