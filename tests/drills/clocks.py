@@ -108,13 +108,16 @@ async def run(folder: Path, plan: Plan) -> Report:
             await db.connect(dsn, name="drill looks") as looks,
         ):
             await execute(looks, _TABLES)
-            with Fleet(command, len(clocks), folder / "log", environments=[clock.environment() for clock in clocks]):
+            with Fleet(
+                command, len(clocks), folder / "log", environments=[clock.environment() for clock in clocks]
+            ) as fleet:
                 await _until_workers(looks)
                 stepping = asyncio.create_task(_step(clocks, random.Random(plan.seed)))
                 for _ in range(plan.jobs // _BATCH):
                     await jobs.create(MAKE, Batch(jobs=_BATCH, over_s=plan.over_s, by_own_clock=plan.by_own_clock))
                 await drained(looks, 2 * plan.over_s + 60.0)
                 stepping.cancel()
+                await asyncio.to_thread(fleet.drain)  # killed, they would leave libfaketime's shared memory behind
             seen = await fetch_one(looks, _SEEN)
     assert seen
     return Report(**seen)
