@@ -9,6 +9,8 @@ def one_line(error: Exception) -> str | None:
     if core is not None:
         if isinstance(error, core.JobsError):
             return " ".join(str(error).split())
+        if isinstance(error, core.db.Retryable):
+            return f"Others were faster each time ({first_line(error)}): try again"
         if isinstance(error, core.ConnectionFailed):
             return f"Postgres cannot be reached ({first_line(error)}): see that it runs, and try again"
     if isinstance(error, OSError) and error.filename:

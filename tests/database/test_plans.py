@@ -97,6 +97,8 @@ def plans(server_dsn: str) -> Iterator[Plans]:
                 for name, arguments in STATEMENTS.items():
                     first, *_, tenth = await explain(conn, statement("jobs_core", name), arguments)
                     found[statistics, "new", name], found[statistics, "prepared", name] = first, tenth
+            by_the_wall = statement("jobs_core", "job/promote").replace("now()", "clock_timestamp()")
+            found["fresh", "new", "promote by clock_timestamp"] = (await explain(conn, by_the_wall, {"batch": "10"}))[0]
             unordered = statement("jobs_core", "job/any_ready").replace(ORDERED, "")
             found["fresh", "new", "any_ready without its order"] = (await explain(conn, unordered, CLAIM))[0]
         return found
@@ -141,6 +143,23 @@ def test_jobs_is_never_read_whole(plans: Plans, name: str, statistics: str, run:
 @pytest.mark.parametrize("name", BY_PRIMARY_KEY)
 def test_what_writes_for_a_run_finds_its_job_by_primary_key(plans: Plans, name: str, statistics: str, run: str) -> None:
     assert {index for _, index in scans(plans[statistics, run, name])} == {"jobs_pkey"}
+
+
+def conditions(plan: dict[str, Any]) -> str:
+    """What indexes are asked for, all through the plan."""
+    own = plan.get("Index Cond", "")
+    return " ".join([own, *(conditions(child) for child in plan.get("Plans", []))])
+
+
+@pytest.mark.parametrize("run", ["new", "prepared"])
+@pytest.mark.parametrize("statistics", ["stale", "fresh"])
+@pytest.mark.parametrize("name", ["job/promote", "job/due_for_lanes", "job/join"])
+def test_what_is_not_due_is_never_walked_over(plans: Plans, name: str, statistics: str, run: str) -> None:
+    assert "scheduled_for <= now()" in conditions(plans[statistics, run, name])
+
+
+def test_by_clock_timestamp_which_no_index_can_be_asked_for_it_would_be(plans: Plans) -> None:
+    assert "scheduled_for" not in conditions(plans["fresh", "new", "promote by clock_timestamp"])
 
 
 def test_without_its_order_the_look_for_ready_jobs_would_read_the_whole_table(plans: Plans) -> None:

@@ -2,7 +2,7 @@
 -- follow, and look again.
 SELECT DISTINCT lane FROM (
     SELECT lane FROM {schema}.jobs
-    WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= clock_timestamp()
+    WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= now()
       AND lane IS NOT NULL AND lane_pos IS NULL
     ORDER BY scheduled_for
     LIMIT %(batch)s

@@ -5,7 +5,7 @@ WITH due AS MATERIALIZED (
     SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY scheduled_for, id) AS nth
     FROM (
         SELECT id, lane, scheduled_for FROM {schema}.jobs
-        WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= clock_timestamp()
+        WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= now()
           AND lane IS NOT NULL AND lane_pos IS NULL AND lane = ANY(%(lanes)s::text[])
         ORDER BY scheduled_for, id
         LIMIT %(batch)s

@@ -3,7 +3,7 @@
 -- put back since is looked at again under its lock and passed over.
 WITH due AS MATERIALIZED (
     SELECT id FROM {schema}.jobs
-    WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= clock_timestamp()
+    WHERE ready_seq IS NULL AND state = 'pending' AND scheduled_for <= now()
       AND (lane IS NULL OR lane_pos IS NOT NULL)
     ORDER BY scheduled_for
     LIMIT %(batch)s
