@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -117,7 +117,8 @@ async def run(folder: Path, plan: Plan) -> Report:
                     await jobs.create(MAKE, Batch(jobs=_BATCH, over_s=plan.over_s, by_own_clock=plan.by_own_clock))
                 await drained(looks, 2 * plan.over_s + 60.0)
                 stepping.cancel()
-                await asyncio.to_thread(fleet.drain)  # killed, they would leave libfaketime's shared memory behind
+                await asyncio.to_thread(fleet.drain)
+                _clean_up(worker.pid for worker in fleet.workers)
             seen = await fetch_one(looks, _SEEN)
     assert seen
     return Report(**seen)
@@ -151,6 +152,13 @@ def _library() -> Path:
     if not found:
         raise CannotRun("libfaketime is not installed (Debian: apt install libfaketime)")
     return found[0]
+
+
+def _clean_up(pids: Iterable[int]) -> None:
+    """Remove the shared memory that libfaketime leaves behind in a process that was not started by its wrapper."""
+    for pid in pids:
+        for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+            Path("/dev/shm", name).unlink(missing_ok=True)
 
 
 @contextmanager
