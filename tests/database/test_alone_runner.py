@@ -1,6 +1,7 @@
 """An alone runner in the tests' own process, on a real Postgres; and what upkeep tells the guard who starts such runners."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,8 +26,10 @@ from jobs_core import (
 from jobs_core.look import find
 from tests.support.alone import running_alone
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note
+from workers import alone
 from workers.alone import AloneRunner
 from workers.guard_link import GuardLink
+from workers.process_tree import boottime_s
 from workers.settings import WorkerSettings
 from workers.upkeep import Upkeep
 
@@ -91,14 +94,24 @@ async def test_a_suspect_is_marked_as_running_even_if_it_is_brief(database: Data
     assert states == ["running"]
 
 
-async def test_jobs_that_are_no_suspects_are_left_to_the_workers(database: Database, conn: Connection) -> None:
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
+    """Settings of a runner whose clock goes on by half a lease at each look: a short lease might be lost, and the tests' process
+    with it."""
+    ahead = itertools.count(0, 30)
+    monkeypatch.setattr(alone, "boottime_s", lambda: boottime_s() + next(ahead))
+    return WorkerSettings.read(lease_s=60.0)
+
+
+async def test_jobs_that_are_no_suspects_are_left_to_the_workers(
+    database: Database, conn: Connection, hurried: WorkerSettings
+) -> None:
     async def never(_: AnyJob) -> Complete:
         raise AssertionError("it must not run")
 
     async with handling(database, never) as jobs:
         created = await jobs.create(NOTE, {})
-        settings = WorkerSettings.read(lease_s=0.5, renew_s=0.1)
-        await AloneRunner(jobs, queues=["default"], settings=settings).run()
+        await AloneRunner(jobs, queues=["default"], settings=hurried).run()
     view = await find(conn, created.id)
     assert view is not None
     assert view.state == "pending"
@@ -120,11 +133,12 @@ class Recorder:
         self.told.append("stop")
 
 
-async def test_a_runner_that_finds_nothing_for_a_lease_ends_in_order(database: Database, conn: Connection) -> None:
+async def test_a_runner_that_finds_nothing_for_a_lease_ends_in_order(
+    database: Database, conn: Connection, hurried: WorkerSettings
+) -> None:
     recorder = Recorder()
     async with Jobs(database, HandlerTable()) as jobs:
-        settings = WorkerSettings.read(lease_s=0.5, renew_s=0.1)
-        runner = AloneRunner(jobs, queues=["default"], settings=settings, resources=[recorder])
+        runner = AloneRunner(jobs, queues=["default"], settings=hurried, resources=[recorder])
         async with asyncio.timeout(15):
             await runner.run()
     assert recorder.told == ["start", "stop"]
