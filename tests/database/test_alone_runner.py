@@ -96,8 +96,10 @@ async def test_a_suspect_is_marked_as_running_even_if_it_is_brief(database: Data
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> WorkerSettings:
-    """Settings of a runner whose clock goes on by half a lease at each look: a short lease might be lost, and the tests' process
-    with it."""
+    """Settings of a runner whose clock goes on by half a lease at each look.
+
+    A short lease might be lost, and the tests' process would end with it.
+    """
     ahead = itertools.count(0, 30)
     monkeypatch.setattr(alone, "boottime_s", lambda: boottime_s() + next(ahead))
     return WorkerSettings.read(lease_s=60.0)
