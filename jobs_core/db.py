@@ -163,10 +163,15 @@ async def execute(conn: Connection, sql: LiteralString, parameters: Mapping[str,
     return cursor.rowcount
 
 
-async def fetch(conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-    """Run one statement and return its rows as dicts, whatever row factory the caller's connection has."""
+async def fetch(
+    conn: Connection, sql: LiteralString, parameters: Mapping[str, Any] | None = None, *, prepare: bool | None = None
+) -> list[Row]:
+    """Run one statement and return its rows as dicts, whatever row factory the caller's connection has.
+
+    prepare: False plans it anew for its values, however often this connection has run it.
+    """
     async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(sql, parameters)
+        await cursor.execute(sql, parameters, prepare=prepare)
         return await cursor.fetchall()
 
 

@@ -12,9 +12,7 @@ that a server for 200 connections has, so that settles failed, too.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, LiteralString
-
-from psycopg.rows import dict_row
+from typing import Any
 
 from jobs_core import db
 from jobs_core.history import midnight, oldest_day
@@ -90,7 +88,7 @@ async def find(conn: db.Connection, job_id: int) -> JobView | None:
 async def attempts_of(conn: db.Connection, job: JobSummary) -> list[Attempt]:
     """The job's runs that did not complete, first one first; they are kept as long as history of class `standard`."""
     values = {"job_id": job.id, "since": job.created_at}
-    rows = await _fetch_unprepared(conn, statement("jobs_core", "attempt/of_job"), values)
+    rows = await db.fetch(conn, statement("jobs_core", "attempt/of_job"), values, prepare=False)
     return [Attempt(**row) for row in rows]
 
 
@@ -116,14 +114,14 @@ async def newest(
     values = {**matching, "limit": limit, "before_id": before_id}
     found = dict[int, JobSummary]()
     if state not in ENDED:
-        rows = await _fetch_unprepared(
-            conn, statement("jobs_core", "job/newest"), {**values, "since": since, "until": until}
+        rows = await db.fetch(
+            conn, statement("jobs_core", "job/newest"), {**values, "since": since, "until": until}, prepare=False
         )
         found.update((row["id"], JobSummary(**row)) for row in rows)
     spans = _spans(await oldest_day(conn), since, until) if state not in LIVING else ()
     for first, next_ in spans:
-        rows = await _fetch_unprepared(
-            conn, statement("jobs_core", "history/newest"), {**values, "first": first, "next": next_}
+        rows = await db.fetch(
+            conn, statement("jobs_core", "history/newest"), {**values, "first": first, "next": next_}, prepare=False
         )
         found.update((row["id"], JobSummary(**row)) for row in rows)  # one that ended since is told as ended
         if _is_whole(_page(found, limit), limit, first):
@@ -176,7 +174,7 @@ async def _find_ended(conn: db.Connection, job_id: int) -> JobView | None:
 async def _nearest(conn: db.Connection, job_id: int, span: Span) -> db.Row | None:
     """The job of that id, or of the next lower one, that ended in that span."""
     values = {"id": job_id, "first": span[0], "next": span[1]}
-    rows = await _fetch_unprepared(conn, statement("jobs_core", "history/find"), values)
+    rows = await db.fetch(conn, statement("jobs_core", "history/find"), values, prepare=False)
     return rows[0] if rows else None
 
 
@@ -203,10 +201,3 @@ def _spans(oldest: date | None, since: datetime | None = None, until: datetime |
 
 def _day(moment: datetime | None) -> date | None:
     return moment.astimezone(UTC).date() if moment else None
-
-
-async def _fetch_unprepared(conn: db.Connection, sql: LiteralString, values: dict[str, Any]) -> list[db.Row]:
-    """`db.fetch` for statements that must be planned anew for their values, however often a connection has run them."""
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(sql, values, prepare=False)
-        return await cursor.fetchall()

@@ -34,8 +34,8 @@ class OfType:
 of_type = cache(OfType)
 
 
-def from_database(counts: Iterable[Row], live_workers: int) -> Iterable[Metric]:
-    """Gauges of what is in the database: living jobs by queue, type and state, their oldest age, live workers."""
+def from_database(counts: Iterable[Row], live_workers: int, history_days_ahead: int) -> Iterable[Metric]:
+    """Gauges of what is in the database: living jobs by queue, type and state, their oldest age, workers, history's days."""
     jobs = GaugeMetricFamily("jobs_living", "Jobs not ended.", labels=["queue", "job_type", "state"])
     oldest = GaugeMetricFamily("jobs_oldest_seconds", "Age of the oldest job.", labels=["queue", "job_type", "state"])
     for row in counts:
@@ -47,3 +47,8 @@ def from_database(counts: Iterable[Row], live_workers: int) -> Iterable[Metric]:
     workers = GaugeMetricFamily("jobs_workers", "Live workers.")
     workers.add_metric([], live_workers)
     yield workers
+    ahead = GaugeMetricFamily(
+        "jobs_history_days_ahead", "Days after today with all their partitions; -1: today lacks one."
+    )
+    ahead.add_metric([], history_days_ahead)
+    yield ahead

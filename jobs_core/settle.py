@@ -9,7 +9,7 @@ that completed need no statement of their own either: `end_many` takes hundreds 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from jobs_core import db, gate
@@ -52,7 +52,8 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
         case Retry(text, _, also, because) if job.retry_count >= job_type.retries.max_retries:
             return await _fail(conn, job, job_type, text, also, because)
         case Retry():
-            due = outcome.after or timedelta(seconds=job_type.retries.delay_s(job.retry_count + 1))
+            backoff = timedelta(seconds=job_type.retries.delay_s(job.retry_count + 1))
+            due = backoff if outcome.after is None else outcome.after
             return await _put_back_or_give_up(conn, job, job_type, due, outcome, charge=1)
         case Snooze(until, text, also, "drained"):
             return await put_back(conn, job, until, because="drained", text=gate.clean_text(text), also=also)
@@ -194,8 +195,10 @@ async def settled_earlier(conn: db.Connection, jobs: Sequence[AnyJob]) -> set[in
     A job that history does not keep counts as ended when it is gone: had another taken it over since, it would most likely
     still be there.
     """
-    values = {"ids": [job.id for job in jobs], "tokens": [job.token for job in jobs]}
-    return {row["id"] for row in await db.fetch(conn, statement("jobs_core", "job/settled_earlier"), values)}
+    since = datetime.now(UTC) - timedelta(days=1)  # a day is more than any clock is wrong by
+    values = {"ids": [job.id for job in jobs], "tokens": [job.token for job in jobs], "since": since}
+    rows = await db.fetch(conn, statement("jobs_core", "job/settled_earlier"), values, prepare=False)
+    return {row["id"] for row in rows}
 
 
 def due_values(due: datetime | timedelta | None) -> dict[str, Any]:

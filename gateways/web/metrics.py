@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from gateways.web.context import Context
+from jobs_core.history import days_ahead
 from jobs_core.leases import live_workers
 from jobs_core.look import counts
 from jobs_core.metrics import from_database
@@ -29,7 +30,7 @@ async def metrics(request: Request) -> Response:
 async def look_for_metrics(context: Context) -> list[Metric]:
     """The metrics of what stands in the database; reads all living jobs."""
     async with context.database.connection() as conn:
-        return list(from_database(await counts(conn), len(await live_workers(conn))))
+        return list(from_database(await counts(conn), len(await live_workers(conn)), await days_ahead(conn)))
 
 
 class _Given(Collector):

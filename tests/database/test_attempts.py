@@ -133,3 +133,11 @@ async def test_the_time_to_give_up_counts_from_the_first_claim(
     (second,) = await claim_all()
     assert first.give_up_at == second.give_up_at
     assert timedelta(hours=23) < first.give_up_at - first.claimed_at <= timedelta(hours=24)
+
+
+async def test_a_retry_that_asks_for_no_pause_has_none(conn: Connection, jobs: Jobs, claim_all: ClaimAll) -> None:
+    await jobs.create(NOTE, Note())
+    (job,) = await claim_all()
+    settled = await settle(conn, job, Retry("at once", after=NOW), NOTE)
+    assert settled.wakes == ("default",)
+    assert [again.retry_count for again in await claim_all()] == [1]

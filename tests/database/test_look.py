@@ -156,16 +156,16 @@ async def test_a_job_that_ends_between_the_two_looks_is_told_once_as_ended(
 ) -> None:
     job_id = (await jobs.create(NOTE, {})).id
     (job,) = await claim_all()
-    fetch_now = look._fetch_unprepared
+    fetch_now = db.fetch
 
-    async def fetch_then_settle(on: Connection, sql: Any, values: Row) -> list[db.Row]:
-        rows = await fetch_now(on, sql, values)
-        if rows and rows[0]["state"] == "claimed":
+    async def fetch_then_settle(on: Connection, sql: Any, values: Row, **how: Any) -> list[db.Row]:
+        rows = await fetch_now(on, sql, values, **how)
+        if how and rows and rows[0]["state"] == "claimed":
             async with database.connection() as own:
                 await settle(own, job, Complete({"n": 1}), NOTE)
         return rows
 
-    monkeypatch.setattr(look, "_fetch_unprepared", fetch_then_settle)
+    monkeypatch.setattr(look.db, "fetch", fetch_then_settle)
     assert [(view.id, view.state) for view in await newest(conn)] == [(job_id, "complete")]
 
 
@@ -226,11 +226,12 @@ async def test_jobs_that_left_no_history_are_counted_by_day_type_and_state(conn:
 def count_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The list that what is sent unprepared will be added to."""
     asked = list[str]()
-    fetch_now = look._fetch_unprepared
+    fetch_now = db.fetch
 
-    async def fetch_and_note(conn: Connection, sql: Any, values: Row) -> list[db.Row]:
-        asked.append(sql)
-        return await fetch_now(conn, sql, values)
+    async def fetch_and_note(conn: Connection, sql: Any, values: Row | None = None, **how: Any) -> list[db.Row]:
+        if how:
+            asked.append(sql)
+        return await fetch_now(conn, sql, values, **how)
 
-    monkeypatch.setattr(look, "_fetch_unprepared", fetch_and_note)
+    monkeypatch.setattr(look.db, "fetch", fetch_and_note)
     return asked

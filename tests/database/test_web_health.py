@@ -74,6 +74,7 @@ async def test_metrics_show_what_stands_in_the_database_and_what_was_counted(job
     seen = samples(response.text)
     assert seen["jobs_living,job_type=note,queue=default,state=pending"] == 3
     assert seen["jobs_workers"] == 1
+    assert seen["jobs_history_days_ahead"] == -1
     assert "jobs_rescued_total" in seen
 
 
