@@ -151,7 +151,7 @@ class Producers:
             self.acknowledged.append(await self._until_acknowledged(number))
 
     async def _until_acknowledged(self, number: int) -> int:
-        work = Work(key=str(number), lane=f"lane {number % _LANES}")
+        work = Work(key=str(number), lane=f"lane {number // len(TYPES) % _LANES}")
         while True:
             try:
                 return await self._create(TYPES[number % len(TYPES)], work)

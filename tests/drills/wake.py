@@ -84,7 +84,7 @@ async def run(folder: Path, plan: Plan) -> Report:
                     create = _notifying_inside(jobs) if plan.demonstration == "inside" else load.either_way(jobs)
                     producers = load.Producers(_counted(create, report), plan.jobs, per_s=plan.per_s)
                     await producers.run()
-                    await load.drained(looks, 60.0)
+                    await load.drained(looks, 120.0)
                     report.findings = await load.findings(looks, producers.acknowledged)
                     report.pickup_s = await _pickups_s(looks)
     return report

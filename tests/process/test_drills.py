@@ -58,14 +58,14 @@ async def test_with_commits_that_do_not_wait_a_killed_postgres_loses_acknowledge
 async def test_connections_cut_at_every_point_lose_nothing_double_nothing_and_leak_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
-    report = await cuts.run(database_url, cuts.Plan(cuts=150, seed=1), tmp_path / "log")
+    report = await cuts.run(database_url, cuts.Plan(cuts=120, seed=1), tmp_path / "log")
     assert report.broken() == []
 
 
 async def test_creates_repeated_blindly_over_cut_connections_make_second_jobs(
     database_url: str, tmp_path: Path
 ) -> None:
-    report = await cuts.run(database_url, cuts.Plan(cuts=150, seed=1, safe=False), tmp_path / "log")
+    report = await cuts.run(database_url, cuts.Plan(cuts=100, seed=1, safe=False), tmp_path / "log")
     assert cuts.missed(report) == []
 
 
@@ -92,12 +92,12 @@ async def test_a_notify_inside_the_creating_transaction_fails_creates_while_it_i
 
 
 async def test_wrong_clocks_make_no_job_early_or_late_and_lose_no_lease(tmp_path: Path) -> None:
-    plan = clocks.Plan(jobs=300, over_s=3.0, seed=1)
+    plan = clocks.Plan(jobs=300, over_s=2.0, seed=1)
     assert (await _clocks(tmp_path, plan)).broken(plan, slack=3.0) == []
 
 
 async def test_due_times_by_a_workers_own_clock_come_early(tmp_path: Path) -> None:
-    assert clocks.missed(await _clocks(tmp_path, clocks.Plan(jobs=100, over_s=4.0, seed=1, by_own_clock=True))) == []
+    assert clocks.missed(await _clocks(tmp_path, clocks.Plan(jobs=100, over_s=2.5, seed=1, by_own_clock=True))) == []
 
 
 async def _clocks(folder: Path, plan: clocks.Plan) -> clocks.Report:
