@@ -1,6 +1,6 @@
 """One run of one job, as a pipeline of named steps.
 
-    fit the input ─▶ start (write `running`) ─▶ handle ─▶ settle (fenced, repeated while Postgres is away)
+    start (write `running`) ─▶ fit the input ─▶ handle ─▶ settle (fenced, repeated while Postgres is away)
 
 Nothing is held while the handler works: no connection, no transaction. Whatever breaks here ends in a counted retry.
 """
@@ -22,6 +22,7 @@ from jobs_core.job import current
 from jobs_core.settle import Completed, Settled, result_text, settle, settled_earlier
 from workers.collector import FIRST_WAIT_S, LONGEST_WAIT_S
 from workers.collectors import Collectors
+from workers.forks import end_if_forked
 from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, timed_out, unfit
 
 log = structlog.get_logger()
@@ -120,12 +121,12 @@ class Executor:
             return await self._settle_alone(job, failure(error, job_type), job_type)
 
     async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
+        if not job_type.brief or job.rescued:
+            await self._start(job)  # before its type's validators: they may end the process, too
         try:
             job.input = gate.fit_json(job_type.Input, job.input, field="input")
         except Exception as error:  # noqa: BLE001 - a type's own validators may raise anything
             return unfit(error)
-        if not job_type.brief or job.rescued:
-            await self._start(job)
         if self._handing_back:
             return DRAINED
         return await self._handle(job, job_type)
@@ -147,6 +148,7 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - a handler may raise anything
             outcome = raised(error, job_type)
         finally:
+            end_if_forked()
             self._end_watching(job, handling)
         if self._dropped:
             raise asyncio.CancelledError  # also where the handler took it for its own
@@ -159,7 +161,7 @@ class Executor:
         if self._table.is_async(job.job_type):
             return await handler(job)
         self._in_thread.add(job.id)
-        thread = self._threads.submit(copy_context().run, handler, job)
+        thread = self._threads.submit(copy_context().run, _in_thread, handler, job)
         thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
         return await asyncio.wrap_future(thread)
 
@@ -225,3 +227,10 @@ class Executor:
 
 
 _COMPLETE = Settled("complete")
+
+
+def _in_thread(handler: Callable[[AnyJob], Any], job: AnyJob) -> Any:
+    try:
+        return handler(job)
+    finally:
+        end_if_forked()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Connection, db, execute, history, look, statement
+from jobs_core import Connection, db, execute, fetch, history, look, statement
 from jobs_core.history import Day, midnight
 from tests.support.database import fresh_database
 
@@ -83,7 +83,7 @@ def plans(filled: str) -> Plans:
 
 
 async def explain(conn: Connection, name: str, values: dict[str, Any]) -> Plan:
-    (row,) = await look._fetch_unprepared(conn, f"EXPLAIN (FORMAT JSON) {statement('jobs_core', name)}", values)
+    (row,) = await fetch(conn, f"EXPLAIN (FORMAT JSON) {statement('jobs_core', name)}", values, prepare=False)
     plan: Plan = row["QUERY PLAN"][0]["Plan"]
     return plan
 

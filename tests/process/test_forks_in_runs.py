@@ -34,10 +34,16 @@ async def handle(job):
         say("the child runs another job")
     return Complete()
 
+def plain(job):
+    if job.input.text == "forks":
+        child = os.fork()
+        if child: children.append(child)
+    return Complete()
+
 async def main():
     table = HandlerTable()
     kind = BRIEF_NOTE if "brief" in sys.argv else NOTE
-    table.register_handler(kind, handle)
+    table.register_handler(kind, plain if "plain" in sys.argv else handle)
     async with Database(sys.argv[1], name="test") as database, Jobs(database, table) as jobs:
         await jobs.create_many([NewJob(kind, {"text": "forks"}), *(NewJob(kind, {}) for _ in range(50))])
         running = Worker(jobs, queues=["default"], settings=WorkerSettings.read(slots=2))
@@ -63,7 +69,7 @@ def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     kill_left(mark)
 
 
-@pytest.mark.parametrize("kind", ["brief", "ordinary"])
+@pytest.mark.parametrize("kind", ["brief", "ordinary", "plain"])
 def test_a_child_that_returns_from_its_handler_ends_there(database_url: str, mark: str, kind: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", WORKER, database_url, kind],
