@@ -2,10 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from jobs_core import Database
 from tests.support.database import TEMPLATE, fresh_database, make_template, quick_folder, run_sql, server
+
+hypothesis.settings.register_profile("jobs", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("jobs")
 
 SLOWEST_FIRST = ("e2e", "process", "database", "contract", "unit")
 

@@ -84,8 +84,11 @@ async def run(dsn: str, folder: Path, plan: Plan) -> Report:
     async with Database(dsn, name="drill") as database, Jobs(database, table) as jobs:
         with doors.web(dsn, folder) as (pid, url):
             headers = {"Authorization": f"Bearer {doors.TOKEN}"}
+            limits = httpx.Limits(
+                keepalive_expiry=1.0
+            )  # the door ends an idle connection after 5 s, maybe as it is used
             async with (
-                httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False) as client,
+                httpx.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False, limits=limits) as client,
                 _working(jobs),
             ):
                 await _send_all(_Sender(report, jobs, client), psutil.Process(pid), plan, rng)

@@ -31,7 +31,7 @@ _COMMAND = [sys.executable, "-P", "-m", "cli"]
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 
 ARGUMENTS: list[tuple[list[str | bytes], str]] = [
-    ([b"\xff\xfe"], "UTF-8"),
+    ([b"\xff\xfe"], "no job type"),
     (["no such type"], "no such type"),
     (["probe", "--input", "[" * 10_000], "input"),
     (["probe", "--input", '{"payload": 1e400}'], "input.payload"),
@@ -84,13 +84,16 @@ async def by_http(client: httpx.AsyncClient, request: Request) -> str:
             yield request.content[start : start + 65_536]
 
     content = chunks() if request.chunked else request.content
-    answer = await client.request(request.method, request.path, content=content, headers=request.headers)
+    try:
+        answer = await client.request(request.method, request.path, content=content, headers=request.headers)
+    except httpx.TransportError as error:
+        return f"no answer: {type(error).__name__}: {error}"
     if not 400 <= answer.status_code < 500:
         return f"{answer.status_code}: {answer.text[:200]}"
-    error = answer.json().get("error", {})
-    if error.keys() != {"code", "message", "field"} or not error["message"]:
+    told = answer.json().get("error", {})
+    if told.keys() != {"code", "message", "field"} or not told["message"]:
         return f"{answer.status_code} without a reason: {answer.text[:200]}"
-    return _misnamed(error["field"] or "", request.names)
+    return _misnamed(told["field"] or "", request.names)
 
 
 async def by_create(jobs: Jobs, given: dict[str, Any], name: str, *, many: bool) -> str:
@@ -140,7 +143,7 @@ def by_environment(rng: random.Random) -> str:
         return "it has no numbers"
     variable = f"JOBS_{rng.choice(numbers).upper()}"
     value = rng.choice(
-        ["nan", "x", "", "-1", "1e", "\udcff", "\N{ARABIC-INDIC DIGIT THREE}x", "0x10", "-inf", "1" * 5_000 + "x"]
+        ["nan", "x", "-1", "1e", "\udcff", "\N{ARABIC-INDIC DIGIT THREE}x", "0x10", "-inf", "1" * 5_000 + "x"]
     )
     try:
         with patch.dict(os.environ, {variable: value}):
