@@ -24,7 +24,7 @@ from tests.drills import load
 from tests.drills.fleet import Fleet
 from tests.drills.load_worker import Options
 from tests.drills.main import parse
-from tests.drills.namespaces import in_own_mounts, small_disk
+from tests.drills.namespaces import enter_own_mounts, small_disk
 from tests.drills.report import CannotRun, quantile, show, show_skipped
 from tests.drills.servers import make_ready
 
@@ -32,6 +32,7 @@ GOES_ON_S = 10.0
 """After there is room again: the keeper starts a Postgres that stopped after 2 s at most, and creates go on 5 s after that."""
 _DISK_MB = 192
 _SMALL = {"max_wal_size": "32MB", "min_wal_size": "32MB", "shared_buffers": "16MB"}
+_UNRECYCLED = {"max_wal_size": "1GB", "checkpoint_timeout": "1h", "wal_recycle": "off"}
 _SETTINGS = {"slots": 20, "lease_s": 5.0, "renew_s": 1.0, "upkeep_s": 0.5, "poll_s": 1.0, "drain_s": 5.0}
 _ASYNCHRONOUS = "?options=-c%20synchronous_commit%3Doff"
 _STAYS_FULL_S = 1.0
@@ -72,8 +73,8 @@ class Report:
 async def run(folder: Path, plan: Plan) -> Report:
     """Carry out the plan in this folder, in the mount namespace of this process. Raises CannotRun."""
     report = Report()
-    # Without checkpoints no segment of the log is used again: each needs room.
-    settings = _SMALL if plan.fault == "data" else {**_SMALL, "max_wal_size": "1GB", "checkpoint_timeout": "1h"}
+    # No segment of the log is used again: each needs room, and a recovery frees all of it.
+    settings = _SMALL if plan.fault == "data" else {**_SMALL, **_UNRECYCLED}
     with small_disk(folder, _DISK_MB) as disk, EmbeddedPostgres(disk / "postgres", settings) as server:
         await make_ready(server.dsn)
         async with Database(server.dsn, name="drill") as database, Jobs(database, load.table()) as jobs:
@@ -172,9 +173,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     failures = 0
     try:
-        status = in_own_mounts("disk", arguments)
-        if status is not None:
-            return status
+        enter_own_mounts("disk", arguments)
         for plan in plans:
             with tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder:
                 report = asyncio.run(run(Path(folder), plan))

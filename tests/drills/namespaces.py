@@ -13,13 +13,10 @@ from tests.drills.report import CannotRun
 _INSIDE = "JOBS_DRILL_INSIDE"
 
 
-def in_own_mounts(drill: str, arguments: Sequence[str]) -> int | None:
-    """Run the drill again in a mount namespace of its own and return its exit status; None: this is that run.
-
-    Raises CannotRun where there can be none.
-    """
+def enter_own_mounts(drill: str, arguments: Sequence[str]) -> None:
+    """Become the same drill in a mount namespace of its own; returns there. Raises CannotRun where there can be none."""
     if os.environ.get(_INSIDE):
-        return None
+        return
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         raise CannotRun("a small file system is mounted for it: run it as root, with util-linux' unshare")
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
@@ -35,7 +32,7 @@ def in_own_mounts(drill: str, arguments: Sequence[str]) -> int | None:
         drill,
         *arguments,
     ]
-    return subprocess.run(command, check=False, env=os.environ | {_INSIDE: "1"}).returncode
+    os.execvpe(command[0], command, os.environ | {_INSIDE: "1"})
 
 
 @contextmanager

@@ -93,7 +93,10 @@ async def run(folder: Path, plan: Plan) -> Report:
 @asynccontextmanager
 async def _jammed(dsn: str, report: Report) -> AsyncIterator[None]:
     """The NOTIFY queue is full: a listener that never leaves its transaction keeps all that was sent since."""
-    async with await db.connect(dsn, name="drill stuck") as stuck, await db.connect(dsn, name="drill fills") as fills:
+    async with (
+        await db.connect(dsn, name="drill stuck", idle_in_transaction_s=0) as stuck,
+        await db.connect(dsn, name="drill fills") as fills,
+    ):
         await execute(stuck, "LISTEN drill")
         await execute(stuck, "BEGIN")
         await execute(stuck, "SELECT 1")
