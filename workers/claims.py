@@ -28,6 +28,8 @@ _FULL_LOOK_SHARE = 20
 """Of the time, a full look may take one part in this many: under a pinned snapshot one took 345 ms (postgres.md)."""
 _FULL_LOOK_S = 0.25
 _FULL_LOOK_WHEN_BUSY_S = 1.0
+_GATHER_S = 0.002
+"""More was ready than there was room for: short runs make more room meanwhile, and one job costs a claim as much as fifty."""
 _CONTENDED_S, _LONGEST_CONTENDED_S = 0.02, 1.0
 """Until the next look when ready jobs were seen but locked by another's claim, which may leave them; then twice as long, …"""
 
@@ -136,6 +138,8 @@ class Claims:
                 wait_s = AWAY_S
             if wait_s:
                 await self._wait(wait_s)
+            if not self._short:
+                await asyncio.sleep(_GATHER_S)
 
     async def once(self) -> float:
         """Claim and hand over; returns how long to wait for a wake-up, or for room, before the next look."""

@@ -66,7 +66,9 @@ class Runners:
     def room(self) -> int:
         """How many jobs may be claimed now."""
         if not self._ahead_s:
-            return self._slots - len(self)
+            return min(
+                self._slots - len(self), max(self._slots // 2, 1), _CLAIM_MOST
+            )  # two waves: one runs, one is claimed
         room = self._most_ahead() - len(self._buffer)
         return min(room, _CLAIM_MOST) if room * 2 >= self._most_ahead() else 0
 
@@ -78,7 +80,7 @@ class Runners:
             metrics.of_type(job.job_type).wait_seconds.observe((job.claimed_at - job.created_at).total_seconds())
         self._buffer.extend(jobs)
         self._low = self._most_ahead() // 2
-        self._wake_one()
+        self._wake(1 if self._ahead_s else len(jobs))
 
     def held(self) -> Iterator[int]:
         """Ids of the jobs that are in the buffer, or run."""
@@ -149,19 +151,19 @@ class Runners:
         finally:
             self._one_is_waking = False
 
-    def _wake_one(self) -> None:
-        """One at a time, each waking the next: runs that never wait leave nothing for a crowd to do."""
-        while self._buffer and self._sleeping and not self._one_is_waking:
+    def _wake(self, n: int) -> None:
+        while n and self._buffer and self._sleeping:
             waking = self._sleeping.popleft()
             if not waking.done():
                 waking.set_result(None)
                 self._one_is_waking = True
+                n -= 1
 
     async def _run_next(self, runner: _Runner) -> None:
         job = runner.job = self._buffer.popleft()
         self._busy += 1
-        if not self._one_is_waking:
-            self._wake_one()
+        if self._ahead_s and not self._one_is_waking:
+            self._wake(1)  # each the next: brief runs that never wait leave nothing for a crowd to do
         began_s = time.monotonic()
         if self._ahead_s and (len(self._buffer) == self._low or not self._buffer):
             self.on_room()
