@@ -42,6 +42,9 @@ _AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of somethin
 
 OLDEST_SERVER = 15
 _TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
+_KEEPALIVES_IDLE_S, _KEEPALIVES_INTERVAL_S = 3, 1
+"""Who has nothing under way but waits for an answer learns of it by unanswered keepalives; the timeout counts only then, too,
+at 3 + 1 + 1 s. The interval's default is 75 s."""
 _CONNECT_TIMEOUT_S = 5
 _TRIED_AFTER_S = 10.0  # a connection that lay idle for longer is tried before it is handed out: 60 µs
 _RECONNECT_S = 3.0  # of trying again after 0, 1 and 3 s; the next caller begins anew, so the pauses never grow longer
@@ -62,11 +65,20 @@ def _arguments(dsn: str, name: str, idle_in_transaction_s: float) -> dict[str, A
         raise DatabaseUnusable(
             "DATABASE_URL is not a Postgres URL: it looks like postgresql://user:password@host:port/name"
         ) from None
-    options = f"-c idle_in_transaction_session_timeout={round(idle_in_transaction_s * 1000)} -c timezone=UTC"
-    arguments["options"] = f"{arguments.get('options', '')} {options}".strip()
+    options = {
+        "idle_in_transaction_session_timeout": round(idle_in_transaction_s * 1000),
+        "timezone": "UTC",
+        # The server's end of the same line: by default it holds a lost client's locks for two hours.
+        "tcp_user_timeout": _TCP_USER_TIMEOUT_MS,
+        "tcp_keepalives_idle": _KEEPALIVES_IDLE_S,
+        "tcp_keepalives_interval": _KEEPALIVES_INTERVAL_S,
+    }
+    ours = " ".join(f"-c {option}={value}" for option, value in options.items())
+    arguments["options"] = f"{arguments.get('options', '')} {ours}".strip()
     arguments.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
     arguments.setdefault("tcp_user_timeout", _TCP_USER_TIMEOUT_MS)
-    arguments.setdefault("keepalives_idle", 5)
+    arguments.setdefault("keepalives_idle", _KEEPALIVES_IDLE_S)
+    arguments.setdefault("keepalives_interval", _KEEPALIVES_INTERVAL_S)
     return {**arguments, "application_name": name, "autocommit": True, "row_factory": dict_row}
 
 

@@ -1,7 +1,7 @@
 """A job to create: what the caller gave, checked and fitted to its type, as the columns of its row."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -43,7 +43,6 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
     """The job as a row of its type. Raises InvalidInput naming the field."""
     fitted = gate.fit(job_type.Input, job.input, field="input")
     unique_key, unique_while = _unique(job, job_type, fitted)
-    due = job.scheduled_for
     return {
         "job_type": job_type.name,
         "queue": _name(job_type.queue if job.queue is None else job.queue, "queue"),
@@ -53,8 +52,7 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
         "task_id": _task_id(job.task_id),
         "project_id": _name(job.project_id, "project_id"),
         "lane": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
-        "time": _time(due) if isinstance(due, datetime) else None,
-        "delay_s": _delay_s(due) if isinstance(due, timedelta) else None,
+        **_due(job.scheduled_for),
         "idempotency_key": _name(job.idempotency_key, "idempotency_key"),
         "idempotency_s": job_type.idempotency_for.total_seconds(),
         "unique_key": unique_key,
@@ -96,21 +94,35 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
 
 
 def _priority(priority: int) -> int:
-    if isinstance(priority, bool) or priority not in PRIORITIES:
-        raise InvalidInput(f"priority: {priority} is not one of 0 (first) to 4 (last)", field="priority")
+    if type(priority) is not int or priority not in PRIORITIES:
+        raise InvalidInput(
+            f"priority: it is not one of the integers 0 (first) to {PRIORITIES[-1]} (last)", field="priority"
+        )
     return priority
 
 
 def _task_id(task_id: int | None) -> int | None:
-    if task_id is not None and not -_BIGINT <= task_id < _BIGINT:
-        raise InvalidInput(f"task_id: {task_id} is out of range", field="task_id")
+    if task_id is not None and (type(task_id) is not int or not -_BIGINT <= task_id < _BIGINT):
+        raise InvalidInput("task_id: it is not an integer of 64 bits", field="task_id")
     return task_id
+
+
+def _due(due: datetime | timedelta | None) -> Row:
+    if not isinstance(due, datetime | timedelta | None):
+        raise InvalidInput("scheduled_for: it is neither a datetime nor a timedelta", field="scheduled_for")
+    return {
+        "time": _time(due) if isinstance(due, datetime) else None,
+        "delay_s": _delay_s(due) if isinstance(due, timedelta) else None,
+    }
 
 
 def _time(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise InvalidInput("scheduled_for: has no time zone; give one, for example +00:00", field="scheduled_for")
-    return time
+    try:
+        return time.astimezone(UTC)  # Postgres takes no offset past 15:59
+    except OverflowError:
+        raise InvalidInput("scheduled_for: is no time of the years 1 to 9999 in UTC", field="scheduled_for") from None
 
 
 def _delay_s(delay: timedelta) -> float:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from jobs_core import db, gate
-from jobs_core.errors import LeaseLost
+from jobs_core.errors import InvalidInput, LeaseLost
 from jobs_core.job import AnyJob, Claim
 from jobs_core.job_types import JobType, Retention
 from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
@@ -201,10 +201,15 @@ async def settled_earlier(conn: db.Connection, jobs: Sequence[AnyJob]) -> set[in
     return {row["id"] for row in rows}
 
 
-def due_values(due: datetime | timedelta | None) -> dict[str, Any]:
-    """`time` and `delay_s` as the statements take them: spans are added to Postgres' clock, never to ours."""
+def due_values(due: datetime | timedelta) -> dict[str, Any]:
+    """`time` and `delay_s` as the statements take them: spans are added to Postgres' clock, never to ours.
+
+    Raises InvalidInput for what is neither a span nor a time with its zone.
+    """
     if isinstance(due, timedelta):
         return {"time": None, "delay_s": due.total_seconds()}
+    if not isinstance(due, datetime) or due.tzinfo is None:
+        raise InvalidInput(f"due: {due!r} is neither a time with its zone nor a span", field="due")
     return {"time": due, "delay_s": None}
 
 

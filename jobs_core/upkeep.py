@@ -17,6 +17,7 @@ MOST_SUSPECTS = 100
 """What a look counts up to."""
 KEEP_DEAD_WORKERS_S = 24 * 3600.0
 _LOST = "lost: its worker died or froze"
+_STOPPED = "lost: Postgres was away for longer than the lease, and its worker stopped it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,17 @@ async def put_back_strays(conn: db.Connection, worker_id: int, known: list[int])
     A claim whose answer was lost leaves such jobs, and nobody else would ever look at them: their worker lives. Those of
     runs that had started become suspects, as in `rescue`.
     """
-    values = {"worker_id": worker_id, "ids": known, "error": _LOST}
+    values = {"worker_id": worker_id, "ids": known, "error": _LOST, "suspected": True}
+    rows = await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)
+    return {row["queue"] for row in rows if not row["alone"]}
+
+
+async def put_back_stopped(conn: db.Connection, worker_id: int) -> set[str]:
+    """Put back what a worker held that stopped its runs itself, Postgres having been away for longer than its lease.
+
+    Nobody is suspected: nothing died. Returns the queues in which jobs became ready for all.
+    """
+    values = {"worker_id": worker_id, "ids": [], "error": _STOPPED, "suspected": False}
     rows = await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)
     return {row["queue"] for row in rows if not row["alone"]}
 

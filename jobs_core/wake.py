@@ -34,6 +34,9 @@ class Notifier:
         self._queues = set[str]()
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._failing = False
+        self.on_wake: Callable[[str], object] = _nobody
+        """Hears of each queue at once: a worker in this process needs no NOTIFY, and gets none while that is jammed."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="notifier")
@@ -47,7 +50,9 @@ class Notifier:
 
     def wake(self, queues: Iterable[str]) -> None:
         """Ask for a look at these queues; call it after the commit that made jobs ready there."""
-        self._queues.update(queues)
+        for queue in queues:
+            self._queues.add(queue)
+            self.on_wake(queue)
         if self._queues:
             self._something.set()
 
@@ -70,7 +75,11 @@ class Notifier:
                     {"channel": _channel(), "queues": queues},
                 )
         except Exception as error:  # noqa: BLE001 - a hint that is lost costs one poll; a notifier that died would cost all
-            log.warning("wake.failed", queues=queues, error=db.describe(error))
+            if not self._failing:
+                log.warning("wake.failed", error=db.describe(error), meaning="workers find jobs by their polls for now")
+            self._failing = True
+        else:
+            self._failing = False
 
 
 class Listener:
@@ -100,3 +109,7 @@ class Listener:
             self._on_wake(None)
             async for notify in conn.notifies(timeout=_RECYCLE_S):
                 self._on_wake(notify.payload)
+
+
+def _nobody(_: str) -> None:
+    """No worker in this process."""

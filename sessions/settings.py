@@ -22,7 +22,7 @@ class SessionSettings(RoomSettings):
     """A token of a Claude subscription, used where there is no key."""
     base_url: str = Field("", validation_alias="ANTHROPIC_BASE_URL")
     """Where the Messages API is; empty: Anthropic's."""
-    silence_s: float = Field(180.0, gt=0)
+    silence_s: float = Field(180.0, gt=0, allow_inf_nan=False)
     """How long a running turn may say nothing at all before it is stopped; longer than any tool call takes."""
     cli_starts_at_once: int = Field(2, ge=1)
     """How many CLIs may be starting in one process: a start takes 0.35 s of a core, and 20 at once took 13 s on two."""

@@ -55,6 +55,9 @@ class Lease:
         self._on_lost = on_lost
         self._link = link
         self._conn: Connection | None = None
+        self._unanswered = False
+        self.lost_in_outage = False
+        """Whether it was lost because Postgres did not answer, and not because this process was starved or frozen."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._set_deadline(sent_at)
@@ -80,6 +83,7 @@ class Lease:
             # Not asyncio.timeout: a cancelled statement on a connection that stalls comes back only 10 s later.
             await asyncio.wait({renewal}, timeout=max(left_s, 0.0))
             if left_s <= 0 or not renewal.done():
+                self._unanswered |= left_s > 0
                 self._lose("its deadline passed")
                 renewal.cancel()
                 return
@@ -87,6 +91,7 @@ class Lease:
             if renewed is False:
                 self._lose("it was refused")
                 break
+            self._unanswered = renewed is None
             if renewed:
                 self._set_deadline(sent_at)
             pause_s = self._settings.renew_s if renewed else _RECONNECT_S
@@ -117,7 +122,8 @@ class Lease:
     def _lose(self, why: str) -> None:
         if self._stopped.is_set():
             return
-        log.error("lease.lost", worker_id=self._worker_id, why=why)
+        self.lost_in_outage = self._unanswered
+        log.error("lease.lost", worker_id=self._worker_id, why=why, postgres_was_away=self.lost_in_outage)
         self._on_lost()
         if not self._stopped.wait(STOP_SHARE * self._settings.lease_s):
             log.error("worker.ended", worker_id=self._worker_id, why="its runs did not stop in time")

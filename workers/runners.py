@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 _MOST_AHEAD = 1_000
 _CLAIM_MOST = 500
+_TWO_WAVES = 20
+"""Slots from which on half of them are claimed for while the other half runs."""
 _YIELD_EVERY = 64
 """Runs that never wait would keep the event loop from claims and settles; after so many it has a turn."""
 _OF_LATE = 0.05
@@ -66,9 +68,8 @@ class Runners:
     def room(self) -> int:
         """How many jobs may be claimed now."""
         if not self._ahead_s:
-            return min(
-                self._slots - len(self), max(self._slots // 2, 1), _CLAIM_MOST
-            )  # two waves: one runs, one is claimed
+            wave = self._slots if self._slots < _TWO_WAVES else self._slots // 2
+            return min(self._slots - len(self), wave, _CLAIM_MOST)
         room = self._most_ahead() - len(self._buffer)
         return min(room, _CLAIM_MOST) if room * 2 >= self._most_ahead() else 0
 

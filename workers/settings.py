@@ -20,7 +20,7 @@ class WorkerSettings(RoomSettings):
     """The longest time between two looks for dead workers and due jobs."""
     poll_s: float = Field(5.0, gt=0, le=300)
     """The longest time between two looks for ready jobs; 1 s at most while LISTEN does not work."""
-    drain_s: float = Field(30.0, ge=0)
+    drain_s: float = Field(30.0, ge=0, allow_inf_nan=False)
     """How long running jobs may go on after the first SIGTERM; what is left is handed back at no cost."""
 
     alone_processes: int = Field(10, ge=1, le=100)

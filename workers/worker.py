@@ -14,9 +14,10 @@ from functools import partial
 
 import structlog
 
-from jobs_core import Database, Jobs, Resource, db
+from jobs_core import Connection, Database, Jobs, Resource, db
 from jobs_core.leases import register, retire
 from jobs_core.settings import CoreSettings
+from jobs_core.upkeep import put_back_stopped
 from jobs_core.wake import Listener
 from workers.guard_link import GuardLink
 from workers.lease import DEADLINE_SHARE, Lease, end_process
@@ -59,10 +60,13 @@ class Worker:
         self._resources = resources
         self._link = link
         self._shift: Shift | None = None
+        self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link)
+        self._stopped = set[int]()
         self._lost = asyncio.Event()
         self._draining = asyncio.Event()
         self._forced = asyncio.Event()
         self._listener = Listener(jobs.database, self._on_wake)
+        jobs.notifier.on_wake = self._on_wake
 
     def drain(self) -> None:
         """Stop claiming, let runs end within drain_s, hand back the rest; called again: hand back at once."""
@@ -74,14 +78,13 @@ class Worker:
         """Work until drained. Raises what a resource's `start` raised."""
         if self._link is None:
             log.warning("worker.unguarded", meaning="no supervisor kills what this worker leaves if it dies")
-        upkeep = Upkeep(self._jobs, self._settings.upkeep_s, queues=self._queues, link=self._link)
         background: list[asyncio.Task[None]] = []
         started: list[Resource] = []
         try:
             for resource in self._resources:
                 await resource.start()
                 started.append(resource)
-            background = [asyncio.create_task(self._listener.run()), asyncio.create_task(upkeep.run())]
+            background = [asyncio.create_task(self._listener.run())]
             while not self._draining.is_set():
                 await self._live()
         finally:
@@ -124,24 +127,34 @@ class Worker:
             poll_s=self._poll_s,
             on_stuck=partial(end_process, self._link),
         )
+        # Not while the lease is lost: it would rescue from its own old id, and suspect the runs that were stopped.
+        upkeep = asyncio.create_task(self._upkeep.run())
         try:
             async with shift.working():
                 await first(self._lost.wait(), self._draining.wait())
+                if self._lost.is_set():
+                    upkeep.cancel()  # not awaited: on a connection that stalls that takes longer than there is left
             if not self._lost.is_set():
                 await shift.finish(lost=self._lost, forced=self._forced)
                 if not self._lost.is_set():
                     self._end_if_stuck(worker_id, shift)
         finally:
+            upkeep.cancel()
             await self._drop(shift, stop_agents=self._lost.is_set() or not self._draining.is_set())
             lease.stop()
+            await cancel([upkeep])
         self._end_if_stuck(worker_id, shift)
-        await self._retire(worker_id)
+        if lease.lost_in_outage:
+            self._stopped.add(worker_id)
+        else:
+            await self._retire(worker_id)
 
     async def _register(self) -> tuple[int, float] | None:
         """A new id, and when it was asked for (boottime); None where a drain was asked for while the database was away."""
         while not self._draining.is_set():
             try:
                 async with self._jobs.database.connection() as conn:
+                    await self._put_back_stopped(conn)
                     sent_at = boottime_s()
                     worker_id = await register(
                         conn,
@@ -180,6 +193,13 @@ class Worker:
             why = "a handler that runs in a thread, or will not end, was running"
             log.error("worker.ended", worker_id=worker_id, why=why)
             end_process(self._link)
+
+    async def _put_back_stopped(self, conn: Connection) -> None:
+        """Free what earlier ids held when they lost their leases in an outage; nobody is to be suspected for that."""
+        for worker_id in list(self._stopped):
+            self._jobs.notifier.wake(await put_back_stopped(conn, worker_id))
+            await retire(conn, worker_id)
+            self._stopped.discard(worker_id)
 
     async def _retire(self, worker_id: int) -> None:
         """Free what this id still holds, at once."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
 
 from gateways.web.body import read
 from gateways.web.context import Here
@@ -29,9 +29,9 @@ class Create(BaseModel):
     job_type: Name
     input: dict[str, Any] = Field(default_factory=dict)
     queue: str | None = None
-    priority: int | None = None
+    priority: StrictInt | None = None
     user_id: str | None = None
-    task_id: Id | None = None
+    task_id: Annotated[StrictInt, Field(ge=1, lt=2**63)] | None = None
     project_id: str | None = None
     scheduled_in_s: float | None = Field(None, ge=0, le=_LONGEST_WAIT_S)
     scheduled_at: AwareDatetime | None = None

@@ -1,6 +1,6 @@
 """Attempts that did not complete are recorded with their reason, and a job that its own runs put back for ever is given up."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from jobs_core import (
     Complete,
     Connection,
     Fail,
+    InvalidInput,
     Jobs,
     JobType,
     Outcome,
@@ -141,3 +142,13 @@ async def test_a_retry_that_asks_for_no_pause_has_none(conn: Connection, jobs: J
     settled = await settle(conn, job, Retry("at once", after=NOW), NOTE)
     assert settled.wakes == ("default",)
     assert [again.retry_count for again in await claim_all()] == [1]
+
+
+@pytest.mark.parametrize("until", ["tomorrow", datetime(2030, 1, 1)])  # noqa: DTZ001 - without a zone is the case
+async def test_a_snooze_until_what_is_no_time_writes_nothing(
+    conn: Connection, jobs: Jobs, claim_all: ClaimAll, until: Any
+) -> None:
+    await jobs.create(NOTE, Note())
+    (job,) = await claim_all()
+    with pytest.raises(InvalidInput, match="neither a time with its zone nor a span"):
+        await settle(conn, job, Snooze(until), NOTE)

@@ -58,7 +58,7 @@ STATEMENTS: dict[str, Mapping[str, str | None]] = {
         "reason": "error",
         "final": "true",
     },
-    "job/put_back_strays": {"worker_id": "1", "ids": "{7,8}", "error": "lost"},
+    "job/put_back_strays": {"worker_id": "1", "ids": "{7,8}", "error": "lost", "suspected": "true"},
     "job/promote": {"batch": "1000"},
     "job/due_for_lanes": {"batch": "1000"},
     "job/join": {"lanes": "{long,lane3}", "batch": "1000"},

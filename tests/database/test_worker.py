@@ -149,10 +149,14 @@ async def test_a_run_past_its_timeout_is_stopped_and_counted(database: Database)
 
 async def test_a_worker_never_holds_more_than_it_can_start(database: Database) -> None:
     most = running = 0
+    all_at_once = asyncio.Event()
 
     async def handle(_: AnyJob) -> None:
         nonlocal most, running
         running += 1
+        if running == 3:
+            all_at_once.set()
+        await all_at_once.wait()
         async with database.connection() as conn:
             held = await fetch_one(conn, "SELECT count(*) AS n FROM jobs.jobs WHERE worker_id IS NOT NULL")
         assert held is not None

@@ -14,9 +14,10 @@ from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settings import CoreSettings
+from jobs_core.wake import Notifier
 from tests.database.test_worker import ended, until, working
 from tests.support.database import run_sql
-from tests.support.job_types import NOTE, Note, table
+from tests.support.job_types import LANE_NOTE, NOTE, Note, table
 from tests.support.proxy import proxied
 from workers.lease import DEADLINE_SHARE, Lease
 from workers.process_tree import boottime_s
@@ -216,3 +217,53 @@ async def test_a_worker_frozen_inside_a_transaction_holds_its_rows_no_longer_tha
                     await execute(conn, "SET lock_timeout = '1800ms'")  # thrice the lease
                     assert await fetch(conn, "SELECT priority FROM jobs.jobs FOR UPDATE") == [{"priority": 2}]
                 await execute(frozen, "SELECT 1")
+
+
+async def test_an_outage_longer_than_the_lease_makes_nobody_a_suspect(database: Database, database_url: str) -> None:
+    """Its worker stopped the run itself and lives: nothing died, and the next run need not be alone."""
+    started = asyncio.Event()
+
+    async def wait_at_first(job: AnyJob) -> Complete:
+        if not job.lost_count:
+            started.set()
+            await asyncio.sleep(600)
+        return Complete({"token": job.token})
+
+    async with (
+        proxied(database_url) as proxy,
+        Database(proxy.dsn, name="proxied") as pool,
+        working(pool, {NOTE: wait_at_first}, lease_s=1.0, renew_s=0.1),
+    ):
+        async with Jobs(database, table()) as creator:
+            created = await creator.create(NOTE, Note())
+        await started.wait()
+        proxy.refusing = True
+        proxy.cut()
+        with capture_logs() as logs:
+
+            async def lost() -> bool:
+                return "lease.lost" in {log["event"] for log in logs}
+
+            await until(lost)
+        proxy.refusing = False
+        view = await ended(database, created.id)
+    assert (view.state, view.lost_count) == ("complete", 1)
+    assert await count(database, "jobs.attempts WHERE reason = 'lost' AND NOT alone") == 1
+
+
+async def test_a_jammed_notify_slows_no_lane_of_a_workers_own(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who ends a lane's head wakes itself, without Postgres; the poll is 30 s away."""
+    monkeypatch.setattr(Notifier, "_send", _send_nothing)
+
+    async def handle(_: AnyJob) -> Complete:
+        return Complete()
+
+    async with working(database, {LANE_NOTE: handle}) as (jobs, _):
+        created = [await jobs.create(LANE_NOTE, Note(lane="a")) for _ in range(20)]
+        await ended(database, created[-1].id)
+
+
+async def _send_nothing(notifier: Notifier) -> None:
+    notifier._something.clear()

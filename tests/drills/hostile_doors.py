@@ -45,6 +45,7 @@ ARGUMENTS: list[tuple[list[str | bytes], str]] = [
     (["probe", "--priority", "9" * 5_000], "priority"),
     (["probe", "--priority", "nan"], "priority"),
     (["probe", "--at", "10000-01-01T00:00Z"], "--at"),
+    (["probe", "--at", "0001-01-01T00:00+23:00"], "scheduled_for"),
     (["probe", "--in", "1e400d"], "--in"),
     (["probe", "--idempotency-key", ""], "idempotency_key"),
 ]

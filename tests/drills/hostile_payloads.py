@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 _MARK = "@here@"
@@ -68,6 +68,7 @@ def deep(levels: int, rng: random.Random) -> str:
     return opening * levels + "1" + closing * levels
 
 
+_MOMENTS = [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23))), "now", 5]
 _TIMES = [
     *(
         "0000-01-01T00:00:00Z",
@@ -218,9 +219,9 @@ def created(rng: random.Random) -> tuple[str, str, dict[str, Any]]:
     payloads.append("é" * 140_000)
     fields: dict[str, list[Any]] = {
         **dict.fromkeys(("queue", "user_id", "project_id", "unique_key", "idempotency_key"), name_of_none),
-        "priority": [-1, 5, 10**4000, True, 2.5, float("nan"), "x", []],
-        "task_id": [2**63, -(2**63) - 1, 10**4000, float("nan")],
-        "scheduled_for": [datetime(2030, 1, 1), timedelta.max, timedelta.min],  # noqa: DTZ001 - having no zone is the point
+        "priority": [-1, 5, 10**5000, True, 1.0, 2.5, float("nan"), "x", []],
+        "task_id": [2**63, -(2**63) - 1, 10**5000, float("nan"), 1.5, "x", True],
+        "scheduled_for": [datetime(2030, 1, 1), timedelta.max, timedelta.min, *_MOMENTS],  # noqa: DTZ001 - having no zone is the point
         "unique_while": ["for ever", "unstarted", 7],
         "input": [
             *({"payload": payload} for payload in payloads),

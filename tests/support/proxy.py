@@ -29,6 +29,11 @@ class Proxy:
         name = self._server.netloc.rpartition("@")[0]
         return urlunsplit(self._server._replace(netloc=f"{name}@127.0.0.1:{self._port}"))
 
+    def cut(self) -> None:
+        """End every connection there is."""
+        for task in self._tasks:
+            task.cancel()
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Serve on a port that the system chose; every connection is cut at the end."""
@@ -38,8 +43,7 @@ class Proxy:
             yield
         finally:
             server.close()
-            for task in self._tasks:
-                task.cancel()
+            self.cut()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,7 @@
--- Takes worker_id, ids (the jobs that this worker knows it runs), error. Puts back what it holds besides: taken by a claim whose
+-- Takes worker_id, ids (the jobs that this worker knows it runs), error, suspected. Puts back what it holds besides: taken by a claim whose
 -- answer was lost, or left by a run that broke. Returns id, queue, alone of each.
 -- Locks the jobs. The caller has no claim under way, or it would take back what that one is taking. As in job/rescue, only
--- runs that had started are charged, recorded and suspected. Only workers that run no suspects ask, so no job is ended here.
+-- runs that had started are charged and recorded, and suspected where that is wanted. Only workers that run no suspects ask, so no job is ended here.
 WITH strays AS MATERIALIZED (
     SELECT id, token, worker_id, state = 'running' AS started, alone, claimed_at, started_at FROM {schema}.jobs
     WHERE worker_id = %(worker_id)s AND id <> ALL(%(ids)s::bigint[])
@@ -12,7 +12,7 @@ WITH strays AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j
 SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq'), rescued = true,
-    lost_count = lost_count + strays.started::integer, alone = strays.started OR strays.alone,
+    lost_count = lost_count + strays.started::integer, alone = strays.alone OR (strays.started AND %(suspected)s),
     last_error = CASE WHEN strays.started THEN %(error)s ELSE last_error END
 FROM strays WHERE j.id = strays.id
 RETURNING j.id, j.queue, j.alone
