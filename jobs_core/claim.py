@@ -65,6 +65,7 @@ async def start(conn: db.Connection, job: AnyJob) -> None:
 
 async def start_many(conn: db.Connection, jobs: Sequence[AnyJob]) -> set[int]:
     """`start` for several in one statement; returns the ids of those that run now. The lease of the others is lost."""
+    jobs = sorted(jobs, key=attrgetter("id"))  # the order in which jobs are locked
     claims = {"ids": db.bigints(job.id for job in jobs), "tokens": db.bigints(job.token for job in jobs)}
     row = await db.fetch_one(conn, statement("jobs_core", "job/start_many"), claims)
     return set(row["ids"] or ()) if row else set()

@@ -23,6 +23,8 @@ DEFAULT_PRIORITY = 2
 """Priority classes are 0 (first) to 4 (last)."""
 PRIORITIES = range(5)
 GIVE_UP_AFTER = timedelta(hours=24)
+LONGEST_DELAY = timedelta(days=36_500)
+"""Nothing is due later: Postgres holds times that Python cannot read."""
 
 Retention = Literal["none", "short", "standard", "long"]
 
@@ -54,7 +56,8 @@ class JobType(Generic[InputT]):
     name: as in `jobs.job_type`. Input, Result: the pydantic models of what goes in and comes out.
     queue, priority: where its jobs go unless their creator says otherwise.
     lane: names the lane a job belongs to, from its input; None for no lane.
-    brief: no outside effects and done in milliseconds: its first run is not marked `running`, and workers claim many ahead.
+    brief: no outside effects and done in milliseconds: its first run is not marked `running`, workers claim many ahead, and one
+        task runs many of them: a handler that keeps its task to cancel it later would hit another job.
     give_up_after: how long after its first claim a job may still be put back by its own runs (429s for ever end somewhere).
     retention: how long ended jobs stay in history; `none`: complete ones are only counted, failed ones stay as `short`.
     unique_key: names the key that one job at a time holds, from its input, unless its creator gives one; None for no key.

@@ -8,12 +8,11 @@ from pydantic import BaseModel
 
 from jobs_core import gate
 from jobs_core.errors import InvalidInput
-from jobs_core.job_types import PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
+from jobs_core.job_types import LONGEST_DELAY, PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
 
 Row = dict[str, Any]
 """One job's columns, by the names that `job/create_one` gives them; `job/create` and `job/create_ready` take arrays."""
 
-_LONGEST_DELAY = timedelta(days=36_500)
 _BIGINT = 2**63
 
 
@@ -126,6 +125,6 @@ def _time(time: datetime) -> datetime:
 
 
 def _delay_s(delay: timedelta) -> float:
-    if abs(delay) > _LONGEST_DELAY:
-        raise InvalidInput(f"scheduled_for: {delay} is more than {_LONGEST_DELAY} away", field="scheduled_for")
+    if abs(delay) > LONGEST_DELAY:
+        raise InvalidInput(f"scheduled_for: {delay} is more than {LONGEST_DELAY} away", field="scheduled_for")
     return delay.total_seconds()

@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 from jobs_core import db, gate
 from jobs_core.errors import InvalidInput, LeaseLost
 from jobs_core.job import AnyJob, Claim
-from jobs_core.job_types import JobType, Retention
+from jobs_core.job_types import LONGEST_DELAY, JobType, Retention
 from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
 from jobs_core.statements import statement
 
@@ -64,9 +64,9 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
 async def _fail(  # noqa: PLR0917 - what an outcome is made of
     conn: db.Connection, job: AnyJob, job_type: JobType[Any], text: str, also: Also | None, because: Reason
 ) -> Settled:
-    kept = "short" if job_type.retention == "none" else job_type.retention
     error = gate.clean_text(text)
-    return await end(conn, job, "failed", error=error, because=because, also=also, retention=kept)
+    kept_as = failed_as(job_type.retention)
+    return await end(conn, job, "failed", error=error, because=because, also=also, retention=kept_as)
 
 
 async def _put_back_or_give_up(
@@ -113,16 +113,19 @@ async def end(
         "reason": because,
         "retention": retention,
     }
-    async with _transaction(conn, needed=bool(claim.lane or also)):
+    async with _transaction(conn, needed=bool(claim.lane or also or retention == "none")):
         if claim.lane:
             await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [claim.lane]})
-        if await db.fetch_one(conn, statement("jobs_core", "job/end"), values) is None:
+        ended = await db.fetch_one(conn, statement("jobs_core", "job/end"), values)
+        if ended is None:
             raise _lost(claim)
         if also:
             await also(conn)
         promoted = None
         if claim.lane:
             promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
+        if retention == "none":  # last: collected settles wait for this row
+            await db.execute(conn, statement("jobs_core", "job/count_ended"), {**ended, "state": state})
     return Settled(state, (promoted["queue"],) if promoted else ())
 
 
@@ -170,6 +173,7 @@ async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:
     Returns the ids of the jobs ended; the lease of the others is lost, or an earlier call, whose answer was, ended them
     (`settled_earlier`). The connection is not in a transaction.
     """
+    runs = sorted(runs, key=lambda run: run.job.id)  # the order in which jobs are locked
     kept = [run for run in runs if run.retention != "none"]
     counted = [run for run in runs if run.retention == "none"]
     ended = set[int]()
@@ -201,16 +205,26 @@ async def settled_earlier(conn: db.Connection, jobs: Sequence[AnyJob]) -> set[in
     return {row["id"] for row in rows}
 
 
+def failed_as(retention: Retention) -> Retention:
+    """How a failed job of such a type is kept: always, somebody will ask for it."""
+    return "short" if retention == "none" else retention
+
+
 def due_values(due: datetime | timedelta) -> dict[str, Any]:
     """`time` and `delay_s` as the statements take them: spans are added to Postgres' clock, never to ours.
 
     Raises InvalidInput for what is neither a span nor a time with its zone.
     """
     if isinstance(due, timedelta):
+        if abs(due) > LONGEST_DELAY:
+            raise InvalidInput(f"due: {due} is more than {LONGEST_DELAY} away", field="due")
         return {"time": None, "delay_s": due.total_seconds()}
     if not isinstance(due, datetime) or due.tzinfo is None:
         raise InvalidInput(f"due: {due!r} is neither a time with its zone nor a span", field="due")
-    return {"time": due, "delay_s": None}
+    try:
+        return {"time": due.astimezone(UTC), "delay_s": None}
+    except OverflowError:
+        raise InvalidInput("due: is no time of the years 1 to 9999 in UTC", field="due") from None
 
 
 def result_text(result: Any, job_type: JobType[Any]) -> str | None:

@@ -1,12 +1,13 @@
 """What any worker does for all: take over from the dead, and make ready what has fallen due. Each in bounded batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs_core import db
 from jobs_core.errors import LeaseLost
 from jobs_core.job import ClaimNumbers
-from jobs_core.settle import end
+from jobs_core.job_types import Retention
+from jobs_core.settle import end, failed_as
 from jobs_core.statements import statement
 
 BATCH = 1_000
@@ -44,10 +45,13 @@ async def bury(conn: db.Connection) -> list[db.Row]:
     return await db.fetch(conn, statement("jobs_core", "worker/bury"))
 
 
-async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST_ALONE) -> tuple[list[int], set[str]]:
+async def rescue(
+    conn: db.Connection, *, max_lost: int = MAX_LOST_ALONE, retentions: Mapping[str, Retention] | None = None
+) -> tuple[list[int], set[str]]:
     """Put back the jobs of workers that are gone, those that had started as suspects, and end those lost too often alone.
 
-    The connection is not in a transaction. Returns the ids rescued and the queues in which jobs became ready for all.
+    The connection is not in a transaction. retentions: by job type, `standard` where one is not named. Returns the ids rescued
+    and the queues in which jobs became ready for all.
     """
     gone = [row["id"] for row in await db.fetch(conn, statement("jobs_core", "worker/gone"))]
     if not gone:
@@ -58,18 +62,21 @@ async def rescue(conn: db.Connection, *, max_lost: int = MAX_LOST_ALONE) -> tupl
         ids += [row["id"] for row in rows]
         queues.update(row["queue"] for row in rows if not row["alone"])
     for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
-        queues.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost))
+        retention = (retentions or {}).get(row.pop("job_type"), "standard")
+        queues.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, failed_as(retention)))
     return ids, queues
 
 
-async def _fail_crashed(conn: db.Connection, crashed: ClaimNumbers, max_lost: int) -> tuple[str, ...]:
+async def _fail_crashed(
+    conn: db.Connection, crashed: ClaimNumbers, max_lost: int, retention: Retention
+) -> tuple[str, ...]:
     """End a job that was lost alone for the last time; returns the queues in which a job became ready."""
     error = f"lost: its worker died or froze {max_lost} times while this job was the only one in its process; not tried again"
     try:
         async with conn.transaction():
             if crashed.lane and not await _try_lock(conn, [crashed.lane]):
                 return ()  # someone holds its lane: in the next round
-            return (await end(conn, crashed, "failed", error=error, because="lost")).wakes
+            return (await end(conn, crashed, "failed", error=error, because="lost", retention=retention)).wakes
     except LeaseLost:  # another worker's rescue was faster
         return ()
 

@@ -83,6 +83,7 @@ class AloneRunner:
             clean = True
             while clean and (job := await self._next(worker_id)) is not None:
                 clean = await self._run(job)
+            lease.stop()  # first: a renewal of what is retired would be refused
             async with self._jobs.database.connection() as conn:
                 await retire(conn, worker_id)
 
@@ -138,7 +139,8 @@ class AloneRunner:
         if not run.done() or self._executor.in_threads:
             log.error("worker.ended", why="a handler that runs in a thread, or will not end, was running")
             end_process(self._link)
-        await run
+        if await run is None:
+            return False  # lost, or so its handler says: whoever rescues the job must not find this worker alive
         if self._link:
             if left := kill_descendants(os.getpid()):  # no other job runs here that could have started them
                 log.warning("agents.killed", why="their run has ended", job_id=job.id, pids=left)

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 _MOST = 500
 """Runs in one statement: twice as many gain nothing, and hold their locks twice as long."""
+_MOST_BYTES = 8 * 1024 * 1024
 _FULL = 4 * _MOST
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
 
@@ -38,7 +39,7 @@ class Collector(Generic[T]):
     """Writes what it is given until `run` is cancelled.
 
     `write(conn, items, unsure)` returns the ids of the jobs that it wrote; unsure: an earlier call may have written them, whose
-    answer was lost. `on_refused` gets an item that nobody waits for and Postgres refuses.
+    answer was lost. `on_refused` gets an item that nobody waits for and Postgres refuses. size: of an item, in bytes.
     """
 
     def __init__(
@@ -47,10 +48,13 @@ class Collector(Generic[T]):
         write: Callable[[Connection, Sequence[T], bool], Awaitable[set[int]]],
         *,
         on_refused: Callable[[T, Exception], object] | None = None,
+        size: Callable[[T], int] = lambda _: 0,
     ) -> None:
         self._database = database
         self._write = write
         self._on_refused = on_refused
+        self._size = size
+        self._bytes = 0
         self._waiting = deque[tuple[T, asyncio.Future[None] | None]]()
         self._writing: Sequence[tuple[T, asyncio.Future[None] | None]] = ()
         self._something = asyncio.Event()
@@ -58,20 +62,18 @@ class Collector(Generic[T]):
 
     def add(self, item: T) -> None:
         """Write it; nobody waits for it: a lost lease is counted and logged here."""
-        self._waiting.append((item, None))
-        self._something.set()
+        self._put(item, None)
 
     async def submit(self, item: T) -> None:
         """Write it and return when that is durable. Raises LeaseLost, and what Postgres refuses it with."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, done))
-        self._something.set()
+        self._put(item, done)
         await done
 
     @property
     def is_full(self) -> bool:
         """Whether who adds should wait first: so much is under way already."""
-        return len(self._waiting) >= _FULL
+        return len(self._waiting) >= _FULL or self._bytes >= _MOST_BYTES
 
     async def has_room(self) -> None:
         """Return when it is not full."""
@@ -91,12 +93,27 @@ class Collector(Generic[T]):
             await self._something.wait()
             self._something.clear()
             while self._waiting:
-                self._writing = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
+                self._writing = [*self._next()]
                 try:
                     await self._write_all(self._writing)
                 finally:
                     self._writing = ()
                     self._written.set()
+
+    def _put(self, item: T, done: asyncio.Future[None] | None) -> None:
+        self._waiting.append((item, done))
+        self._bytes += self._size(item)
+        self._something.set()
+
+    def _next(self) -> Iterator[tuple[T, asyncio.Future[None] | None]]:
+        """What the next statement writes: one at least, and no more than it should."""
+        n_bytes = 0
+        for _ in range(min(len(self._waiting), _MOST)):
+            n_bytes += self._size(self._waiting[0][0])
+            if n_bytes > _MOST_BYTES and n_bytes > self._size(self._waiting[0][0]):
+                return
+            self._bytes -= self._size(self._waiting[0][0])
+            yield self._waiting.popleft()
 
     async def _write_all(self, batch: Sequence[tuple[T, asyncio.Future[None] | None]]) -> None:
         try:

@@ -22,7 +22,9 @@ class Collectors:
 
     def __init__(self, database: Database, *, on_refused: Callable[[Completed, Exception], object]) -> None:
         self._starts = Collector[_Start](database, _write_starts)
-        self._settles = Collector[Completed](database, _write_settles, on_refused=on_refused)
+        self._settles = Collector[Completed](
+            database, _write_settles, on_refused=on_refused, size=lambda run: len(run.result or "")
+        )
 
     async def start(self, job: AnyJob) -> None:
         """Write `running`. Raises LeaseLost."""

@@ -183,15 +183,14 @@ class Executor:
     def _watch(self) -> None:
         """Cancel handlers that take too long; give up on the process where one does not end though it was cancelled."""
         now_s = time.monotonic()
-        for handling in list(self._handling.values()):
+        for job_id, handling in list(self._handling.items()):
             over_s = now_s - handling.began_s - handling.timeout_s
             if over_s > 0 and not handling.told:
                 handling.told = True
                 handling.task.cancel()
             elif over_s > _STOP_S:
-                log.error(
-                    "run.stuck", meaning="the handler does not end though it was cancelled; the process does instead"
-                )
+                meaning = "the handler does not end though it was cancelled; the process does instead"
+                log.error("run.stuck", job_id=job_id, meaning=meaning)
                 self._on_stuck()
         self._watching = bool(self._handling)
         if self._watching:

@@ -130,6 +130,7 @@ class Runners:
         if runner.task is task:  # or it was told to end
             if broke:
                 self._on_broken()
+                self.on_room()
             self._start(runner)
 
     async def _work(self, runner: _Runner) -> None:
@@ -140,6 +141,8 @@ class Runners:
                 await self._sleep()
                 continue
             await self._run_next(runner)
+            if not self._ahead_s:
+                return  # an ordinary job has a task of its own: what it left behind to cancel later hits nobody
             runs += 1
             if runs % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)

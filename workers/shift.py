@@ -75,6 +75,7 @@ class Shift:
         self._failing: dict[int, asyncio.Task[None]] = {}
         self._running: list[asyncio.Task[None]] = []
         self._on_stuck = on_stuck
+        self.dropped = False
 
     @property
     def is_stuck(self) -> bool:
@@ -113,14 +114,15 @@ class Shift:
 
     async def drop(self) -> None:
         """Stop every run and forget every settle; nothing is written any more."""
+        self.dropped = True
         self._executor.drop()
         await cancel([*self._running, *self._failing.values()])
 
     async def _all_ended(self) -> None:
         await self._ordinary.all_ended()
         await self._brief.all_ended()
-        await asyncio.gather(*self._failing.values())
         await self._collectors.are_empty()
+        await asyncio.gather(*self._failing.values())
 
     async def _keep_sweeping(self) -> None:
         while True:

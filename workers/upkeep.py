@@ -6,6 +6,7 @@ look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ pr
 
 import asyncio
 import random
+import time
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -32,7 +33,13 @@ class Upkeep:
         self._upkeep_s = upkeep_s
         self._queues = list(queues)
         self._link = link
+        self._retentions = {name: jobs.table.job_type(name).retention for name in jobs.table.runnable}
         self._suspects = 0
+        self._takes_over_from_s = 0.0
+
+    def take_over_nothing_for(self, seconds: float) -> None:
+        """After an outage: every lease ran out in it, and the workers behind them come back to what they stopped themselves."""
+        self._takes_over_from_s = time.monotonic() + seconds
 
     async def run(self) -> None:
         """Go on until cancelled; a round that fails is tried again at the next."""
@@ -48,7 +55,7 @@ class Upkeep:
         """Do what is to be done; returns how many seconds there is nothing to do."""
         async with self._jobs.database.connection() as conn:
             seen = await self._look(conn)
-            if seen.expired or seen.gone:
+            if (seen.expired or seen.gone) and time.monotonic() >= self._takes_over_from_s:
                 await self._take_over(conn, seen)
                 seen = await self._look(conn)
             self._tell(seen.suspects)
@@ -65,7 +72,7 @@ class Upkeep:
         if seen.expired:
             for dead in await bury(conn):
                 log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
-        ids, queues = await rescue(conn)
+        ids, queues = await rescue(conn, retentions=self._retentions)
         self._wake(queues)
         if ids:
             metrics.rescued.inc(len(ids))

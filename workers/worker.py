@@ -132,20 +132,26 @@ class Worker:
         try:
             async with shift.working():
                 await first(self._lost.wait(), self._draining.wait())
-                if self._lost.is_set():
-                    upkeep.cancel()  # not awaited: on a connection that stalls that takes longer than there is left
+                if (
+                    self._lost.is_set()
+                ):  # before claims and upkeep have ended: on a connection that stalls that takes 10 s
+                    upkeep.cancel()
+                    await self._drop(shift, stop_agents=True)
+                    lease.stop()
             if not self._lost.is_set():
                 await shift.finish(lost=self._lost, forced=self._forced)
                 if not self._lost.is_set():
                     self._end_if_stuck(worker_id, shift)
         finally:
             upkeep.cancel()
-            await self._drop(shift, stop_agents=self._lost.is_set() or not self._draining.is_set())
+            if not shift.dropped:
+                await self._drop(shift, stop_agents=self._lost.is_set() or not self._draining.is_set())
             lease.stop()
             await cancel([upkeep])
         self._end_if_stuck(worker_id, shift)
         if lease.lost_in_outage:
             self._stopped.add(worker_id)
+            self._upkeep.take_over_nothing_for(self._settings.lease_s)
         else:
             await self._retire(worker_id)
 

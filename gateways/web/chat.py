@@ -17,8 +17,10 @@ from gateways.web.context import Context, Here
 from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import Name, Page
 from gateways.web.replies import Waiting
-from jobs_core import ConnectionFailed
+from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
+
+_ATTEMPTS = 5
 
 
 class Say(BaseModel):
@@ -44,16 +46,7 @@ async def say(request: Request, context: Here, replies: Waiting, idempotency_key
     """Put a message through the queue: 200 with the reply, or 202 where none came in time."""
     said = await read(request, Say)
     message = text_of(said.message, field="message")
-    async with context.database.transaction() as conn:
-        received = await chats.receive(
-            conn,
-            context.jobs,
-            session_id=said.session_id,
-            channel="web",
-            message=message,
-            user_id=None,
-            idempotency_key=idempotency_key,
-        )
+    received = await _received(context, said.session_id, message, idempotency_key)
     received.wake()
     reply = await replies.wait(received.message_id, context.chat_wait_s) or await _end_of_job(context, received.job_id)
     told = Reply(
@@ -64,6 +57,26 @@ async def say(request: Request, context: Here, replies: Waiting, idempotency_key
         response=reply.text if reply else None,
     )
     return JSONResponse(told.model_dump(), status_code=200 if reply else 202)
+
+
+async def _received(context: Context, chat: str | None, message: str, key: str | None) -> chats.Received:
+    """Take the message in; again where it met a deadlock, with a turn that begins its chat anew: it was rolled back whole."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            async with context.database.transaction() as conn:
+                return await chats.receive(
+                    conn,
+                    context.jobs,
+                    session_id=chat,
+                    channel="web",
+                    message=message,
+                    user_id=None,
+                    idempotency_key=key,
+                )
+        except db.Retryable:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def messages(context: Here, session_id: Name, page: Annotated[Page, Query()]) -> dict[str, list[chats.Message]]:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.errors import ChatClosed, NoSuchChat
-from jobs_core import ConnectionFailed, InvalidInput, KeyReused
+from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
 
 log = structlog.get_logger()
 
@@ -44,7 +44,16 @@ def tell_errors(api: FastAPI) -> None:
     async def tell(_request: Request, error: Exception) -> JSONResponse:
         return refusal(error if isinstance(error, Refused) else _refused(error))
 
-    known = (Refused, InvalidInput, NoSuchChat, ChatClosed, *ConnectionFailed, RequestValidationError, HTTPException)
+    known = (
+        Refused,
+        InvalidInput,
+        NoSuchChat,
+        ChatClosed,
+        *ConnectionFailed,
+        *db.Retryable,
+        RequestValidationError,
+        HTTPException,
+    )
     for kind in known:
         api.add_exception_handler(kind, tell)
 
@@ -63,7 +72,14 @@ def _refused(error: Exception) -> Refused:
         case HTTPException(status_code=status, headers=headers):
             code = str(error.detail).lower().replace(" ", "_")
             return Refused(status, code, f"{error.detail}: there is no such path or method here", headers=headers)
-    log.warning("database.away", error=str(error))
+    return _unavailable(error)
+
+
+def _unavailable(error: Exception) -> Refused:
+    if isinstance(error, db.Retryable):
+        message = "Others were faster each time; nothing was acknowledged. Try again."
+        return Refused(503, "busy", message, headers={"Retry-After": "1"})
+    log.warning("database.away", error=db.describe(error))
     message = "The database cannot be reached; nothing was acknowledged. Try again in a moment."
     return Refused(503, "database_away", message, headers={"Retry-After": "2"})
 

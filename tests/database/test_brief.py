@@ -232,3 +232,22 @@ async def test_a_handler_that_cancels_itself_is_counted_and_its_runner_goes_on(
         async with database.connection() as conn:
             attempts = await fetch(conn, "SELECT job_id, reason FROM jobs.attempts")
     assert attempts == [{"job_id": created.ids[0], "reason": "error"}]
+
+
+async def test_what_an_ordinary_run_left_behind_to_cancel_later_hits_no_other_job(database: Database) -> None:
+    """It has a task of its own; a brief one shares its runner's, and is asked to leave nothing behind."""
+    cancelled_late = asyncio.Event()
+
+    async def handle(job: AnyJob) -> Complete:
+        task = asyncio.current_task()
+        assert task is not None
+        if job.input.text == "0":
+            asyncio.get_running_loop().call_later(0.1, lambda: (task.cancel(), cancelled_late.set()))
+        else:
+            await cancelled_late.wait()
+            await asyncio.sleep(0.01)
+        return Complete()
+
+    async with working(database, {ORDINARY: handle}, slots=1) as (jobs, _):
+        created = await jobs.create_many(notes(ORDINARY, 2))
+        assert [(await ended(database, job_id)).retry_count for job_id in created.ids] == [0, 0]

@@ -1,12 +1,13 @@
 """Settles collected into one statement: fenced one by one, repeated while Postgres is away, refused one by one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
 
+import workers.collectors
 from jobs_core import AnyJob, Connection, Database, Jobs, LeaseLost, NewJob, Snooze, execute, fetch
 from jobs_core.settle import Completed, end_many, settle
 from tests.database.conftest import ClaimAll
@@ -120,3 +121,32 @@ async def test_who_waits_hears_what_postgres_says(database: Database, jobs: Jobs
     async with collecting(database) as collectors:
         with pytest.raises(Exception, match="invalid input syntax for type json"):
             await collectors.settle(completed(job, "{no json"), wait=True)
+
+
+async def test_who_holds_open_a_transaction_that_met_a_running_job_stops_no_settle(
+    database: Database, jobs: Jobs, claim_all: ClaimAll
+) -> None:
+    """A create locks only those it meets that no worker holds: all that are settled together would wait for it."""
+    await jobs.create(NOTE, Note(), unique_key="met")
+    held = [*await claim_all(), *await claimed(jobs, claim_all, 5)]
+    async with collecting(database) as collectors, database.transaction() as slow:
+        assert (await jobs.create(NOTE, Note(), unique_key="met", conn=slow)).met == {held[0].id}
+        await asyncio.wait_for(asyncio.gather(*(collectors.settle(completed(job), wait=True) for job in held)), 10)
+
+
+async def test_one_statement_takes_no_more_bytes_than_it_should(
+    database: Database, jobs: Jobs, claim_all: ClaimAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = list[int]()
+
+    async def end_and_note(conn: Connection, runs: Sequence[Completed]) -> set[int]:
+        sizes.append(sum(len(run.result or "") for run in runs))
+        return await end_many(conn, runs)
+
+    monkeypatch.setattr(workers.collectors, "end_many", end_and_note)
+    held = await claimed(jobs, claim_all, 30)
+    megabyte = f'"{"x" * (1024 * 1024 - 100)}"'
+    async with collecting(database) as collectors:
+        await asyncio.gather(*(collectors.settle(completed(job, megabyte), wait=True) for job in held))
+    assert max(sizes) <= 8 * 1024 * 1024
+    assert len(sizes) == 4

@@ -109,9 +109,9 @@ def plans(server_dsn: str) -> Iterator[Plans]:
 
 async def explain(conn: Connection, sql: str, arguments: Mapping[str, str | None]) -> list[dict[str, Any]]:
     """The plans of a prepared statement with these arguments at its first ten runs; from the sixth on they may be generic."""
-    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)[sb]", sql)))
     for number, name in enumerate(names, 1):
-        sql = sql.replace(f"%({name})s", f"${number}")
+        sql = re.sub(rf"%\({name}\)[sb]", f"${number}", sql)
     literals = ["NULL" if (value := arguments[name]) is None else f"'{value}'" for name in names]
     given = f"({', '.join(literals)})" if literals else ""
     await conn.execute(f"PREPARE explained AS {sql}")

@@ -94,7 +94,7 @@ async def test_a_claim_between_a_poke_and_its_commit_does_not_lose_it(
 async def test_a_poke_that_did_not_lock_what_it_met_would_be_lost(
     jobs: Jobs, database: Database, conn: Connection, claim_all: ClaimAll
 ) -> None:
-    with mutated(("ORDER BY j.id\nFOR UPDATE OF j", "ORDER BY j.id")):
+    with mutated(("ORDER BY j.id\n    FOR UPDATE OF j", "ORDER BY j.id")):
         assert await poke_is_lost(jobs, database, conn, claim_all)
 
 

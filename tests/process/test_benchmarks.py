@@ -100,7 +100,8 @@ async def test_a_contender_that_handles_without_settling_gets_no_figure(
 @pytest.mark.parametrize(
     ("kind", "where"),
     [
-        ("ready", "ready_seq IS NOT NULL AND priority = 2 AND job_type = 'bench_brief'"),
+        ("ready", "ready_seq IS NOT NULL AND priority = 2 AND job_type = 'bench_no_history'"),
+        ("kept", "ready_seq IS NOT NULL AND priority = 2 AND job_type = 'bench_brief'"),
         ("marked", "ready_seq IS NOT NULL AND priority = 2 AND job_type = 'bench_marked'"),
         ("deferred", "ready_seq IS NULL AND scheduled_for > now() + interval '23 hours'"),
         ("lower_priority", "ready_seq IS NOT NULL AND priority = 4 AND job_type = 'bench_brief'"),

@@ -1,7 +1,7 @@
 -- Takes id, token, state (complete, failed), result (jsonb text or null), error, reason (of attempts, null: it completed),
 -- retention.
--- Returns lane, lane_pos of the job, which moved to history, or, of retention `none`, is gone and counted; no row: the lease
--- is lost and nothing changed.
+-- Returns job_type, worker_id of the job, which moved to history, or, of retention `none`, is gone (job/count_ended follows, at the
+-- end of the transaction); no row: the lease is lost and nothing changed.
 -- Locks the job. A job in a lane is ended with its lane's row locked before, in a statement of its own (lane/lock), and its
 -- lane promoted after (lane/promote), in one transaction. Fenced like job/start.
 WITH ended AS (
@@ -20,10 +20,5 @@ WITH ended AS (
            lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
            started_at, %(retention)s
     FROM ended WHERE %(retention)s::text <> 'none'
-), counted AS (
-    INSERT INTO {schema}.ended_counts AS c (day, job_type, state, worker_id, n)
-    SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date, job_type, %(state)s, worker_id, 1
-    FROM ended WHERE %(retention)s::text = 'none'
-    ON CONFLICT (day, job_type, state, worker_id) DO UPDATE SET n = c.n + 1
 )
-SELECT lane, lane_pos FROM ended
+SELECT job_type, worker_id FROM ended

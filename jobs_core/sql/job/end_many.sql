@@ -1,9 +1,10 @@
 -- Takes arrays of equal length, one element a run that completed: ids, tokens, results (JSON text or null), retentions.
+-- Texts go in binary: psycopg escapes the quotes of a text array one by one (35 ms for 500 small results).
 -- Returns `ids` of the jobs ended, which moved to history, null for none. For the others the lease is lost; nothing changed.
 -- Locks the jobs, none of which is in a lane. Fenced like job/start.
 WITH ended AS (
     DELETE FROM {schema}.jobs AS j
-    USING unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(results)s::text[], %(retentions)s::text[])
+    USING unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(results)b::text[], %(retentions)b::text[])
           AS given (id, token, result, retention)
     WHERE j.id = given.id AND j.token = given.token AND j.state NOT IN ('pending', 'blocked', 'waiting')
     RETURNING j.id, j.job_type, j.queue, j.priority, j.input, given.result::jsonb, j.user_id, j.task_id, j.project_id,

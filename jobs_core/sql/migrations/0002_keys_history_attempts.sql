@@ -72,6 +72,16 @@ CREATE TABLE {schema}.history_long PARTITION OF {schema}.history FOR VALUES IN (
 CREATE TABLE {schema}.history_short_default PARTITION OF {schema}.history_short DEFAULT;
 CREATE TABLE {schema}.history_standard_default PARTITION OF {schema}.history_standard DEFAULT;
 CREATE TABLE {schema}.history_long_default PARTITION OF {schema}.history_long DEFAULT;
+DO $$
+DECLARE day date;
+BEGIN
+    -- Before the rows come: a day whose rows lie in the default partition cannot be made any more.
+    FOR day IN SELECT DISTINCT (ended_at AT TIME ZONE 'UTC')::date FROM {schema}.history_flat LOOP
+        EXECUTE format('CREATE TABLE {schema}.history_standard_%s PARTITION OF {schema}.history_standard '
+                       'FOR VALUES FROM (%L) TO (%L)', to_char(day, 'YYYYMMDD'), day::timestamp AT TIME ZONE 'UTC',
+                       (day + 1)::timestamp AT TIME ZONE 'UTC');
+    END LOOP;
+END $$;
 INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, error, user_id, task_id, project_id, lane,
                               lane_pos, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
                               started_at, ended_at)
