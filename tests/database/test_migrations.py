@@ -5,11 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 
+import jobs_core.migrations
 from cli.rooms import ROOMS
-from jobs_core import Database, DatabaseUnusable, SchemaMismatch, execute, fetch
+from jobs_core import Complete, Database, DatabaseUnusable, SchemaMismatch, execute, fetch
+from jobs_core.claim import claim
 from jobs_core.db import check_server
+from jobs_core.history import make_partitions
+from jobs_core.leases import register
+from jobs_core.look import newest
 from jobs_core.migrations import migrate, migrations, pending, require_migrated
+from jobs_core.settle import settle
 from tests.support.database import fresh_database
+from tests.support.job_types import NOTE
 
 
 @pytest.fixture
@@ -57,3 +64,33 @@ def test_the_numbers_of_a_room_have_no_gap() -> None:
     for room in ROOMS:
         numbers = [migration.number for migration in migrations([room])]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_what_had_ended_before_histories_had_days_lies_in_its_day_and_living_jobs_go_on(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first schema, with rows in it, to this one."""
+    first = [migration for migration in migrations(ROOMS) if migration.number == 1]
+    async with Database(empty_database, name="tests") as database, database.connection() as conn:
+        with monkeypatch.context() as before:
+            before.setattr(jobs_core.migrations, "migrations", lambda _: first)
+            await migrate(conn, ROOMS)
+        await execute(
+            conn,
+            "INSERT INTO jobs.jobs (job_type, queue, priority, state, input, ready_seq) "
+            "VALUES ('note', 'default', 2, 'pending', '{}', 7)",
+        )
+        await execute(
+            conn,
+            "INSERT INTO jobs.history (id, job_type, queue, priority, state, input, retry_count, lost_count, created_at, "
+            "ended_at) SELECT 100 + n, 'note', 'default', 2, 'complete', '{}', 0, 0, now(), now() - n * interval '1 day' "
+            "FROM generate_series(0, 3) AS n",
+        )
+        await migrate(conn, ROOMS)
+        assert (await make_partitions(conn))[1] == {}
+        (strays,) = await fetch(conn, "SELECT count(*) AS n FROM jobs.history_standard_default")
+        assert strays["n"] == 0
+        worker_id = await register(conn, queues=["default"], job_types=["note"], slots=1, lease_s=600)
+        (job,) = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["note"], slots=1)
+        await settle(conn, job, Complete(), NOTE)
+        assert [view.id for view in await newest(conn)] == [103, 102, 101, 100, job.id]

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -221,3 +222,16 @@ def test_a_suspect_is_claimed_with_the_columns_of_every_claim() -> None:
         return [column.split(".")[-1] for column in re.split(r",\s*", returned.strip())]
 
     assert columns("job/claim_alone") == columns("job/claim")
+
+
+@pytest.mark.parametrize(("retention", "kept"), [("long", "long"), ("none", "short"), (None, "standard")])
+async def test_a_job_ended_by_its_crashes_is_kept_as_its_type_says(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll, retention: Any, kept: str
+) -> None:
+    await jobs.create(NOTE, {})
+    (job,) = await claim_all()
+    await start(conn, job)
+    await execute(conn, "UPDATE jobs.jobs SET alone = true, alone_lost_count = 2")
+    await execute(conn, "UPDATE jobs.workers SET dead_at = clock_timestamp()")
+    await rescue(conn, retentions={"note": retention} if retention else None)
+    assert await fetch(conn, "SELECT state, retention FROM jobs.history") == [{"state": "failed", "retention": kept}]
