@@ -17,8 +17,9 @@ from jobs_core.statements import schema
 log = structlog.get_logger()
 
 _RECONNECT_S = 1.0
-_PAUSE_S = 0.005
-"""Between two NOTIFYs of a process: each takes a lock on the whole cluster as it commits, and a busy worker needs none."""
+_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.05
+"""Between two NOTIFYs of a process, twice as long each time while more keeps coming: each takes a lock on the whole cluster as
+it commits, and a busy worker needs none."""
 _RECYCLE_S = 600.0  # a connection that only listens is made anew now and then: some died without a sign elsewhere
 
 
@@ -57,10 +58,12 @@ class Notifier:
             self._something.set()
 
     async def _run(self) -> None:
+        pause_s = _PAUSE_S
         while True:
             await self._something.wait()
             await self._send()
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S) if self._queues else _PAUSE_S
 
     async def _send(self) -> None:
         self._something.clear()
