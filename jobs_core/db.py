@@ -42,9 +42,9 @@ _AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of somethin
 
 OLDEST_SERVER = 15
 _TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
-_KEEPALIVES_IDLE_S, _KEEPALIVES_INTERVAL_S = 3, 1
+_KEEPALIVES_IDLE_S, _KEEPALIVES_INTERVAL_S = 2, 1
 """Who has nothing under way but waits for an answer learns of it by unanswered keepalives; the timeout counts only then, too,
-at 3 + 1 + 1 s. The interval's default is 75 s."""
+at 2 + 1 + 1 + 1 s. The interval's default is 75 s."""
 _CONNECT_TIMEOUT_S = 5
 _TRIED_AFTER_S = 10.0  # a connection that lay idle for longer is tried before it is handed out: 60 µs
 _RECONNECT_S = 3.0  # of trying again after 0, 1 and 3 s; the next caller begins anew, so the pauses never grow longer
