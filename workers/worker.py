@@ -127,33 +127,34 @@ class Worker:
             poll_s=self._poll_s,
             on_stuck=partial(end_process, self._link),
         )
-        # Not while the lease is lost: it would rescue from its own old id, and suspect the runs that were stopped.
+        await self._work(shift, lease)
+        self._end_if_stuck(shift)
+        if lease.lost_in_outage:
+            self._stopped.add(worker_id)
+            self._upkeep.take_over_nothing_for(self._settings.lease_s)
+        else:
+            await self._retire(worker_id)
+
+    async def _work(self, shift: Shift, lease: Lease) -> None:
+        """Until the lease is lost or a drain has ended; nothing of the shift goes on after it."""
         upkeep = asyncio.create_task(self._upkeep.run())
         try:
             async with shift.working():
                 await first(self._lost.wait(), self._draining.wait())
-                if (
-                    self._lost.is_set()
-                ):  # before claims and upkeep have ended: on a connection that stalls that takes 10 s
-                    upkeep.cancel()
+                if self._lost.is_set():  # at once: on a connection that stalls, claims take 10 s to end
+                    upkeep.cancel()  # or it would rescue from its own old id, and suspect the runs that are stopped here
                     await self._drop(shift, stop_agents=True)
                     lease.stop()
             if not self._lost.is_set():
                 await shift.finish(lost=self._lost, forced=self._forced)
-                if not self._lost.is_set():
-                    self._end_if_stuck(worker_id, shift)
+            if not self._lost.is_set():
+                self._end_if_stuck(shift)
         finally:
             upkeep.cancel()
             if not shift.dropped:
                 await self._drop(shift, stop_agents=self._lost.is_set() or not self._draining.is_set())
             lease.stop()
             await cancel([upkeep])
-        self._end_if_stuck(worker_id, shift)
-        if lease.lost_in_outage:
-            self._stopped.add(worker_id)
-            self._upkeep.take_over_nothing_for(self._settings.lease_s)
-        else:
-            await self._retire(worker_id)
 
     async def _register(self) -> tuple[int, float] | None:
         """A new id, and when it was asked for (boottime); None where a drain was asked for while the database was away."""
@@ -193,11 +194,11 @@ class Worker:
                 kill_descendants(os.getpid())
         await stopping
 
-    def _end_if_stuck(self, worker_id: int, shift: Shift) -> None:
+    def _end_if_stuck(self, shift: Shift) -> None:
         """Where a handler did not stop, the process ends with it; the lease runs out, and the job is taken over."""
         if shift.is_stuck:
             why = "a handler that runs in a thread, or will not end, was running"
-            log.error("worker.ended", worker_id=worker_id, why=why)
+            log.error("worker.ended", why=why)
             end_process(self._link)
 
     async def _put_back_stopped(self, conn: Connection) -> None:

@@ -66,7 +66,7 @@ async def test_without_the_fence_the_stale_run_would_end_the_job_of_another(
     held = await claimed(jobs, claim_all, 1)
     await settle(conn, held[0], Snooze(timedelta(0)), NOTE)
     await claim_all()
-    with mutated(("j.token = given.token AND j.state NOT IN ('pending', 'blocked', 'waiting')", "true")):
+    with mutated(("j.token = given.token\n      AND j.state NOT IN ('pending', 'blocked', 'waiting')", "true")):
         assert await end_many(conn, [completed(held[0])]) == {held[0].id}
 
 

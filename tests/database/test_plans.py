@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Connection, db, fetch, statement
+from jobs_core import Connection, Database, db, execute, fetch, statement
 from tests.support.database import fresh_database
 
 ROWS = 1_000_000
@@ -165,3 +165,33 @@ def test_by_clock_timestamp_which_no_index_can_be_asked_for_it_would_be(plans: P
 def test_without_its_order_the_look_for_ready_jobs_would_read_the_whole_table(plans: Plans) -> None:
     assert ORDERED in statement("jobs_core", "job/any_ready")
     assert ("Seq Scan", "") in scans(plans["fresh", "new", "any_ready without its order"])
+
+
+HUNDREDS = f"{{{','.join(map(str, range(1, 501)))}}}"
+SMALL = [("job/claim", {**CLAIM, "slots": "500"}, ("j.id = ANY(ARRAY(SELECT id FROM due)) AND ", ""))] + [
+    (
+        name,
+        {**STATEMENTS[name], "ids": HUNDREDS, "tokens": HUNDREDS},
+        ("(SELECT %(ids)s::bigint[])", "%(ids)s::bigint[]"),
+    )
+    for name in ("job/start_many", "job/end_many_counted")
+]
+
+
+async def test_hundreds_of_jobs_are_found_by_their_ids_in_a_small_table_too(database: Database) -> None:
+    """Read whole for each five hundred, a queue of 30,000 was drained at a sixth of the speed; so it is without the guard."""
+    async with database.connection() as conn:
+        await execute(conn, FILL[2])
+        await execute(
+            conn,
+            "INSERT INTO jobs.jobs (job_type, queue, priority, state, input, ready_seq) "
+            "SELECT 'note', 'default', 2, 'pending', jsonb_build_object('text', repeat('x', 64)), n "
+            "FROM generate_series(1, 30000) AS n",
+        )
+        await execute(conn, "ANALYZE jobs.jobs")
+        for name, arguments, (guard, without) in SMALL:
+            sql = statement("jobs_core", name)
+            assert "Seq Scan" not in {kind for kind, _ in scans((await explain(conn, sql, arguments))[0])}, name
+            plain = sql.replace(guard, without).replace("(SELECT %(tokens)s::bigint[])", "%(tokens)s::bigint[]")
+            assert plain != sql
+            assert "Seq Scan" in {kind for kind, _ in scans((await explain(conn, plain, arguments))[0])}, name

@@ -32,7 +32,7 @@ def mutated(*changes: tuple[str, str]) -> Iterator[None]:
 FENCE = "id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')"
 NO_FENCE = (FENCE, "id = %(id)s AND %(token)s::bigint IS NOT NULL")
 NO_FENCE_TOGETHER = (
-    "j.id = given.id AND j.token = given.token AND j.state NOT IN ('pending', 'blocked', 'waiting')",
+    "j.id = given.id AND j.token = given.token\n      AND j.state NOT IN ('pending', 'blocked', 'waiting')",
     "j.id = given.id AND given.token IS NOT NULL",
 )
 """Settles and starts find the job by its id alone; and those that are collected."""

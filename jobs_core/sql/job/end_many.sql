@@ -2,11 +2,14 @@
 -- Texts go in binary: psycopg escapes the quotes of a text array one by one (35 ms for 500 small results).
 -- Returns `ids` of the jobs ended, which moved to history, null for none. For the others the lease is lost; nothing changed.
 -- Locks the jobs, none of which is in a lane. Fenced like job/start.
+-- Each array stands in a SELECT, so that the planner does not see its length: for 500 it would rather read a small table whole.
 WITH ended AS (
     DELETE FROM {schema}.jobs AS j
-    USING unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(results)b::text[], %(retentions)b::text[])
+    USING unnest((SELECT %(ids)s::bigint[]), (SELECT %(tokens)s::bigint[]), (SELECT %(results)b::text[]),
+                 (SELECT %(retentions)b::text[]))
           AS given (id, token, result, retention)
-    WHERE j.id = given.id AND j.token = given.token AND j.state NOT IN ('pending', 'blocked', 'waiting')
+    WHERE j.id = given.id AND j.token = given.token
+      AND j.state NOT IN ('pending', 'blocked', 'waiting')
     RETURNING j.id, j.job_type, j.queue, j.priority, j.input, given.result::jsonb, j.user_id, j.task_id, j.project_id,
               j.unique_key, j.scheduled_for, j.worker_id, j.token, j.retry_count, j.lost_count, j.created_at, j.claimed_at,
               j.started_at, given.retention
