@@ -63,7 +63,7 @@ def test_after_kill_9_of_everything_the_next_start_is_clean_and_no_job_is_lost(t
         session = home.json("chat", "I like tea")["session_id"]
         later = home.json("create", "hello", "--input", '{"name": "Ada"}', "--in", "1h")["id"]
         unserved = home.json("create", "hello", "--input", '{"name": "Bo"}', "--queue", "unserved")["id"]
-        with home.start("chat", "[[stall 2s]] [[text Through.]]"):
+        with home.start("chat", "[[stall 6s]] [[text Through.]]"):
             until(lambda: home.json("ls", "--state", "running"), "a turn runs", 60)
             [turn] = home.json("ls", "--state", "running")
             home.kill_all()
