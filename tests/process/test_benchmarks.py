@@ -68,7 +68,9 @@ def test_killed_in_the_middle_it_leaves_nothing_running(tmp_path: Path) -> None:
         below = psutil.Process(ran.pid).children
         logs = partial(tmp_path.glob, "jobs-bench-*/jobs.log")
         try:
-            until(lambda: any(log.read_text().count("worker.registered") > 1 for log in logs()), "two workers drain", 60)
+            until(
+                lambda: any(log.read_text().count("worker.registered") > 1 for log in logs()), "two workers drain", 60
+            )
             everybody = below(recursive=True)
             names = {part.name() for part in everybody} | {part.cmdline()[-1] for part in everybody}
         finally:
