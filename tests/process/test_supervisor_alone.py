@@ -60,8 +60,9 @@ def test_a_runner_that_dies_is_replaced_as_long_as_there_are_suspects(supervise:
         until(lambda pid=runner: run.workers("alone") not in ([], [pid]), "another runs")
     [runner] = run.ready(1, "alone")
     os.kill(worker, signal.SIGHUP)
-    assert stays(lambda: run.workers("alone") == [runner])  # and meanwhile the supervisor hears that no suspects are left
+    assert stays(lambda: run.workers("alone") == [runner])  # the supervisor hears meanwhile that no suspects are left
     os.kill(runner, signal.SIGKILL)
+    until(lambda: runner not in run.workers("alone"), "it is dead")
     assert stays(lambda: not run.workers("alone"))
 
 
