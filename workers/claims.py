@@ -138,7 +138,7 @@ class Claims:
                 wait_s = AWAY_S
             if wait_s:
                 await self._wait(wait_s)
-            if not self._short:
+            if not self._short and self._runs.room() < self._runs.wave:
                 await asyncio.sleep(_GATHER_S)
 
     async def once(self) -> float:

@@ -65,11 +65,14 @@ class Runners:
     def __len__(self) -> int:
         return len(self._buffer) + self._busy
 
+    @property
+    def wave(self) -> int:
+        return min(self._slots if self._slots < _TWO_WAVES else self._slots // 2, _CLAIM_MOST)
+
     def room(self) -> int:
         """How many jobs may be claimed now."""
         if not self._ahead_s:
-            wave = self._slots if self._slots < _TWO_WAVES else self._slots // 2
-            return min(self._slots - len(self), wave, _CLAIM_MOST)
+            return min(self._slots - len(self), self.wave)
         room = self._most_ahead() - len(self._buffer)
         return min(room, _CLAIM_MOST) if room * 2 >= self._most_ahead() else 0
 
