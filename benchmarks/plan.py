@@ -7,7 +7,7 @@ from cli.settings import CHECKOUT
 
 BATCH = 5_000
 """Jobs in one call of a bulk create, for everybody."""
-SLOTS = 100
+SLOTS = 500
 """Jobs that one worker process of ours runs at once; peers have what their docs advise."""
 DRAIN_LIMIT_S = 30.0
 """The longest that one drain is watched; a slower contender's rate is what it handled until then."""

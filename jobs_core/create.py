@@ -16,9 +16,7 @@ from jobs_core.insert import Inserted, insert, insert_plain, insert_ready
 from jobs_core.job_types import HandlerTable, JobType, UniqueWhile
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import NewJob, Row, has_keys, is_plain, row_of
-from jobs_core.wake import Notifier
-
-_ATTEMPTS = 5  # of an insert that met a deadlock: it was rolled back whole
+from jobs_core.wake import Notifier, Ready
 
 
 @dataclass(slots=True)
@@ -31,7 +29,7 @@ class Created:
 
     ids: tuple[int, ...]
     met: frozenset[int]
-    _ready_queues: frozenset[str]
+    _ready: frozenset[Ready]
     _notifier: Notifier
 
     @property
@@ -42,7 +40,7 @@ class Created:
 
     def wake(self) -> None:
         """Wake idle workers. Without it they find the jobs at their next poll."""
-        self._notifier.wake(self._ready_queues)
+        self._notifier.wake(self._ready)
 
 
 class Jobs:
@@ -116,14 +114,12 @@ class Jobs:
     async def _create(self, rows: Sequence[Row], conn: db.Connection | None) -> Created:
         if conn is not None:
             return self._created(await _insert(conn, rows))
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with self.database.connection() as own:
-                    created = self._created(await _insert(own, rows))
-                break
-            except db.Retryable:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+
+        async def once() -> Inserted:
+            async with self.database.connection() as own:
+                return await _insert(own, rows)
+
+        created = self._created(await db.retried(once))
         created.wake()
         return created
 

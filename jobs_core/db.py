@@ -7,9 +7,9 @@ a peer that is gone, or a process frozen inside a transaction, can hold what oth
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, LiteralString, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, LiteralString, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -25,6 +25,8 @@ Connection = AsyncConnection[Any]
 
 Row = DictRow
 
+T = TypeVar("T")
+
 ConnectionFailed = (OperationalError, PoolTimeout)
 """What a call raises when the database cannot be reached, or went away; the outcome of a commit is then unknown."""
 
@@ -33,7 +35,7 @@ Retryable = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.IdleInTransactionSessionTimeout,
 )
-"""What a transaction may raise though nothing is wrong with it: run it again from its start."""
+"""What a transaction may raise though nothing is wrong with it: run it again from its start (`retried`)."""
 
 UniqueViolation = psycopg.errors.UniqueViolation
 SerializationFailure = psycopg.errors.SerializationFailure
@@ -41,6 +43,7 @@ SerializationFailure = psycopg.errors.SerializationFailure
 _AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of something, shutting down or starting, read-only
 
 OLDEST_SERVER = 15
+_ATTEMPTS = 5  # of a transaction that Postgres rolled back whole
 _TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
 _KEEPALIVES_IDLE_S, _KEEPALIVES_INTERVAL_S = 2, 1
 """Who has nothing under way but waits for an answer learns of it by unanswered keepalives; the timeout counts only then, too,
@@ -161,6 +164,17 @@ def will_pass(error: BaseException) -> bool:
     if error.sqlstate is None:
         return isinstance(error, OperationalError)
     return error.sqlstate.startswith(_AWAY_CLASSES)
+
+
+async def retried(verb: Callable[[], Awaitable[T]]) -> T:
+    """What `verb` returns, which opens a transaction of its own: run up to five times where Postgres rolled it back whole.
+
+    Raises the last one of Retryable.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(*Retryable):
+            return await verb()
+    return await verb()
 
 
 def describe(error: BaseException) -> str:

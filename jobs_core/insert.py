@@ -6,37 +6,42 @@ from typing import Any, NamedTuple
 from jobs_core import db
 from jobs_core.new_job import Row
 from jobs_core.statements import statement
+from jobs_core.wake import Ready
 
 _READY_COLUMNS = ("job_type", "queue", "priority", "input", "user_id", "task_id", "project_id")
 _COLUMNS = (*_READY_COLUMNS, "lane", "unique_key", "unique_while", "time", "delay_s")
 
 
 class Inserted(NamedTuple):
-    """A job for each row, in their order; `met` are those that were there before; the queues where one stands ready."""
+    """A job for each row, in their order; `met` are those that were there before; where one stands ready."""
 
     ids: tuple[int, ...]
     met: frozenset[int]
-    ready_queues: frozenset[str]
+    ready: frozenset[Ready]
 
 
 async def insert_plain(conn: db.Connection, row: Row) -> Inserted:
     """Insert one job that `is_plain`."""
     new = await db.fetch_one(conn, statement("jobs_core", "job/create_one"), row)
     assert new is not None
-    return Inserted((new["id"],), frozenset(), frozenset((row["queue"],)))
+    return Inserted((new["id"],), frozenset(), frozenset((_where(row),)))
 
 
 async def insert_ready(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
     """Insert any number of jobs that are plain, without the look at lanes, keys and times."""
     new = await db.fetch_tuples(conn, statement("jobs_core", "job/create_ready"), _arrays(rows, _READY_COLUMNS))
-    return Inserted(tuple(job_id for (job_id,) in new), frozenset(), frozenset(row["queue"] for row in rows))
+    return Inserted(tuple(job_id for (job_id,) in new), frozenset(), frozenset(map(_where, rows)))
 
 
 async def insert(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
     """Insert any number of jobs in one statement. Raises UniqueViolation where one's unique key is held."""
     new = await db.fetch_tuples(conn, statement("jobs_core", "job/create"), _arrays(rows, _COLUMNS))
-    queues = frozenset(row["queue"] for row, (_, ready) in zip(rows, new, strict=True) if ready)
-    return Inserted(tuple(job_id for job_id, _ in new), frozenset(), queues)
+    where = frozenset(_where(row) for row, (_, ready) in zip(rows, new, strict=True) if ready)
+    return Inserted(tuple(job_id for job_id, _ in new), frozenset(), where)
+
+
+def _where(row: Row) -> Ready:
+    return Ready(row["queue"], row["job_type"])
 
 
 def _arrays(rows: Sequence[Row], columns: Sequence[str]) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ from jobs_core.errors import KeyReused
 from jobs_core.insert import Inserted, insert
 from jobs_core.new_job import Row
 from jobs_core.statements import statement
+from jobs_core.wake import Ready
 
 _ROUNDS = 5
 EXPIRE_BATCH = 1_000
@@ -71,7 +72,7 @@ async def _round(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
     fresh = {place: place.row for place in places if place.row is not None}
     if fresh:
         inserted = await insert(conn, list(fresh.values()))
-        ready |= inserted.ready_queues
+        ready |= inserted.ready
         for place, job_id in zip(fresh, inserted.ids, strict=True):
             place.id = job_id
     await _take(conn, rows, places, taken)
@@ -106,8 +107,8 @@ async def _look_up(conn: db.Connection, rows: Sequence[Row]) -> dict[Key, _Taken
 
 async def _meet(
     conn: db.Connection, rows: Sequence[Row], taken: Mapping[Key, _Taken]
-) -> tuple[dict[Key, int], frozenset[str]]:
-    """The jobs that the keys stand for, those that live locked, and the queues where one of them stands ready."""
+) -> tuple[dict[Key, int], frozenset[Ready]]:
+    """The jobs that the keys stand for, those that live locked, and where one of them stands ready."""
     met: dict[Key, int] = {key: known.job_id for key, known in taken.items() if known.job_id is not None}
     asked = [row for row in rows if row["unique_key"] is not None]
     if not asked and not met:
@@ -119,7 +120,7 @@ async def _meet(
     }
     living = await db.fetch(conn, statement("jobs_core", "job/meet"), values)
     holders = {("unique_key", job["job_type"], job["unique_key"]): job["id"] for job in living if job["unique_key"]}
-    return met | holders, frozenset(job["queue"] for job in living if job["ready"])
+    return met | holders, frozenset(Ready(job["queue"], job["job_type"]) for job in living if job["ready"])
 
 
 def _places(rows: Sequence[Row], met: Mapping[Key, int]) -> Iterator[_Place]:

@@ -18,14 +18,15 @@ from jobs_core.job import AnyJob, Claim
 from jobs_core.job_types import LONGEST_DELAY, JobType, Retention
 from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
 from jobs_core.statements import statement
+from jobs_core.wake import Ready
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the job: its new state, and the queues where a job stands ready now (to wake them)."""
+    """What became of the job: its new state, and where a job stands ready now (for its wake-up)."""
 
     state: str
-    wakes: tuple[str, ...] = ()
+    ready: tuple[Ready, ...] = ()
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ async def end(
             promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
         if retention == "none":  # last: collected settles wait for this row
             await db.execute(conn, statement("jobs_core", "job/count_ended"), {**ended, "state": state})
-    return Settled(state, (promoted["queue"],) if promoted else ())
+    return Settled(state, (Ready(**promoted),) if promoted else ())
 
 
 async def put_back(conn: db.Connection, job: AnyJob, due: datetime | timedelta, **how: Any) -> Settled:
@@ -164,7 +165,7 @@ async def _try_put_back(
             return None
         if also:
             await also(conn)
-    return Settled("pending", (job.queue,) if row["ready"] else ())
+    return Settled("pending", (Ready(job.queue, job.job_type),) if row["ready"] else ())
 
 
 async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:

@@ -9,6 +9,7 @@ from jobs_core.job import ClaimNumbers
 from jobs_core.job_types import Retention
 from jobs_core.settle import end, failed_as
 from jobs_core.statements import statement
+from jobs_core.wake import Ready
 
 BATCH = 1_000
 MAX_LOST_ALONE = 3
@@ -47,45 +48,45 @@ async def bury(conn: db.Connection) -> list[db.Row]:
 
 async def rescue(
     conn: db.Connection, *, max_lost: int = MAX_LOST_ALONE, retentions: Mapping[str, Retention] | None = None
-) -> tuple[list[int], set[str]]:
+) -> tuple[list[int], set[Ready]]:
     """Put back the jobs of workers that are gone, those that had started as suspects, and end those lost too often alone.
 
     The connection is not in a transaction. retentions: by job type, `standard` where one is not named. Returns the ids rescued
-    and the queues in which jobs became ready for all.
+    and where jobs became ready for all.
     """
     gone = [row["id"] for row in await db.fetch(conn, statement("jobs_core", "worker/gone"))]
     if not gone:
         return [], set()
     limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost, "error": _LOST}
-    ids, queues = list[int](), set[str]()
+    ids, ready = list[int](), set[Ready]()
     while rows := await db.fetch(conn, statement("jobs_core", "job/rescue"), limits):
         ids += [row["id"] for row in rows]
-        queues.update(row["queue"] for row in rows if not row["alone"])
+        ready |= _ready_for_all(rows)
     for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
         retention = (retentions or {}).get(row.pop("job_type"), "standard")
-        queues.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, failed_as(retention)))
-    return ids, queues
+        ready.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, failed_as(retention)))
+    return ids, ready
 
 
 async def _fail_crashed(
     conn: db.Connection, crashed: ClaimNumbers, max_lost: int, retention: Retention
-) -> tuple[str, ...]:
-    """End a job that was lost alone for the last time; returns the queues in which a job became ready."""
+) -> tuple[Ready, ...]:
+    """End a job that was lost alone for the last time; returns where a job became ready."""
     error = f"lost: its worker died or froze {max_lost} times while this job was the only one in its process; not tried again"
     try:
         async with conn.transaction():
             if crashed.lane and not await _try_lock(conn, [crashed.lane]):
                 return ()  # someone holds its lane: in the next round
-            return (await end(conn, crashed, "failed", error=error, because="lost", retention=retention)).wakes
+            return (await end(conn, crashed, "failed", error=error, because="lost", retention=retention)).ready
     except LeaseLost:  # another worker's rescue was faster
         return ()
 
 
-async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
+async def promote_due(conn: db.Connection) -> tuple[float | None, set[Ready]]:
     """Make due jobs ready; those with a lane join its tail.
 
     The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits; 0 or less:
-    more are due now) and the queues in which jobs became ready.
+    more are due now) and where jobs became ready.
     """
     rows = await db.fetch(conn, statement("jobs_core", "job/promote"), {"batch": BATCH})
     lanes = [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "job/due_for_lanes"), {"batch": BATCH})]
@@ -93,7 +94,7 @@ async def promote_due(conn: db.Connection) -> tuple[float | None, set[str]]:
         async with conn.transaction():
             locked = {"lanes": await _try_lock(conn, lanes), "batch": BATCH}
             rows += await db.fetch(conn, statement("jobs_core", "job/join"), locked)
-    return (await look(conn)).due_in_s, {row["queue"] for row in rows}
+    return (await look(conn)).due_in_s, {Ready(**row) for row in rows}
 
 
 async def _try_lock(conn: db.Connection, lanes: list[str]) -> list[str]:
@@ -101,25 +102,33 @@ async def _try_lock(conn: db.Connection, lanes: list[str]) -> list[str]:
     return [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "lane/try_lock"), {"lanes": lanes})]
 
 
-async def put_back_strays(conn: db.Connection, worker_id: int, known: list[int]) -> set[str]:
-    """Put back what the worker holds but does not run (`known` are the ids it runs); returns the queues with jobs for all.
+async def put_back_strays(conn: db.Connection, worker_id: int, known: list[int]) -> set[Ready]:
+    """Put back what the worker holds but does not run (`known` are the ids it runs); returns where jobs became ready for all.
 
     A claim whose answer was lost leaves such jobs, and nobody else would ever look at them: their worker lives. Those of
     runs that had started become suspects, as in `rescue`.
     """
-    values = {"worker_id": worker_id, "ids": known, "error": _LOST, "suspected": True}
-    rows = await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)
-    return {row["queue"] for row in rows if not row["alone"]}
+    return await _put_back(conn, worker_id, known, error=_LOST, suspected=True)
 
 
-async def put_back_stopped(conn: db.Connection, worker_id: int) -> set[str]:
+async def put_back_stopped(conn: db.Connection, worker_id: int) -> set[Ready]:
     """Put back what a worker held that stopped its runs itself, Postgres having been away for longer than its lease.
 
-    Nobody is suspected: nothing died. Returns the queues in which jobs became ready for all.
+    Nobody is suspected: nothing died. Returns where jobs became ready for all.
     """
-    values = {"worker_id": worker_id, "ids": [], "error": _STOPPED, "suspected": False}
-    rows = await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values)
-    return {row["queue"] for row in rows if not row["alone"]}
+    return await _put_back(conn, worker_id, [], error=_STOPPED, suspected=False)
+
+
+async def _put_back(
+    conn: db.Connection, worker_id: int, known: list[int], *, error: str, suspected: bool
+) -> set[Ready]:
+    values = {"worker_id": worker_id, "ids": known, "error": error, "suspected": suspected}
+    return _ready_for_all(await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values))
+
+
+def _ready_for_all(rows: Sequence[db.Row]) -> set[Ready]:
+    """Not only for those that run suspects."""
+    return {Ready(row["queue"], row["job_type"]) for row in rows if not row["alone"]}
 
 
 async def forget_workers(conn: db.Connection) -> None:

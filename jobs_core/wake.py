@@ -1,13 +1,14 @@
-"""Wake-ups: hints that a queue has a ready job. The poll is the truth; a hint that is lost costs one poll.
+"""Wake-ups: hints that a queue has a ready job of some type. The poll is the truth; a hint that is lost costs one poll.
 
-    create, settle, promote ─▶ Notifier ─ after their commit, coalesced ─▶ NOTIFY queue ─▶ listen() ─▶ the worker looks
+    create, settle, promote ─ commit ─▶ Notifier ─ coalesced ─▶ NOTIFY [queue, job type] ─▶ Listener ─▶ the worker looks
 
 NOTIFY is never sent inside the transaction that inserts: it serialises all commits, and a stuck listener fails them.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
-from typing import Self
+from typing import NamedTuple, Self
 
 import structlog
 
@@ -23,21 +24,28 @@ it commits, and a busy worker needs none."""
 _RECYCLE_S = 600.0  # a connection that only listens is made anew now and then: some died without a sign elsewhere
 
 
+class Ready(NamedTuple):
+    """Where a job stands ready."""
+
+    queue: str
+    job_type: str
+
+
 def _channel() -> str:
     return f"{schema()}_wake"
 
 
 class Notifier:
-    """Sends one NOTIFY per queue for all wakes that came while the last was under way."""
+    """Sends one NOTIFY per queue and type for all wakes that came while the last was under way."""
 
     def __init__(self, database: db.Database) -> None:
         self._database = database
-        self._queues = set[str]()
+        self._waiting = set[Ready]()
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
-        self.on_wake: Callable[[str], object] = _nobody
-        """Hears of each queue at once: a worker in this process needs no NOTIFY, and gets none while that is jammed."""
+        self.on_wake: Callable[[Ready], object] = _nobody
+        """Hears of each at once: a worker in this process needs no NOTIFY, and gets none while that is jammed."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="notifier")
@@ -49,12 +57,12 @@ class Notifier:
         await asyncio.gather(self._task, return_exceptions=True)
         await self._send()
 
-    def wake(self, queues: Iterable[str]) -> None:
-        """Ask for a look at these queues; call it after the commit that made jobs ready there."""
-        for queue in queues:
-            self._queues.add(queue)
-            self.on_wake(queue)
-        if self._queues:
+    def wake(self, ready: Iterable[Ready]) -> None:
+        """Ask for a look at these; call it after the commit that made jobs ready there."""
+        for one in ready:
+            self._waiting.add(one)
+            self.on_wake(one)
+        if self._waiting:
             self._something.set()
 
     async def _run(self) -> None:
@@ -63,19 +71,19 @@ class Notifier:
             await self._something.wait()
             await self._send()
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S) if self._queues else _PAUSE_S
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S) if self._waiting else _PAUSE_S
 
     async def _send(self) -> None:
         self._something.clear()
-        queues, self._queues = sorted(self._queues), set()
-        if not queues:
+        hints, self._waiting = [json.dumps(ready) for ready in sorted(self._waiting)], set()
+        if not hints:
             return
         try:
             async with self._database.connection() as conn:
                 await db.execute(
                     conn,
-                    "SELECT pg_notify(%(channel)s, queue) FROM unnest(%(queues)s::text[]) AS queue",
-                    {"channel": _channel(), "queues": queues},
+                    "SELECT pg_notify(%(channel)s, hint) FROM unnest(%(hints)s::text[]) AS hint",
+                    {"channel": _channel(), "hints": hints},
                 )
         except Exception as error:  # noqa: BLE001 - a hint that is lost costs one poll; a notifier that died would cost all
             if not self._failing:
@@ -86,9 +94,9 @@ class Notifier:
 
 
 class Listener:
-    """Calls `on_wake` with the queue of each hint, and with None when it has connected (hints may have been missed)."""
+    """Calls `on_wake` with each hint, and with None when it has connected (hints may have been missed)."""
 
-    def __init__(self, database: db.Database, on_wake: Callable[[str | None], None]) -> None:
+    def __init__(self, database: db.Database, on_wake: Callable[[Ready | None], None]) -> None:
         self._database = database
         self._on_wake = on_wake
         self.listening = False
@@ -111,8 +119,17 @@ class Listener:
             self.listening = True
             self._on_wake(None)
             async for notify in conn.notifies(timeout=_RECYCLE_S):
-                self._on_wake(notify.payload)
+                self._on_wake(_ready(notify.payload))
 
 
-def _nobody(_: str) -> None:
+def _ready(hint: str) -> Ready | None:
+    """None for a hint that another version may have sent: look for everything."""
+    try:
+        queue, job_type = json.loads(hint)
+    except (ValueError, TypeError):
+        return None
+    return Ready(queue, job_type)
+
+
+def _nobody(_: Ready) -> None:
     """No worker in this process."""

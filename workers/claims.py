@@ -29,7 +29,8 @@ _FULL_LOOK_SHARE = 20
 _FULL_LOOK_S = 0.25
 _FULL_LOOK_WHEN_BUSY_S = 1.0
 _GATHER_S = 0.002
-"""More was ready than there was room for: short runs make more room meanwhile, and one job costs a claim as much as fifty."""
+"""More was ready than there was room for, and there is less than a wave's: short runs make more of it meanwhile, and one job
+costs a claim as much as fifty."""
 _CONTENDED_S, _LONGEST_CONTENDED_S = 0.02, 1.0
 """Until the next look when ready jobs were seen but locked by another's claim, which may leave them; then twice as long, …"""
 
@@ -38,6 +39,10 @@ class Runs(Protocol):
     """Where claimed jobs are run; it calls `on_room` when there is room again."""
 
     on_room: Callable[[], object]
+
+    @property
+    def wave(self) -> int:
+        """How many jobs are worth a claim at once, where as many are ready; no more are claimed."""
 
     def room(self) -> int:
         """How many jobs may be claimed now."""
@@ -99,7 +104,7 @@ class Claims:
         runs.on_room = self.room_made
         self._worker_id = worker_id
         self._queues = list(queues)
-        self._job_types = [job_type.name for job_type in job_types]
+        self.job_types = [job_type.name for job_type in job_types]
         self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
         self._poll_s = poll_s
         self._on_failure = on_failure
@@ -110,11 +115,6 @@ class Claims:
         self._contended_s = _CONTENDED_S
         self.lock = asyncio.Lock()
         """Held while a claim is under way."""
-
-    @property
-    def has_job_types(self) -> bool:
-        """Whether there is anything that it could claim."""
-        return bool(self._job_types)
 
     def wake(self) -> None:
         """Look now: a job may be ready."""
@@ -155,7 +155,7 @@ class Claims:
                 conn,
                 worker_id=self._worker_id,
                 queues=self._queues,
-                job_types=self._job_types,
+                job_types=self.job_types,
                 slots=room,
                 give_up_after_s=self._give_up_after_s,
                 floors=FROM_THE_START if full_look else self._cursor.floors(),
@@ -171,7 +171,7 @@ class Claims:
                 return 0.0
             if not full_look:
                 return self._cursor.full_look_in_s(clock())
-            contended = self._news and await any_ready(conn, queues=self._queues, job_types=self._job_types)
+            contended = self._news and await any_ready(conn, queues=self._queues, job_types=self.job_types)
             self._news = contended
         if contended:
             wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, _LONGEST_CONTENDED_S)

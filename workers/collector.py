@@ -16,7 +16,8 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from jobs_core import AnyJob, Connection, Database, LeaseLost, db, metrics
+from jobs_core import AnyJob, Connection, Database, LeaseLost, metrics
+from workers.away import repeat_while_away
 
 log = structlog.get_logger()
 
@@ -24,7 +25,6 @@ _MOST = 500
 """Runs in one statement: twice as many gain nothing, and hold their locks twice as long."""
 _MOST_BYTES = 8 * 1024 * 1024
 _FULL = 4 * _MOST
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
 
 
 class _OfJob(Protocol):
@@ -108,16 +108,17 @@ class Collector(Generic[T]):
     def _next(self) -> Iterator[tuple[T, asyncio.Future[None] | None]]:
         """What the next statement writes: one at least, and no more than it should."""
         n_bytes = 0
-        for _ in range(min(len(self._waiting), _MOST)):
-            n_bytes += self._size(self._waiting[0][0])
-            if n_bytes > _MOST_BYTES and n_bytes > self._size(self._waiting[0][0]):
+        for n in range(min(len(self._waiting), _MOST)):
+            size = self._size(self._waiting[0][0])
+            n_bytes += size
+            if n and n_bytes > _MOST_BYTES:
                 return
-            self._bytes -= self._size(self._waiting[0][0])
+            self._bytes -= size
             yield self._waiting.popleft()
 
     async def _write_all(self, batch: Sequence[tuple[T, asyncio.Future[None] | None]]) -> None:
         try:
-            written = await self._repeat_while_away([item for item, _ in batch])
+            written = await self._written_of([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - one that Postgres refuses must not keep the others
             if len(batch) == 1:
                 self._refuse(*batch[0], error)
@@ -131,19 +132,15 @@ class Collector(Generic[T]):
             elif done and not done.done():
                 done.set_result(None)
 
-    async def _repeat_while_away(self, items: Sequence[T]) -> set[int]:
-        wait_s, unsure = FIRST_WAIT_S, False
-        while True:
-            try:
-                async with self._database.connection() as conn:
-                    return await self._write(conn, items, unsure)
-            except Exception as error:
-                if not db.will_pass(error):
-                    raise
-                log.warning("database.away", error=db.describe(error))
-            unsure = True
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+    async def _written_of(self, items: Sequence[T]) -> set[int]:
+        unsure = False
+
+        async def once(conn: Connection) -> set[int]:
+            nonlocal unsure
+            earlier, unsure = unsure, True
+            return await self._write(conn, items, earlier)
+
+        return await repeat_while_away(self._database, once)
 
     def _refuse(self, item: T, done: asyncio.Future[None] | None, error: Exception) -> None:
         if done is None:

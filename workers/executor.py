@@ -8,26 +8,24 @@ Nothing is held while the handler works: no connection, no transaction. Whatever
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
-from jobs_core import AnyJob, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, db, gate, metrics
+from jobs_core import AnyJob, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, gate, metrics
 from jobs_core.claim import start
 from jobs_core.job import current
 from jobs_core.settle import Completed, Settled, result_text, settle, settled_earlier
-from workers.collector import FIRST_WAIT_S, LONGEST_WAIT_S
+from workers.away import repeat_while_away
 from workers.collectors import Collectors
 from workers.forks import end_if_forked
 from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, timed_out, unfit
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _STOP_S = 10.0
 """How long a handler that ran too long may take to end once it was cancelled; then the process ends."""
@@ -135,7 +133,7 @@ class Executor:
         if self._collectors:
             await self._collectors.start(job)
         else:
-            await self._repeat_while_away(lambda conn: start(conn, job))
+            await repeat_while_away(self._jobs.database, lambda conn: start(conn, job))
 
     async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
         handling = self._begin_watching(job, job_type)
@@ -206,23 +204,10 @@ class Executor:
             unsure = True
             return await settle(conn, job, outcome, job_type)
 
-        settled = await self._repeat_while_away(once)
+        settled = await repeat_while_away(self._jobs.database, once)
         metrics.settled.labels(job.job_type, settled.state).inc()
-        self._jobs.notifier.wake(settled.wakes)
+        self._jobs.notifier.wake(settled.ready)
         return settled
-
-    async def _repeat_while_away(self, verb: Callable[[Connection], Awaitable[T]]) -> T:
-        wait_s = FIRST_WAIT_S
-        while True:
-            try:
-                async with self._jobs.database.connection() as conn:
-                    return await verb(conn)
-            except Exception as error:
-                if not db.will_pass(error):
-                    raise
-                log.warning("database.away", error=db.describe(error))
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
 _COMPLETE = Settled("complete")

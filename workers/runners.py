@@ -1,4 +1,4 @@
-"""Runners: tasks that live long, each running one job after another; as many as there are slots.
+"""Runners: as many tasks as there are slots. One that runs brief jobs runs one after another; an ordinary job has its own.
 
     claim ─▶ buffer ─▶ a runner: executor.run ─▶ the next one
                │
@@ -67,14 +67,16 @@ class Runners:
 
     @property
     def wave(self) -> int:
-        return min(self._slots if self._slots < _TWO_WAVES else self._slots // 2, _CLAIM_MOST)
+        """How many jobs are worth a claim at once."""
+        waves = 2 if self._ahead_s or self._slots >= _TWO_WAVES else 1
+        return min(self._most_ahead() // waves, _CLAIM_MOST)
 
     def room(self) -> int:
         """How many jobs may be claimed now."""
         if not self._ahead_s:
             return min(self._slots - len(self), self.wave)
         room = self._most_ahead() - len(self._buffer)
-        return min(room, _CLAIM_MOST) if room * 2 >= self._most_ahead() else 0
+        return min(room, _CLAIM_MOST) if room >= self.wave else 0
 
     def take(self, jobs: Sequence[AnyJob]) -> None:
         """Run these as runners become free."""

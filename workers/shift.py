@@ -1,7 +1,7 @@
 """One shift of a worker: all that is done under one worker id.
 
-claims ─▶ ordinary runs ──▶ executor ──▶ settle alone, or collected
-claims ─▶ brief runs (local buffer) ──▶ collector
+claims of ordinary jobs ────────────────▶ runners ─▶ executor ─▶ settle alone, or collected with others
+claims of brief ones, ahead into a buffer ─▶ runners ─▶ executor ─▶ the same
 sweep: once a lease, and after a claim or a run that went wrong: put back what this id holds and nobody here has
 """
 
@@ -70,7 +70,7 @@ class Shift:
         buffered = [job_type for job_type in known if job_type.brief and jobs.table.is_async(job_type.name)]
         self._of_ordinary = claims(self._ordinary, [job_type for job_type in known if job_type not in buffered])
         self._of_brief = claims(self._brief, buffered)
-        self._lines = [line for line in (self._of_ordinary, self._of_brief) if line.has_job_types]
+        self._lines = [line for line in (self._of_ordinary, self._of_brief) if line.job_types]
         self._sweep_now = asyncio.Event()
         self._failing: dict[int, asyncio.Task[None]] = {}
         self._running: list[asyncio.Task[None]] = []
@@ -82,10 +82,11 @@ class Shift:
         """Whether something runs that only the end of the process can stop."""
         return bool(self._executor.in_threads or len(self._ordinary) or len(self._brief))
 
-    def wake(self) -> None:
-        """Look for ready jobs now."""
+    def wake(self, job_type: str | None = None) -> None:
+        """Look for ready jobs now, of this type or of any."""
         for line in self._lines:
-            line.wake()
+            if job_type is None or job_type in line.job_types:
+                line.wake()
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -140,13 +141,13 @@ class Shift:
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
                     held = chain(self._ordinary.held(), self._brief.held(), self._collectors.held(), self._failing)
-                    queues = await put_back_strays(conn, self._worker_id, [*held])
+                    ready = await put_back_strays(conn, self._worker_id, [*held])
         except Exception as error:  # noqa: BLE001 - retiring frees them as well, only later
             log.warning("database.away", error=db.describe(error))
             return False
-        if queues:
-            log.warning("strays.put_back", queues=sorted(queues))
-            self._jobs.notifier.wake(queues)
+        if ready:
+            log.warning("strays.put_back", queues=sorted({one.queue for one in ready}))
+            self._jobs.notifier.wake(ready)
         return True
 
     def _sweep_soon(self) -> None:

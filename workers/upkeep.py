@@ -7,7 +7,7 @@ look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ pr
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -61,8 +61,8 @@ class Upkeep:
             self._tell(seen.suspects)
             due_in_s = seen.due_in_s
             if due_in_s is not None and due_in_s <= 0:
-                due_in_s, queues = await promote_due(conn)
-                self._wake(queues)
+                due_in_s, ready = await promote_due(conn)
+                self._jobs.notifier.wake(ready)
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
 
     async def _look(self, conn: Connection) -> Seen:
@@ -72,8 +72,8 @@ class Upkeep:
         if seen.expired:
             for dead in await bury(conn):
                 log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
-        ids, queues = await rescue(conn, retentions=self._retentions)
-        self._wake(queues)
+        ids, ready = await rescue(conn, retentions=self._retentions)
+        self._jobs.notifier.wake(ready)
         if ids:
             metrics.rescued.inc(len(ids))
             log.warning("jobs.rescued", jobs=len(ids))
@@ -86,6 +86,3 @@ class Upkeep:
             self._link.suspects(suspects)
         elif suspects:
             log.warning("suspects.left", jobs=suspects, meaning="only a supervisor runs them: start ./jobs worker")
-
-    def _wake(self, queues: Iterable[str]) -> None:
-        self._jobs.notifier.wake(queues)

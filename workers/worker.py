@@ -18,7 +18,7 @@ from jobs_core import Connection, Database, Jobs, Resource, db
 from jobs_core.leases import register, retire
 from jobs_core.settings import CoreSettings
 from jobs_core.upkeep import put_back_stopped
-from jobs_core.wake import Listener
+from jobs_core.wake import Listener, Ready
 from workers.guard_link import GuardLink
 from workers.lease import DEADLINE_SHARE, Lease, end_process
 from workers.process_tree import boottime_s, kill_descendants
@@ -176,9 +176,9 @@ class Worker:
                 await first(asyncio.sleep(_AWAY_S), self._draining.wait())
         return None
 
-    def _on_wake(self, queue: str | None) -> None:
-        if self._shift and (queue is None or queue in self._queues):
-            self._shift.wake()
+    def _on_wake(self, ready: Ready | None) -> None:
+        if self._shift and (ready is None or ready.queue in self._queues):
+            self._shift.wake(ready and ready.job_type)
 
     def _poll_s(self) -> float:
         poll_s = self._settings.poll_s

@@ -20,8 +20,6 @@ from gateways.web.replies import Waiting
 from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
 
-_ATTEMPTS = 5
-
 
 class Say(BaseModel):
     """What is said, and in which chat; None begins a new one."""
@@ -60,23 +58,15 @@ async def say(request: Request, context: Here, replies: Waiting, idempotency_key
 
 
 async def _received(context: Context, chat: str | None, message: str, key: str | None) -> chats.Received:
-    """Take the message in; again where it met a deadlock, with a turn that begins its chat anew: it was rolled back whole."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            async with context.database.transaction() as conn:
-                return await chats.receive(
-                    conn,
-                    context.jobs,
-                    session_id=chat,
-                    channel="web",
-                    message=message,
-                    user_id=None,
-                    idempotency_key=key,
-                )
-        except db.Retryable:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+    """Take the message in, also where it meets a deadlock, with a turn that begins its chat anew."""
+
+    async def once() -> chats.Received:
+        async with context.database.transaction() as conn:
+            return await chats.receive(
+                conn, context.jobs, session_id=chat, channel="web", message=message, user_id=None, idempotency_key=key
+            )
+
+    return await db.retried(once)
 
 
 async def messages(context: Here, session_id: Name, page: Annotated[Page, Query()]) -> dict[str, list[chats.Message]]:

@@ -22,6 +22,7 @@ from jobs_core import (
 )
 from jobs_core.look import find
 from jobs_core.settle import put_back, settle
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from workers.outcomes import DRAINED
@@ -140,7 +141,7 @@ async def test_a_retry_that_asks_for_no_pause_has_none(conn: Connection, jobs: J
     await jobs.create(NOTE, Note())
     (job,) = await claim_all()
     settled = await settle(conn, job, Retry("at once", after=NOW), NOTE)
-    assert settled.wakes == ("default",)
+    assert settled.ready == (Ready("default", NOTE.name),)
     assert [again.retry_count for again in await claim_all()] == [1]
 
 

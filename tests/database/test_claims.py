@@ -8,6 +8,7 @@ import pytest
 import workers.claims
 from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, execute, fetch
 from jobs_core.claim import any_ready, claim
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.database.test_worker import ended, until, working
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note, table
@@ -38,7 +39,7 @@ async def test_a_job_that_became_ready_far_behind_the_cursor_is_found_without_wa
         await ended(database, (await jobs.create(NOTE, Note())).id)
         async with database.connection() as conn:
             late = await insert_ready(conn, 5)
-        jobs.notifier.wake(["default"])
+        jobs.notifier.wake([Ready("default", NOTE.name)])
         assert (await ended(database, late)).state == "complete"
 
 
@@ -55,7 +56,7 @@ async def test_without_full_looks_it_would_not_be_found(database: Database, monk
         await ended(database, (await jobs.create(NOTE, Note())).id)
         async with database.connection() as conn:
             await insert_ready(conn, 5)
-        jobs.notifier.wake(["default"])
+        jobs.notifier.wake([Ready("default", NOTE.name)])
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2):
                 await until(lambda: _nothing_ready(database))

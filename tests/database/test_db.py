@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from jobs_core import Database, Jobs, fetch_one
+from jobs_core.wake import Ready
 from tests.support.job_types import table
 
 
@@ -14,7 +15,7 @@ async def test_a_cancel_that_comes_together_with_the_connection_is_not_lost(data
     async with Database(database_url, name="tests", max_connections=1) as database:
         jobs = await Jobs(database, table()).__aenter__()
         async with database.connection():
-            jobs.notifier.wake(["default"])
+            jobs.notifier.wake([Ready("default", "note")])
             await asyncio.sleep(0.01)
         for _ in range(turns):
             await asyncio.sleep(0)

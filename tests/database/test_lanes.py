@@ -7,6 +7,7 @@ import pytest
 from jobs_core import Complete, Connection, Database, Fail, Jobs, NewJob, Retry, Snooze, execute, fetch
 from jobs_core.settle import settle
 from jobs_core.upkeep import promote_due
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE
 
@@ -75,7 +76,7 @@ async def test_a_job_for_the_future_joins_its_lane_when_it_is_due(
     assert await texts(claim_all) == ["a1"]
     await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now() WHERE scheduled_for IS NOT NULL")
     due_in_s, queues = await promote_due(conn)
-    assert (due_in_s, queues) == (None, {"default"})
+    assert (due_in_s, queues) == (None, {Ready("default", LANE_NOTE.name)})
     (head,) = await claim_all()
     assert head.input["text"] == "later in a new lane"
     rows = await fetch(conn, "SELECT input ->> 'text' AS text, state FROM jobs.jobs WHERE lane = 'a' ORDER BY lane_pos")

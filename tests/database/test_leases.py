@@ -10,6 +10,7 @@ from jobs_core.leases import live_workers, register, renew, retire
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import bury, forget_workers, look, rescue
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE
 from tests.support.mutants import mutated
@@ -53,7 +54,7 @@ async def test_the_jobs_of_a_dead_worker_are_put_back_and_only_started_ones_are_
     assert [dead["id"] for dead in await bury(conn)] == [worker_id]
     assert (await look(conn)).gone
     ids, queues = await rescue(conn)
-    assert (len(ids), queues) == (2, {"default"})
+    assert (len(ids), queues) == (2, {Ready("default", NOTE.name)})
     successor = await register(conn, queues=["default"], job_types=["note"], slots=1, lease_s=60)
     (claimed,) = await claim_all(successor)
     assert (claimed.input["text"], claimed.lost_count, claimed.rescued) == ("claimed", 0, True)

@@ -27,6 +27,7 @@ from jobs_core.claim import start
 from jobs_core.look import JobView, find
 from jobs_core.settle import settle, settled_earlier
 from jobs_core.upkeep import promote_due
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE, Note
 
@@ -135,7 +136,7 @@ async def test_retries_are_counted_wait_longer_and_end(jobs: Jobs, conn: Connect
         waits.append(wait_s)
         assert await claim_all() == []
         await let_an_hour_pass(conn)
-        assert await promote_due(conn) == (None, {"default"})
+        assert await promote_due(conn) == (None, {Ready("default", NOTE.name)})
         (job,) = await claim_all()
     assert 26 <= waits[0] <= 30
     assert 53 <= waits[1] <= 60

@@ -15,6 +15,7 @@ from jobs_core.outcomes import Outcome
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import look, rescue
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE
 from tests.support.mutants import PLAIN_LIMIT, mutated
@@ -87,7 +88,7 @@ async def test_a_job_that_was_claimed_and_not_started_is_no_suspect(
     created = await jobs.create(NOTE, {})
     await claim_all()
     await retire(conn, worker_id)
-    assert await rescue(conn) == ([created.id], {"default"})
+    assert await rescue(conn) == ([created.id], {Ready("default", NOTE.name)})
     (again,) = await claim_all(await register(conn, slots=1, lease_s=600, **NAMES))
     assert (again.lost_count, again.rescued) == (0, True)
     assert await attempts(conn, created.id) == []

@@ -8,6 +8,7 @@ import pytest
 from jobs_core import Connection, Created, Database, Jobs, NewJob, db, execute, fetch
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import row_of
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
 from tests.support.job_types import LANE_NOTE, NOTE
@@ -119,10 +120,10 @@ async def test_a_claim_that_was_faster_leaves_the_poke_a_job_of_its_own(
 async def test_who_poked_a_ready_job_wakes_its_queue(jobs: Jobs, claim_all: ClaimAll) -> None:
     """A worker that looked in between has passed the locked job by."""
     await poke(jobs, queue="other")
-    assert (await poke(jobs))._ready_queues == {"other"}
-    assert (await jobs.create(NOTE, {}, unique_key="running"))._ready_queues == {"default"}
+    assert (await poke(jobs))._ready == {Ready("other", NOTE.name)}
+    assert (await jobs.create(NOTE, {}, unique_key="running"))._ready == {Ready("default", NOTE.name)}
     assert len(await claim_all()) == 1
-    assert (await jobs.create(NOTE, {}, unique_key="running"))._ready_queues == frozenset()
+    assert (await jobs.create(NOTE, {}, unique_key="running"))._ready == frozenset()
 
 
 async def test_a_create_that_is_overtaken_each_time_gives_up_with_what_callers_retry(

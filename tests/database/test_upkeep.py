@@ -13,6 +13,7 @@ from jobs_core.leases import register, retire
 from jobs_core.look import find
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import promote_due, put_back_strays, rescue
+from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE
 from tests.support.mutants import mutated
@@ -88,7 +89,7 @@ async def test_a_lane_that_a_slow_caller_holds_stops_no_other_jobs_rescue(
             await rescue(other)
         await rescue(other)
         assert (await state(other, crashing.id), await state(other, fresh.id)) == ("running", "pending")
-    assert await rescue(other) == ([], {"default"})
+    assert await rescue(other) == ([], {Ready("default", LANE_NOTE.name)})
     assert await state(other, crashing.id) == "failed"
 
 
@@ -99,7 +100,7 @@ async def test_two_promotions_at_once_never_take_the_same_job(
     await jobs.create(NOTE, {}, scheduled_for=SOON)
     await wait_until_due(other, 1)
     async with database.transaction() as first:
-        assert (await promote_due(first))[1] == {"default"}
+        assert (await promote_due(first))[1] == {Ready("default", NOTE.name)}
         with mutated(LOCK_NO_JOBS), pytest.raises(Exception, match="lock timeout"):
             await promote_due(other)
         assert (await promote_due(other))[1] == set()
@@ -162,7 +163,7 @@ async def test_only_what_a_worker_holds_and_does_not_run_is_put_back(
     (others,) = await claim_all(neighbour, slots=1)
     known, stray, claimed = await claim_all()
     await start(other, stray)
-    assert await put_back_strays(other, worker_id, [known.id]) == {"default"}
+    assert await put_back_strays(other, worker_id, [known.id]) == {Ready("default", NOTE.name)}
     assert await put_back_strays(other, worker_id, [known.id]) == set()
     assert [others.id, known.id, stray.id, claimed.id] == list(created.ids)
     assert [await state(other, job_id) for job_id in created.ids] == ["claimed", "claimed", "pending", "pending"]

@@ -1,5 +1,5 @@
 -- Takes lanes, whose rows the caller has locked in a statement before this one, and batch. At most that many of their due
--- jobs take places at the tail, in the order in which they fell due. Returns the queue of each that is now ready.
+-- jobs take places at the tail, in the order in which they fell due. Returns queue, job_type of each that is now ready.
 -- Locks the jobs. Right when two race: both need the lanes' locks, and this statement's snapshot is taken after them.
 WITH due AS MATERIALIZED (
     SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY scheduled_for, id) AS nth
@@ -23,6 +23,6 @@ WITH due AS MATERIALIZED (
     SET lane_pos = pos, state = CASE WHEN pos = head_pos THEN 'pending' ELSE 'blocked' END,
         ready_seq = CASE WHEN pos = head_pos THEN nextval('{schema}.ready_seq') END
     FROM placed WHERE j.id = placed.id
-    RETURNING j.queue, j.ready_seq
+    RETURNING j.queue, j.job_type, j.ready_seq
 )
-SELECT queue FROM moved WHERE ready_seq IS NOT NULL
+SELECT queue, job_type FROM moved WHERE ready_seq IS NOT NULL

@@ -1,5 +1,5 @@
 -- Takes batch. Makes due jobs ready that need no lane's row: those without a lane, and those that kept their place in one.
--- Returns the queue of each. Locks the jobs it takes, skipping those that another promotion has; a row that was claimed or
+-- Returns queue, job_type of each. Locks the jobs it takes, skipping those that another promotion has; a row that was claimed or
 -- put back since is looked at again under its lock and passed over.
 WITH due AS MATERIALIZED (
     SELECT id FROM {schema}.jobs
@@ -11,4 +11,4 @@ WITH due AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j SET ready_seq = nextval('{schema}.ready_seq')
 FROM due WHERE j.id = due.id
-RETURNING j.queue
+RETURNING j.queue, j.job_type

@@ -1,5 +1,5 @@
 -- Takes lane, whose row the caller has locked in a statement before this one and whose head it has ended.
--- Returns queue of the job that is now the head, or no row: the lane is empty.
+-- Returns queue, job_type of the job that is now the head, or no row: the lane is empty.
 -- Locks the next job. Right against create and settle: both need the lane's lock first.
 WITH next AS MATERIALIZED (
     SELECT id, lane_pos FROM {schema}.jobs
@@ -11,4 +11,4 @@ WITH next AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j SET state = 'pending', ready_seq = nextval('{schema}.ready_seq')
 FROM next WHERE j.id = next.id AND j.state = 'blocked'
-RETURNING j.queue
+RETURNING j.queue, j.job_type
