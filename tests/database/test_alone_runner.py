@@ -26,6 +26,7 @@ from jobs_core import (
 from jobs_core.look import find
 from tests.support.alone import running_alone
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note
+from tests.support.worker import Recorder
 from workers import alone
 from workers.alone import AloneRunner
 from workers.guard_link import GuardLink
@@ -117,22 +118,6 @@ async def test_jobs_that_are_no_suspects_are_left_to_the_workers(
     view = await find(conn, created.id)
     assert view is not None
     assert view.state == "pending"
-
-
-class Recorder:
-    """A resource that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told = list[str]()
-
-    async def start(self) -> None:
-        self.told.append("start")
-
-    async def lease_lost(self) -> None:
-        self.told.append("lease lost")
-
-    async def stop(self) -> None:
-        self.told.append("stop")
 
 
 async def test_a_runner_that_finds_nothing_for_a_lease_ends_in_order(

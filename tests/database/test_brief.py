@@ -22,8 +22,8 @@ from jobs_core import (
     fetch_one,
 )
 from jobs_core.job import current
-from tests.database.test_worker import ended, until, working
 from tests.support.job_types import Note
+from tests.support.worker import ended, until, working
 
 BRIEF = JobType("brief", Note, brief=True, retries=RetryPolicy(max_retries=0))
 UNKEPT = JobType("unkept", Note, brief=True, retention="none", retries=RetryPolicy(max_retries=0))

@@ -10,8 +10,8 @@ from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, exec
 from jobs_core.claim import any_ready, claim
 from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
-from tests.database.test_worker import ended, until, working
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note, table
+from tests.support.worker import ended, until, working
 from workers.claims import Cursor
 
 

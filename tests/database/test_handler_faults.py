@@ -25,10 +25,9 @@ from jobs_core import (
     execute,
 )
 from jobs_core.claim import start_many
-from jobs_core.look import JobView, find
-from tests.database.test_worker import QUICK, Handler, ended, until, working
 from tests.support.alone import running_alone
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note, table
+from tests.support.worker import QUICK, Handler, ended, until, view_of, working
 from workers.settings import WorkerSettings
 from workers.worker import Worker
 
@@ -73,13 +72,6 @@ async def writes_what_fits_no_index(_: AnyJob) -> Complete:
 
 async def returns_text(_: AnyJob) -> Any:
     return "done"
-
-
-async def view_of(database: Database, job_id: int) -> JobView:
-    async with database.connection() as conn:
-        view = await find(conn, job_id)
-    assert view is not None
-    return view
 
 
 @pytest.mark.parametrize(

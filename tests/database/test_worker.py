@@ -1,12 +1,9 @@
-"""A worker in the tests' own process, on a real Postgres."""
+"""A worker on a real Postgres: what it runs, how each run ends, and how it ends itself."""
 
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -23,53 +20,11 @@ from jobs_core import (
     fetch,
     fetch_one,
 )
-from jobs_core.look import JobView, find
 from tests.support.alone import running_alone
 from tests.support.job_types import BRIEF_NOTE, LANE_NOTE, NOTE, Note
+from tests.support.worker import QUICK, Recorder, ended, until, view_of, working
 from workers.settings import WorkerSettings
 from workers.worker import Worker
-
-Handler = Callable[[AnyJob], Any]
-QUICK = {"lease_s": 2.0, "renew_s": 0.2, "upkeep_s": 0.1, "poll_s": 30.0, "drain_s": 5.0}
-
-
-@asynccontextmanager
-async def working(
-    database: Database, handlers: dict[JobType[Any], Handler], resources: tuple[Any, ...] = (), **settings: float
-) -> AsyncIterator[tuple[Jobs, Worker]]:
-    """A worker with these handlers; drained at the end."""
-    table = HandlerTable()
-    for job_type, handler in handlers.items():
-        table.register_handler(job_type, handler)
-    async with Jobs(database, table) as jobs:
-        worker = Worker(
-            jobs, queues=table.queues(), settings=WorkerSettings.read(**{**QUICK, **settings}), resources=resources
-        )
-        task = asyncio.create_task(worker.run())
-        try:
-            yield jobs, worker
-        finally:
-            worker.drain()
-            async with asyncio.timeout(15):
-                await task
-
-
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(15):
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-
-async def ended(database: Database, job_id: int) -> JobView:
-    """The job once it has ended."""
-    async with asyncio.timeout(15):
-        while True:
-            async with database.connection() as conn:
-                view = await find(conn, job_id)
-            assert view is not None
-            if view.ended_at is not None:
-                return view
-            await asyncio.sleep(0.01)
 
 
 async def test_a_created_job_wakes_an_idle_worker_and_its_result_is_kept(database: Database) -> None:
@@ -124,9 +79,8 @@ async def test_a_raise_is_a_counted_retry_unless_its_policy_says_otherwise(
         created = await jobs.create("note", {})
 
         async def settled() -> bool:
-            async with database.connection() as conn:
-                view = await find(conn, created.id)
-            return view is not None and (view.state, view.error) == (state, error)
+            view = await view_of(database, created.id)
+            return (view.state, view.error) == (state, error)
 
         await until(settled)
 
@@ -199,9 +153,7 @@ async def test_a_drain_lets_runs_end_and_takes_no_new_ones(database: Database) -
         await asyncio.sleep(0.1)
         go_on.set()
         assert (await ended(database, running.id)).state == "complete"
-    async with database.connection() as conn:
-        view = await find(conn, left.id)
-    assert view is not None
+    view = await view_of(database, left.id)
     assert (view.state, view.token) == ("pending", None)
 
 
@@ -219,26 +171,8 @@ async def test_what_a_drain_cannot_wait_for_is_handed_back_at_no_cost(database: 
         worker.drain()
         if second_signal:
             worker.drain()
-    async with database.connection() as conn:
-        view = await find(conn, created.id)
-    assert view is not None
+    view = await view_of(database, created.id)
     assert (view.state, view.retry_count, view.lost_count) == ("pending", 0, 0)
-
-
-class Recorder:
-    """A resource that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told = list[str]()
-
-    async def start(self) -> None:
-        self.told.append("start")
-
-    async def lease_lost(self) -> None:
-        self.told.append("lease lost")
-
-    async def stop(self) -> None:
-        self.told.append("stop")
 
 
 async def test_a_lost_lease_stops_the_runs_writes_nothing_and_brings_a_new_id(database: Database) -> None:

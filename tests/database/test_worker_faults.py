@@ -12,13 +12,12 @@ import workers.claims
 from jobs_core import AnyJob, Complete, Connection, Database, Jobs, db, execute, fetch, fetch_one
 from jobs_core.claim import claim
 from jobs_core.leases import register
-from jobs_core.look import JobView, find
 from jobs_core.settings import CoreSettings
 from jobs_core.wake import Notifier
-from tests.database.test_worker import ended, until, working
 from tests.support.database import run_sql
 from tests.support.job_types import LANE_NOTE, NOTE, Note, table
 from tests.support.proxy import proxied
+from tests.support.worker import ended, until, view_of, working
 from workers.lease import DEADLINE_SHARE, Lease
 from workers.process_tree import boottime_s
 from workers.settings import WorkerSettings
@@ -30,13 +29,6 @@ LONG_LEASE_S = 60.0
 
 async def complete(_: AnyJob) -> Complete:
     return Complete()
-
-
-async def view_of(database: Database, job_id: int) -> JobView:
-    async with database.connection() as conn:
-        view = await find(conn, job_id)
-    assert view is not None
-    return view
 
 
 async def count(database: Database, sql: Any) -> int:

@@ -10,8 +10,8 @@ import structlog
 from jobs_core import AnyJob, Complete, Connection, Database, JobType, RetryPolicy, execute
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
-from tests.database.test_worker import ended, working
 from tests.support.job_types import Note
+from tests.support.worker import ended, working
 
 SECRET = "what somebody said"
 

@@ -1,6 +1,5 @@
 """`./jobs worker` as a person runs it: a job that killed its worker goes on in a process of its own."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -11,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobs_core import Database, HandlerTable, Jobs
-from jobs_core.look import JobView, find
 from tests.support.crashing import CRASHES_ONCE
 from tests.support.processes import MARK, kill_left, left_running, until
+from tests.support.worker import ended
 
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = {
@@ -46,13 +45,6 @@ def working(dsn: str, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", st
         kill_left(mark)
 
 
-async def ended(database: Database, job_id: int) -> JobView:
-    async with asyncio.timeout(60), database.connection() as conn:
-        while (view := await find(conn, job_id)) is None or view.ended_at is None:
-            await asyncio.sleep(0.05)
-        return view
-
-
 def ended_in_order(log: Path) -> set[int]:
     """The pids of processes that the supervisor saw end by themselves, without an error."""
     events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
@@ -67,7 +59,7 @@ async def test_a_job_that_killed_its_worker_runs_in_a_process_of_its_own_that_le
     async with Jobs(database, table) as jobs:
         created = await jobs.create(CRASHES_ONCE, {})
     with working(database_url, tmp_path / "log") as (process, mark):
-        view = await ended(database, created.id)
+        view = await ended(database, created.id, within_s=60)
         assert (view.state, view.lost_count) == ("complete", 1), (tmp_path / "log").read_text()
         until(lambda: not any(left.name() == "sleep" for left in left_running(mark)), "what the job left is gone")
         until(lambda: view.result["pid"] in ended_in_order(tmp_path / "log"), "and its process has ended with it")
