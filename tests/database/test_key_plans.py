@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jobs_core import db, statement
-from tests.database.test_plans import Plans, explain
+from jobs_core import db
 from tests.support.database import fresh_database
+from tests.support.plans import Arguments, Plans, explain_all, index_conditions
 
 ROWS = 100_000
 FILL = (
@@ -27,7 +27,7 @@ FILL = (
     """,
 )
 ONE = {"job_types": "{note}", "keys": "{k4}"}
-STATEMENTS: dict[str, dict[str, str | None]] = {
+STATEMENTS: dict[str, Arguments] = {
     "job/meet": {"job_types": "{note}", "unique_keys": "{k4}", "ids": "{7}"},
     "key/find": {**ONE, "inputs": '{"{}"}'},
     "key/expire": {"batch": "1000"},
@@ -36,23 +36,14 @@ STATEMENTS: dict[str, dict[str, str | None]] = {
 
 @pytest.fixture(scope="module")
 def plans(server_dsn: str) -> Iterator[Plans]:
-    """The plan of each statement by (statistics, how often it was run, name)."""
+    """On one database for all tests here."""
 
-    async def explain_all(dsn: str) -> Plans:
-        found: Plans = {}
+    async def explained(dsn: str) -> Plans:
         async with await db.connect(dsn, name="tests") as conn:
-            for sql in FILL:
-                await conn.execute(sql)
-            for statistics in ("stale", "fresh"):
-                if statistics == "fresh":
-                    await conn.execute("ANALYZE jobs.jobs, jobs.job_keys")
-                for name, arguments in STATEMENTS.items():
-                    first, *_, tenth = await explain(conn, statement("jobs_core", name), arguments)
-                    found[statistics, "new", name], found[statistics, "prepared", name] = first, tenth
-        return found
+            return await explain_all(conn, STATEMENTS, fill=FILL, tables="jobs.jobs, jobs.job_keys")
 
     with fresh_database(server_dsn) as dsn:
-        yield asyncio.run(explain_all(dsn))
+        yield asyncio.run(explained(dsn))
 
 
 def read(plan: dict[str, Any]) -> set[tuple[str, str]]:
@@ -60,13 +51,6 @@ def read(plan: dict[str, Any]) -> set[tuple[str, str]]:
     found = {(plan["Node Type"], plan.get("Index Name") or plan.get("Relation Name", ""))}
     found = {(kind, what) for kind, what in found if what and kind != "ModifyTable"}
     return found.union(*(read(child) for child in plan.get("Plans", [])))
-
-
-def index_conditions(plan: dict[str, Any]) -> Iterator[str]:
-    if "Index Cond" in plan:
-        yield plan["Index Cond"]
-    for child in plan.get("Plans", []):
-        yield from index_conditions(child)
 
 
 def test_only_keys_whose_time_is_over_are_walked_to_find_them(plans: Plans) -> None:

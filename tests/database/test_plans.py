@@ -6,14 +6,14 @@ and run so often that Postgres may have chosen its generic plan, which knows no 
 """
 
 import asyncio
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from jobs_core import Connection, Database, db, execute, fetch, statement
+from jobs_core import Database, db, execute, statement
 from tests.support.database import fresh_database
+from tests.support.plans import Arguments, Plans, explain, explain_all, index_conditions
 
 ROWS = 1_000_000
 FILL = (
@@ -39,7 +39,7 @@ CLAIM = {**NAMES, "worker_id": "1", "give_up_s": "{60,60}", "floors": "{0,0,0,0}
 RUN = {"id": "7", "token": "1"}
 TOGETHER = {"ids": "{7,8}", "tokens": "{1,2}"}
 GONE = {"worker_ids": "{7}", "batch": "1000", "max_lost": "3", "error": "lost"}
-STATEMENTS: dict[str, Mapping[str, str | None]] = {
+STATEMENTS: dict[str, Arguments] = {
     "job/claim": CLAIM,
     "job/claim_alone": {**NAMES, "worker_id": "1", "give_up_s": "60"},
     "job/any_ready": CLAIM,
@@ -79,24 +79,14 @@ BY_PRIMARY_KEY = [
 ]
 ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
 
-Plans = dict[tuple[str, str, str], dict[str, Any]]
-
 
 @pytest.fixture(scope="module")
 def plans(server_dsn: str) -> Iterator[Plans]:
-    """The plan of each statement by (statistics, how often it was run, name)."""
+    """On one database for all tests here."""
 
-    async def explain_all(dsn: str) -> Plans:
-        found: Plans = {}
+    async def explained(dsn: str) -> Plans:
         async with await db.connect(dsn, name="tests") as conn:
-            for sql in FILL:
-                await conn.execute(sql)
-            for statistics in ("stale", "fresh"):
-                if statistics == "fresh":
-                    await conn.execute("ANALYZE jobs.jobs")
-                for name, arguments in STATEMENTS.items():
-                    first, *_, tenth = await explain(conn, statement("jobs_core", name), arguments)
-                    found[statistics, "new", name], found[statistics, "prepared", name] = first, tenth
+            found = await explain_all(conn, STATEMENTS, fill=FILL, tables="jobs.jobs")
             by_the_wall = statement("jobs_core", "job/promote").replace("now()", "clock_timestamp()")
             found["fresh", "new", "promote by clock_timestamp"] = (await explain(conn, by_the_wall, {"batch": "10"}))[0]
             unordered = statement("jobs_core", "job/any_ready").replace(ORDERED, "")
@@ -104,21 +94,7 @@ def plans(server_dsn: str) -> Iterator[Plans]:
         return found
 
     with fresh_database(server_dsn) as dsn:
-        yield asyncio.run(explain_all(dsn))
-
-
-async def explain(conn: Connection, sql: str, arguments: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """The plans of a prepared statement with these arguments at its first ten runs; from the sixth on they may be generic."""
-    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)[sb]", sql)))
-    for number, name in enumerate(names, 1):
-        sql = re.sub(rf"%\({name}\)[sb]", f"${number}", sql)
-    literals = ["NULL" if (value := arguments[name]) is None else f"'{value}'" for name in names]
-    given = f"({', '.join(literals)})" if literals else ""
-    await conn.execute(f"PREPARE explained AS {sql}")
-    execute = f"EXPLAIN (FORMAT JSON) EXECUTE explained{given}"
-    rows = [row for _ in range(10) for row in await fetch(conn, execute)]
-    await conn.execute("DEALLOCATE explained")
-    return [row["QUERY PLAN"][0]["Plan"] for row in rows]
+        yield asyncio.run(explained(dsn))
 
 
 def scans(plan: dict[str, Any]) -> set[tuple[str, str]]:
@@ -145,21 +121,15 @@ def test_what_writes_for_a_run_finds_its_job_by_primary_key(plans: Plans, name: 
     assert {index for _, index in scans(plans[statistics, run, name])} == {"jobs_pkey"}
 
 
-def conditions(plan: dict[str, Any]) -> str:
-    """What indexes are asked for, all through the plan."""
-    own = plan.get("Index Cond", "")
-    return " ".join([own, *(conditions(child) for child in plan.get("Plans", []))])
-
-
 @pytest.mark.parametrize("run", ["new", "prepared"])
 @pytest.mark.parametrize("statistics", ["stale", "fresh"])
 @pytest.mark.parametrize("name", ["job/promote", "job/due_for_lanes", "job/join"])
 def test_what_is_not_due_is_never_walked_over(plans: Plans, name: str, statistics: str, run: str) -> None:
-    assert "scheduled_for <= now()" in conditions(plans[statistics, run, name])
+    assert "scheduled_for <= now()" in " ".join(index_conditions(plans[statistics, run, name]))
 
 
 def test_by_clock_timestamp_which_no_index_can_be_asked_for_it_would_be(plans: Plans) -> None:
-    assert "scheduled_for" not in conditions(plans["fresh", "new", "promote by clock_timestamp"])
+    assert "scheduled_for" not in " ".join(index_conditions(plans["fresh", "new", "promote by clock_timestamp"]))
 
 
 def test_without_its_order_the_look_for_ready_jobs_would_read_the_whole_table(plans: Plans) -> None:
