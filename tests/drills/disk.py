@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cli.embedded_postgres import EmbeddedPostgres
@@ -25,11 +25,13 @@ from tests.drills.fleet import Fleet
 from tests.drills.load_worker import Options
 from tests.drills.main import parse
 from tests.drills.namespaces import enter_own_mounts, small_disk
-from tests.drills.report import CannotRun, quantile, show, show_skipped
+from tests.drills.outage import Report
+from tests.drills.report import CannotRun, show, show_skipped
 from tests.drills.servers import make_ready
 
 GOES_ON_S = 10.0
-"""After there is room again: the keeper starts a Postgres that stopped after 2 s at most, and creates go on 5 s after that."""
+"""From when there is room again to a create that was acknowledged and a job that ended: the keeper starts a Postgres that
+stopped after 2 s at most, and creates go on 5 s after that."""
 _DISK_MB = 192
 _SMALL = {"max_wal_size": "32MB", "min_wal_size": "32MB", "shared_buffers": "16MB"}
 _UNRECYCLED = {"max_wal_size": "1GB", "checkpoint_timeout": "1h", "wal_recycle": "off"}
@@ -51,23 +53,6 @@ class Plan:
     early: bool = False
     per_s: float = 150.0
     processes: int = 2
-
-
-@dataclass(slots=True)
-class Report:
-    """goes_on_s: from when there was room again to a create that was acknowledged and a job that ended, one a round."""
-
-    findings: load.Findings | None = None
-    created: int = 0
-    unanswered: int = 0
-    goes_on_s: list[float] = field(default_factory=list)
-
-    def broken(self, *, slack: float = 1.0) -> list[str]:
-        """What did not hold; `slack` is a factor on the promised time."""
-        assert self.findings
-        slowest = quantile(self.goes_on_s, 1.0)
-        late = [f"work went on after {slowest:.1f} s"] if slowest > GOES_ON_S * slack else []
-        return [*self.findings.broken, *late]
 
 
 async def run(folder: Path, plan: Plan) -> Report:
@@ -177,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
         for plan in plans:
             with tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder:
                 report = asyncio.run(run(Path(folder), plan))
-            failures += show(plan, report, missed(report) if plan.early else report.broken())
+            failures += show(plan, report, missed(report) if plan.early else report.broken(GOES_ON_S))
     except CannotRun as why:
         return show_skipped(why)
     return 1 if failures else 0

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,11 +24,12 @@ from tests.drills import load
 from tests.drills.fleet import Fleet
 from tests.drills.load_worker import Options
 from tests.drills.main import parse
-from tests.drills.report import quantile, show
+from tests.drills.outage import Report
+from tests.drills.report import show
 from tests.drills.servers import make_ready
 
 GOES_ON_S = 5.0
-"""After the port opens again."""
+"""From the port's opening to the first job that ended after."""
 SETTINGS = {"slots": 20, "lease_s": 2.0, "renew_s": 0.4, "upkeep_s": 0.5, "poll_s": 1.0, "drain_s": 5.0}
 _ASYNCHRONOUS = "?options=-c%20synchronous_commit%3Doff"
 _LAZY = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
@@ -45,23 +46,6 @@ class Plan:
     durable: bool = True
     per_s: float = 350.0
     processes: int = 2
-
-
-@dataclass(slots=True)
-class Report:
-    """goes_on_s: from the port's opening to the first job that ended after, for each kill. unanswered: attempts to create."""
-
-    findings: load.Findings | None = None
-    created: int = 0
-    unanswered: int = 0
-    goes_on_s: list[float] = field(default_factory=list)
-
-    def broken(self, *, slack: float = 1.0) -> list[str]:
-        """What did not hold; `slack` is a factor on the promised time."""
-        assert self.findings
-        slowest = quantile(self.goes_on_s, 1.0)
-        late = [f"work went on after {slowest:.1f} s"] if slowest > GOES_ON_S * slack else []
-        return [*self.findings.broken, *late]
 
 
 async def run(folder: Path, plan: Plan) -> Report:
@@ -144,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     for plan in (size, Plan(700, 2, options.seed, durable=False)):
         with tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder:
             report = asyncio.run(run(Path(folder), plan))
-        broken = report.broken() if plan.durable else missed(report)
+        broken = report.broken(GOES_ON_S) if plan.durable else missed(report)
         failures += show(plan, report, broken)
     return 1 if failures else 0
 

@@ -46,7 +46,7 @@ async def test_with_the_lock_folded_into_the_looking_statement_lanes_strand(data
 
 async def test_a_killed_postgres_loses_no_acknowledged_job_and_work_goes_on(tmp_path: Path) -> None:
     report = await postgres.run(tmp_path, postgres.Plan(jobs=900, kills=3, seed=1))
-    assert report.broken(slack=3.0) == []
+    assert report.broken(3 * postgres.GOES_ON_S) == []
     assert len(report.goes_on_s) == 3
 
 
