@@ -11,6 +11,7 @@ from assistant.chats import CHAT_TURN, Reply
 from assistant.errors import ChatClosed, NoSuchChat
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
 from jobs_core.look import find
+from tests.support.database import Undone
 from tests.support.mutants import mutated
 
 
@@ -45,9 +46,6 @@ async def test_a_message_comes_with_its_job_in_the_lane_of_its_chat(jobs: Jobs, 
 
 
 async def test_a_message_whose_transaction_is_rolled_back_leaves_nothing(jobs: Jobs, conn: Connection) -> None:
-    class Undone(Exception):
-        pass
-
     with pytest.raises(Undone):
         async with jobs.database.transaction() as own:
             await chats.receive(own, jobs, session_id=None, channel="web", message="hello", user_id=None)

@@ -11,6 +11,7 @@ from jobs_core.claim import any_ready, claim
 from jobs_core.leases import register
 from jobs_core.look import find, newest
 from tests.database.conftest import ClaimAll
+from tests.support.database import Undone
 from tests.support.job_types import NOTE, Note, table
 from tests.support.mutants import mutated
 
@@ -65,9 +66,6 @@ async def test_bulk_create_keeps_the_order_given(jobs: Jobs, claim_all: ClaimAll
 async def test_a_job_created_in_a_transaction_that_rolls_back_never_was(
     jobs: Jobs, database: Database, claim_all: ClaimAll
 ) -> None:
-    class Undone(Exception):
-        pass
-
     with pytest.raises(Undone):
         async with database.transaction() as own:
             await jobs.create("note", {}, conn=own)

@@ -9,7 +9,7 @@ from jobs_core import Complete, Connection, Database, Jobs, JobType, KeyReused, 
 from jobs_core.keys import expire_keys
 from jobs_core.settle import settle
 from tests.database.conftest import ClaimAll
-from tests.support.database import until_blocked
+from tests.support.database import Undone, until_blocked
 from tests.support.job_types import NOTE, Note
 from tests.support.mutants import mutated
 
@@ -123,9 +123,6 @@ async def test_a_unique_key_that_came_with_a_repeat_is_not_held_by_the_job_it_me
 
 
 async def test_a_create_that_rolls_back_gives_its_key_back(jobs: Jobs, database: Database, conn: Connection) -> None:
-    class Undone(Exception):
-        pass
-
     with pytest.raises(Undone):
         async with database.transaction() as own:
             await jobs.create(NOTE, {}, idempotency_key=EVENT, conn=own)

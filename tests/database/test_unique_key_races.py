@@ -10,7 +10,7 @@ from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import row_of
 from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
-from tests.support.database import until_blocked
+from tests.support.database import Undone, until_blocked
 from tests.support.job_types import LANE_NOTE, NOTE
 from tests.support.mutants import mutated
 
@@ -41,9 +41,6 @@ async def test_a_create_waits_for_another_that_has_not_committed_and_then_meets_
 async def test_a_create_inserts_where_the_other_one_was_rolled_back(
     jobs: Jobs, database: Database, conn: Connection
 ) -> None:
-    class Undone(Exception):
-        pass
-
     with pytest.raises(Undone):
         async with database.transaction() as other:
             first = await poke(jobs, conn=other)

@@ -119,6 +119,10 @@ def fresh_database(server_dsn: str, *, template: str = TEMPLATE) -> Iterator[str
         run_sql(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class Undone(Exception):
+    """Raised in a transaction that is to be rolled back."""
+
+
 async def until_blocked(conn: db.Connection) -> None:
     """Wait until somebody in this database waits for a lock."""
     waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
