@@ -1,5 +1,6 @@
 """Fixtures that most tests stand on: one Postgres for each process of a run, a fresh migrated database for each test."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
@@ -7,6 +8,7 @@ import pytest
 
 from jobs_core import Database
 from tests.support.database import TEMPLATE, fresh_database, make_template, quick_folder, run_sql, server
+from tests.support.processes import MARK, kill_left
 
 hypothesis.settings.register_profile("jobs", deadline=None)  # how long an example takes is the machine's affair
 hypothesis.settings.load_profile("jobs")
@@ -41,3 +43,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """A pool on a fresh migrated database."""
     async with Database(database_url, name="tests") as pool:
         yield pool
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The mark of all that the test starts; nothing of it outlives the test."""
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv(MARK, mark)
+    yield mark
+    kill_left(mark)

@@ -2,13 +2,9 @@
 
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.support.processes import MARK, kill_left
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -58,15 +54,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The mark of all that the test starts; nothing of it outlives the test."""
-    mark = uuid.uuid4().hex
-    monkeypatch.setenv(MARK, mark)
-    yield mark
-    kill_left(mark)
 
 
 @pytest.mark.parametrize("kind", ["brief", "ordinary", "plain"])

@@ -5,30 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.support.guarded.children import last_line_ns, start_child
-from tests.support.processes import MARK, kill_left, left_running, until
+from tests.support.processes import left_running, until
 from workers import process_table, process_tree
 from workers.process_table import look
 from workers.process_tree import boottime_s, die_with_parent, kill_descendants, weaker_here
 
 CHECKOUT = Path(__file__).parents[2]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
-
-
-@pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The mark of all that the test starts; nothing of it outlives the test."""
-    mark = uuid.uuid4().hex
-    monkeypatch.setenv(MARK, mark)
-    yield mark
-    kill_left(mark)
 
 
 def python(script: str, *arguments: str) -> subprocess.Popen[str]:
