@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs_core import Connection, Database, HandlerTable, Jobs, NewJob, fetch, fetch_one
+from jobs_core import Database, HandlerTable, Jobs, NewJob, fetch
 from jobs_core.upkeep import MAX_LOST_ALONE
+from tests.drills.load import drained
 from tests.drills.poison_worker import BRIEF_POISON, POISON
 from tests.drills.records import Verdict, keep_records, verdict
 from tests.drills.report import show
@@ -85,7 +86,7 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
         ids = (await jobs.create_many(mixed(plan))).ids
         began = time.monotonic()
         with supervised(dsn, plan.mode, log) as (supervisor, mark):
-            await _drained(conn, plan.within_s)
+            await drained(conn, plan.within_s)
             report.seconds = round(time.monotonic() - began, 1)
             supervisor.terminate()
             await asyncio.to_thread(supervisor.wait, _STOPPED_WITHIN_S)
@@ -124,12 +125,6 @@ def supervised(dsn: str, mode: str, log: Path) -> Iterator[tuple["subprocess.Pop
         process.kill()
         process.wait()
         kill_left(mark)
-
-
-async def _drained(conn: Connection, within_s: float) -> None:
-    async with asyncio.timeout(within_s):
-        while await fetch_one(conn, "SELECT id FROM jobs.jobs LIMIT 1"):
-            await asyncio.sleep(0.1)
 
 
 def broken(plan: Plan, report: Report) -> list[str]:
