@@ -1,7 +1,6 @@
 """docs/settings.md is the list of settings: it names each one, with its default, and no other."""
 
 import importlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +8,10 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from jobs_core.settings import RoomSettings
+from tests.support.settings_page import documented
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PAGE = CHECKOUT / "docs" / "settings.md"
 ROOMS = ("jobs_core", "workers", "schedules", "sessions", "assistant", "handlers", "gateways", "cli")
-ROW = re.compile(r"^\| `([A-Z_]+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
 
 
 def settings_classes() -> list[type[RoomSettings]]:
@@ -37,12 +35,6 @@ def shown(default: object) -> str:
     if isinstance(default, float) and default.is_integer():
         default = int(default)
     return f"`{default}`"
-
-
-def documented() -> dict[str, str]:
-    rows = ROW.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(rows) == len({name for name, _, _ in rows}), "a setting stands on the page twice"
-    return {name: default for name, default, _ in rows}
 
 
 def test_every_setting_of_every_room_was_found() -> None:

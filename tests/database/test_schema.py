@@ -1,6 +1,5 @@
 """A schema of another name, from its first migration to a wake-up. In a process of its own: a process has one schema."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -8,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_core import db, fetch
-from tests.support.database import fresh_database
+from tests.support.database import fresh_database, rows_of
 
 WORK_IN_IT = """
 import asyncio, os
@@ -60,14 +58,6 @@ def run(dsn: str, schema: str, *arguments: str) -> subprocess.CompletedProcess[s
         timeout=60,
         check=False,
     )
-
-
-def rows_of(dsn: str, sql: str) -> list[db.Row]:
-    async def look() -> list[db.Row]:
-        async with await db.connect(dsn, name="tests") as conn:
-            return await fetch(conn, sql)
-
-    return asyncio.run(look())
 
 
 def test_a_schema_may_be_called_what_sql_means_something_by(server_dsn: str) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.database.test_schema import rows_of
-from tests.support.database import fresh_database, run_sql
+from tests.support.database import fresh_database, rows_of, run_sql
 from tests.support.up import Home
 
 THREE_JOBS = (

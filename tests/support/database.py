@@ -96,6 +96,16 @@ def run_sql(dsn: str, *statements: str) -> None:
     asyncio.run(run())
 
 
+def rows_of(dsn: str, sql: str) -> list[db.Row]:
+    """What a query finds, outside any event loop."""
+
+    async def look() -> list[db.Row]:
+        async with await db.connect(dsn, name="tests") as conn:
+            return await db.fetch(conn, sql)
+
+    return asyncio.run(look())
+
+
 def make_template(server_dsn: str) -> None:
     """Make the migrated database that fresh ones are copied from."""
 

@@ -9,7 +9,7 @@ import typer.main
 
 from cli.app import app
 from cli.settings import CHECKOUT
-from tests.contract.test_settings_page import documented
+from tests.support.settings_page import documented
 
 STARTED = re.compile(r"^\s*(?:command|\w+): \./jobs (.+?)(?: #.*)?$", re.MULTILINE)
 LAUNCHERS_OWN = {"JOBS_VENV", "POSTGRES_PASSWORD", "POSTGRES_USER", "PORT"}
