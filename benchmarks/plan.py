@@ -26,7 +26,7 @@ class Plan:
     rounds: int = 3
     beside: int = 1_000_000
     pinned_s: float = PINNED_S
-    idle_s: float = 20.0
+    idle_s: float = 6.0
     peers: Path = CHECKOUT / ".jobs" / "bench-peers"
     """Where the peers are installed, each in a folder of its own."""
 
