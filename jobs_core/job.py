@@ -23,6 +23,8 @@ class Claim(Protocol):
     def token(self) -> int: ...
     @property
     def lane(self) -> str | None: ...
+    @property
+    def parent_id(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class ClaimNumbers:
     id: int
     token: int
     lane: str | None
+    parent_id: int | None = None
 
 
 @dataclass(slots=True)

@@ -46,6 +46,18 @@ class Snooze:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Not before an event was emitted, or, without one, before `until`; then the handler starts at its top.
+
+    event: as `Jobs.emit` names it; one that was emitted before counts. until: with an event, when to go on without it.
+    """
+
+    event: str | None = None
+    until: datetime | timedelta | None = None
+    also: Also | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """Failed for good: no retry will help."""
 
@@ -53,4 +65,12 @@ class Fail:
     also: Also | None = None
 
 
-Outcome = Complete | Retry | Snooze | Fail
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ended because somebody wanted it to be, and so did the run."""
+
+    reason: str
+    also: Also | None = None
+
+
+Outcome = Complete | Retry | Snooze | Wait | Fail | Cancel

@@ -1,6 +1,6 @@
 """Settle: record how a run ended, fenced by its token, in one transaction with what the handler adds.
 
-    begin ─▶ lock the lane ─▶ end or put back (fenced) ─▶ also(conn) ─▶ promote the lane's next ─▶ commit
+    begin ─▶ lock lane, parent ─▶ end, put back, or wait (fenced) ─▶ also(conn) ─▶ promote the lane's next ─▶ tell the parent ─▶ commit
 
 A job without a lane and an outcome without `also` need no transaction: the fenced statement is one by itself. Those of them
 that completed need no statement of their own either: `end_many` takes hundreds at once.
@@ -13,20 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from jobs_core import db, gate
-from jobs_core.errors import InvalidInput, LeaseLost
+from jobs_core.children import tell_parent
+from jobs_core.due import due_values
 from jobs_core.job import AnyJob, Claim
-from jobs_core.job_types import LONGEST_DELAY, JobType, Retention
-from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
+from jobs_core.job_types import JobType, Retention
+from jobs_core.outcomes import Also, Cancel, Complete, Fail, Outcome, Reason, Retry, Snooze, Wait
+from jobs_core.settled import Settled, lost
 from jobs_core.statements import statement
+from jobs_core.waits import wait
 from jobs_core.wake import Ready
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of the job: its new state, and where a job stands ready now (for its wake-up)."""
-
-    state: str
-    ready: tuple[Ready, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,6 +53,11 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
             return await _put_back_or_give_up(conn, job, job_type, due, outcome, charge=1)
         case Snooze(until, text, also, "drained"):
             return await put_back(conn, job, until, because="drained", text=gate.clean_text(text), also=also)
+        case Wait():
+            return await wait(conn, job, outcome)
+        case Cancel(text, also):
+            error, kept_as = gate.clean_text(text), failed_as(job_type.retention)
+            return await end(conn, job, "cancelled", error=error, because="cancelled", also=also, retention=kept_as)
         case Snooze():
             return await _put_back_or_give_up(conn, job, job_type, outcome.until, outcome, charge=0)
 
@@ -101,7 +101,7 @@ async def end(
     also: Also | None = None,
     retention: Retention = "standard",
 ) -> Settled:
-    """End the job as `complete` or `failed` and promote its lane. Raises LeaseLost.
+    """End the job as `complete`, `failed` or `cancelled`, promote its lane, and tell its parent. Raises LeaseLost.
 
     result: JSON text. because: why the attempt did not complete.
     """
@@ -114,27 +114,45 @@ async def end(
         "reason": because,
         "retention": retention,
     }
-    async with _transaction(conn, needed=bool(claim.lane or also or retention == "none")):
+    needed = bool(claim.lane or also or retention == "none" or claim.parent_id or state == "cancelled")
+    async with _transaction(conn, needed=needed):
         if claim.lane:
             await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [claim.lane]})
+        if claim.parent_id:
+            await db.execute(conn, statement("jobs_core", "job/lock"), {"id": claim.parent_id})
+        if state == "cancelled":  # before the job goes: its children are found by it
+            await db.execute(conn, statement("jobs_core", "cancel/ask"), {"ids": [claim.id], "reason": error})
         ended = await db.fetch_one(conn, statement("jobs_core", "job/end"), values)
         if ended is None:
-            raise _lost(claim)
+            raise lost(claim)
         if also:
             await also(conn)
-        promoted = None
-        if claim.lane:
-            promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
+        ready = await after_end(conn, claim, state, result=result, error=error)
         if retention == "none":  # last: collected settles wait for this row
             await db.execute(conn, statement("jobs_core", "job/count_ended"), {**ended, "state": state})
-    return Settled(state, (Ready(**promoted),) if promoted else ())
+    return Settled(state, ready)
+
+
+async def after_end(
+    conn: db.Connection, claim: Claim, state: str, *, result: str | None = None, error: str | None = None
+) -> tuple[Ready, ...]:
+    """What an end brings about, in its transaction: the lane's next, the parent's word; returns where jobs are ready now."""
+    ready = list[Ready]()
+    if claim.lane:
+        promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
+        ready += [Ready(**promoted)] if promoted else []
+    if claim.parent_id:
+        ready += await tell_parent(conn, claim.parent_id, claim, state, result=result, error=error)
+    if state == "cancelled":
+        await db.execute(conn, statement("jobs_core", "cancel/forget"), {"id": claim.id})
+    return tuple(ready)
 
 
 async def put_back(conn: db.Connection, job: AnyJob, due: datetime | timedelta, **how: Any) -> Settled:
     """Make the job pending again, ready when due (a time, or a span from now); `how` as `_try_put_back`. Raises LeaseLost."""
     settled = await _try_put_back(conn, job, due, **how)
     if settled is None:
-        raise _lost(job)
+        raise lost(job)
     return settled
 
 
@@ -211,23 +229,6 @@ def failed_as(retention: Retention) -> Retention:
     return "short" if retention == "none" else retention
 
 
-def due_values(due: datetime | timedelta) -> dict[str, Any]:
-    """`time` and `delay_s` as the statements take them: spans are added to Postgres' clock, never to ours.
-
-    Raises InvalidInput for what is neither a span nor a time with its zone.
-    """
-    if isinstance(due, timedelta):
-        if abs(due) > LONGEST_DELAY:
-            raise InvalidInput(f"due: {due} is more than {LONGEST_DELAY} away", field="due")
-        return {"time": None, "delay_s": due.total_seconds()}
-    if not isinstance(due, datetime) or due.tzinfo is None:
-        raise InvalidInput(f"due: {due!r} is neither a time with its zone nor a span", field="due")
-    try:
-        return {"time": due.astimezone(UTC), "delay_s": None}
-    except OverflowError:
-        raise InvalidInput("due: is no time of the years 1 to 9999 in UTC", field="due") from None
-
-
 def result_text(result: Any, job_type: JobType[Any]) -> str | None:
     """A result as JSON text, fitted to its type. Raises InvalidInput."""
     if result is None:
@@ -239,7 +240,3 @@ def result_text(result: Any, job_type: JobType[Any]) -> str | None:
 
 def _transaction(conn: db.Connection, *, needed: bool) -> AbstractAsyncContextManager[Any]:
     return conn.transaction() if needed else nullcontext()
-
-
-def _lost(claim: Claim) -> LeaseLost:
-    return LeaseLost(f"job {claim.id}: token {claim.token} is no longer the job's; its outcome was not written")

@@ -38,4 +38,4 @@ SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = next
     give_up_at = coalesce(j.give_up_at, clock_timestamp() + make_interval(secs => due.give_up_s))
 FROM due WHERE j.id = ANY(ARRAY(SELECT id FROM due)) AND j.id = due.id  -- or it would read a small table whole: end_many
 RETURNING j.id, j.job_type, j.queue, j.priority, j.input::text, j.user_id, j.task_id, j.project_id, j.lane, j.token,
-          j.retry_count, j.lost_count, j.rescued, j.created_at, j.claimed_at, j.give_up_at, due.ready_seq
+          j.retry_count, j.lost_count, j.rescued, j.created_at, j.claimed_at, j.give_up_at, due.ready_seq, j.parent_id

@@ -28,4 +28,4 @@ SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = next
     give_up_at = coalesce(j.give_up_at, clock_timestamp() + make_interval(secs => %(give_up_s)s))
 FROM first WHERE j.id = first.id
 RETURNING j.id, j.job_type, j.queue, j.priority, j.input::text, j.user_id, j.task_id, j.project_id, j.lane, j.token,
-          j.retry_count, j.lost_count, j.rescued, j.created_at, j.claimed_at, j.give_up_at, first.ready_seq
+          j.retry_count, j.lost_count, j.rescued, j.created_at, j.claimed_at, j.give_up_at, first.ready_seq, j.parent_id

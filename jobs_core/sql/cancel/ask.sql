@@ -1,0 +1,12 @@
+-- Takes ids, reason. Asks that these jobs and all their living descendants end.
+-- Returns job_id of each of them, the youngest first: children before their parents. Locks the rows of requests alone.
+WITH RECURSIVE family (id) AS (
+    SELECT id FROM {schema}.jobs WHERE id = ANY(%(ids)s::bigint[])
+    UNION
+    SELECT j.id FROM family JOIN {schema}.jobs AS j ON j.parent_id = family.id
+), asked AS (
+    INSERT INTO {schema}.cancel_requests (job_id, reason)
+    SELECT id, %(reason)s FROM family ORDER BY id
+    ON CONFLICT (job_id) DO NOTHING
+)
+SELECT id AS job_id FROM family ORDER BY id DESC
