@@ -18,17 +18,20 @@ from jobs_core.errors import (
     KeyReused,
     LeaseLost,
     SchemaMismatch,
+    StepUnknown,
     UnknownJobType,
+    WaitTimedOut,
 )
 from jobs_core.job import AnyJob, Job, fence
 from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
 from jobs_core.new_job import NewJob
-from jobs_core.outcomes import Complete, Fail, Outcome, Retry, Snooze
+from jobs_core.outcomes import Cancel, Complete, Fail, Outcome, Retry, Snooze, Wait
 from jobs_core.resource import Resource
 from jobs_core.statements import statement
 
 __all__ = [
     "AnyJob",
+    "Cancel",
     "Complete",
     "ConfigurationError",
     "Connection",
@@ -52,7 +55,10 @@ __all__ = [
     "RetryPolicy",
     "SchemaMismatch",
     "Snooze",
+    "StepUnknown",
     "UnknownJobType",
+    "Wait",
+    "WaitTimedOut",
     "execute",
     "fence",
     "fetch",

@@ -12,10 +12,12 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from jobs_core import db
+from jobs_core.cancel import Cancelled, cancel
 from jobs_core.insert import Inserted, insert, insert_plain, insert_ready
 from jobs_core.job_types import HandlerTable, JobType, UniqueWhile
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import NewJob, Row, has_keys, is_plain, row_of
+from jobs_core.waits import Emitted, emit
 from jobs_core.wake import Notifier, Ready
 
 
@@ -104,6 +106,42 @@ class Jobs:
     ) -> Created:
         """Insert, or meet, many jobs: all or none. As `create`."""
         return await self._create([self._row(job, unchecked) for job in jobs], conn)
+
+    async def emit(self, event: str, payload: Any = None, *, conn: db.Connection | None = None) -> bool:
+        """Tell an event: every job that waits for it, or ever will, gets this payload. False: an earlier one counts.
+
+        payload: plain JSON, or a model. With `conn` it is part of the caller's transaction, and waiting jobs are found by the
+        next poll after its commit. Raises InvalidInput.
+        """
+        if conn is not None:
+            return (await emit(conn, event, payload)).first
+
+        async def once() -> Emitted:
+            async with self.database.transaction() as own:
+                return await emit(own, event, payload)
+
+        told = await db.retried(once)
+        self.notifier.wake(told.ready)
+        return told.first
+
+    async def cancel(self, job_id: int, *, reason: str | None = None) -> Cancelled | None:
+        """End a job, in whatever state, and all that its runs have created; None where no such job lives.
+
+        One that runs is told within a second, and ends as cancelled unless it completes first.
+        """
+        retentions = {name: self.table.job_type(name).retention for name in self.table.names}
+        async with self.database.connection() as conn:
+            cancelled = await cancel(conn, job_id, reason=reason, retentions=retentions)
+        if cancelled:
+            self.notifier.wake(cancelled.ready)
+        if cancelled and cancelled.asked:
+            self.notifier.tell_of_cancels()
+        return cancelled
+
+    def lane_of(self, job: NewJob) -> str | None:
+        """The lane that a job would stand in. Raises UnknownJobType, InvalidInput."""
+        lane: str | None = self._row(job, unchecked=False)["lane"]
+        return lane
 
     def _row(self, job: NewJob, unchecked: bool) -> Row:  # noqa: FBT001 - ours alone
         job_type = job.job_type

@@ -7,6 +7,8 @@ JobsError
 ├── InvalidInput            input, result or an argument does not fit: tell the caller, nothing was written
 │   ├── UnknownJobType      no such job type is registered in this process
 │   └── KeyReused           the idempotency key stands for another input: the caller's mistake, a repeat must be the same
+├── StepUnknown             a step's run was lost while it was under way, and its policy is to fail: a person must look
+├── WaitTimedOut            an event did not come in time: the handler decides
 └── LeaseLost               the run no longer holds its job: stop at once, write nothing
 """
 
@@ -41,6 +43,14 @@ class UnknownJobType(InvalidInput):
 
 class KeyReused(InvalidInput):
     """This idempotency key was given before, with another input."""
+
+
+class StepUnknown(JobsError):
+    """Nobody knows whether this step was done."""
+
+
+class WaitTimedOut(JobsError):
+    """The event was not emitted in the time that the handler gave it."""
 
 
 class LeaseLost(JobsError):

@@ -1,15 +1,20 @@
 """A job as a run sees it, and the fence that every write of the run begins with."""
 
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from jobs_core import db
-from jobs_core.errors import LeaseLost
+from jobs_core.errors import JobsError, LeaseLost
 from jobs_core.statements import statement
+
+if TYPE_CHECKING:
+    from jobs_core.new_job import NewJob
+    from jobs_core.steps import Child, Policy, Steps
 
 InputT = TypeVar("InputT", bound=BaseModel)
 
@@ -61,6 +66,48 @@ class Job(Generic[InputT]):
     claimed_at: datetime
     give_up_at: datetime
     ready_seq: int
+    parent_id: int | None
+    cancelled: bool = False
+    """Whether somebody wants it ended. An async handler is cancelled then; one that runs in a thread should look here."""
+    steps_of: "Callable[[AnyJob], Steps] | None" = field(default=None, repr=False, compare=False)
+    """Who runs it sets this."""
+    _steps: "Steps | None" = field(default=None, repr=False, compare=False)
+
+    async def step(self, name: str, fn: Callable[[], Any], *, on_unknown: "Policy" = "again") -> Any:
+        """Do something once, however often the job is run: what `fn`, plain or async, returns is recorded, as JSON.
+
+        A later run gets the recorded output (with lists for tuples) and `fn` is not called. What `fn` raises is raised, and
+        nothing is recorded. on_unknown: what to do where an earlier run was lost in the middle: `again` does it again, `fail`
+        raises StepUnknown, `ask` waits until `./jobs emit step:ID:NAME` says '{"again": true}' or '{"output": …}'; these two
+        cost one more write before. Raises LeaseLost, and InvalidInput for a second step of that name.
+        """
+        return await self._durable().step(name, fn, on_unknown=on_unknown)
+
+    async def sleep(self, until: datetime | timedelta) -> None:
+        """Go on at that time, or after that span; the run ends meanwhile and the handler starts at its top."""
+        await self._durable().sleep(until)
+
+    async def wait_for(self, event: str, *, timeout: datetime | timedelta | None = None) -> Any:
+        """The payload of an event, emitted before or after; the run ends meanwhile. Raises WaitTimedOut, in later runs too."""
+        return await self._durable().wait_for(event, timeout)
+
+    async def spawn(self, name: str, child: "NewJob") -> int:
+        """Create a child, once, as the step of that name; returns its id. It is for the same user, task and project.
+
+        Its end is told to this job (`wait_for_children`), and to cancel this job cancels it.
+        """
+        return await self._durable().spawn(name, child)
+
+    async def wait_for_children(self) -> "Sequence[Child]":
+        """How all that were spawned ended, in the order of their ids; the run ends until the last one has."""
+        return await self._durable().wait_for_children()
+
+    def _durable(self) -> "Steps":
+        if self._steps is None:
+            if self.steps_of is None:
+                raise JobsError(f"job {self.id}: steps and waits need a run; no worker runs this one")
+            self._steps = self.steps_of(self)
+        return self._steps
 
 
 AnyJob = Job[Any]

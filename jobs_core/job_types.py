@@ -131,6 +131,11 @@ class HandlerTable:
         return name in self._async
 
     @property
+    def names(self) -> list[str]:
+        """Names of all types known here, sorted."""
+        return sorted(self._types)
+
+    @property
     def runnable(self) -> list[str]:
         """Names of the types with a handler here, sorted."""
         return sorted(self._handlers)

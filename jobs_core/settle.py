@@ -1,6 +1,6 @@
 """Settle: record how a run ended, fenced by its token, in one transaction with what the handler adds.
 
-    begin ─▶ lock lane, parent ─▶ end, put back, or wait (fenced) ─▶ also(conn) ─▶ promote the lane's next ─▶ tell the parent ─▶ commit
+    begin ─▶ lock lane, parent ─▶ end, put back or wait (fenced) ─▶ also(conn) ─▶ promote the lane, tell the parent ─▶ commit
 
 A job without a lane and an outcome without `also` need no transaction: the fenced statement is one by itself. Those of them
 that completed need no statement of their own either: `end_many` takes hundreds at once.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 from jobs_core import db, gate
 from jobs_core.children import tell_parent
@@ -44,30 +44,40 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
             text = result_text(result, job_type)
             return await end(conn, job, "complete", result=text, also=also, retention=job_type.retention)
         case Fail(text, also):
-            return await _fail(conn, job, job_type, text, also, "error")
+            return await _end_badly(conn, job, job_type, "failed", text, also, "error")
+        case Cancel(text, also):
+            return await _end_badly(conn, job, job_type, "cancelled", text, also, "cancelled")
+        case Wait():
+            return await wait(conn, job, outcome)
+        case Retry() | Snooze():
+            return await _again(conn, job, outcome, job_type)
+
+
+async def _again(conn: db.Connection, job: AnyJob, outcome: Retry | Snooze, job_type: JobType[Any]) -> Settled:
+    match outcome:
         case Retry(text, _, also, because) if job.retry_count >= job_type.retries.max_retries:
-            return await _fail(conn, job, job_type, text, also, because)
+            return await _end_badly(conn, job, job_type, "failed", text, also, because)
         case Retry():
             backoff = timedelta(seconds=job_type.retries.delay_s(job.retry_count + 1))
             due = backoff if outcome.after is None else outcome.after
             return await _put_back_or_give_up(conn, job, job_type, due, outcome, charge=1)
         case Snooze(until, text, also, "drained"):
             return await put_back(conn, job, until, because="drained", text=gate.clean_text(text), also=also)
-        case Wait():
-            return await wait(conn, job, outcome)
-        case Cancel(text, also):
-            error, kept_as = gate.clean_text(text), failed_as(job_type.retention)
-            return await end(conn, job, "cancelled", error=error, because="cancelled", also=also, retention=kept_as)
         case Snooze():
             return await _put_back_or_give_up(conn, job, job_type, outcome.until, outcome, charge=0)
 
 
-async def _fail(  # noqa: PLR0917 - what an outcome is made of
-    conn: db.Connection, job: AnyJob, job_type: JobType[Any], text: str, also: Also | None, because: Reason
+async def _end_badly(  # noqa: PLR0917 - what an outcome is made of
+    conn: db.Connection,
+    job: AnyJob,
+    job_type: JobType[Any],
+    state: Literal["failed", "cancelled"],
+    text: str,
+    also: Also | None,
+    because: Reason,
 ) -> Settled:
-    error = gate.clean_text(text)
-    kept_as = failed_as(job_type.retention)
-    return await end(conn, job, "failed", error=error, because=because, also=also, retention=kept_as)
+    error, kept_as = gate.clean_text(text), failed_as(job_type.retention)
+    return await end(conn, job, state, error=error, because=because, also=also, retention=kept_as)
 
 
 async def _put_back_or_give_up(
@@ -87,7 +97,7 @@ async def _put_back_or_give_up(
         return settled
     # Lost, or Postgres' clock has passed its give_up_at: this is fenced all the same.
     gave_up = f"gave up {job_type.give_up_after} after its first claim: {text}"
-    return await _fail(conn, job, job_type, gave_up, outcome.also, because)
+    return await _end_badly(conn, job, job_type, "failed", gave_up, outcome.also, because)
 
 
 async def end(

@@ -9,6 +9,7 @@ from jobs_core.job import ClaimNumbers
 from jobs_core.job_types import Retention
 from jobs_core.settle import end, failed_as
 from jobs_core.statements import statement
+from jobs_core.waits import go_on
 from jobs_core.wake import Ready
 
 BATCH = 1_000
@@ -24,12 +25,13 @@ _STOPPED = "lost: Postgres was away for longer than the lease, and its worker st
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due (or None), and
-    how many suspects stand ready to run alone or will soon, of those that were asked for."""
+    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due (or None), whether
+    somebody wants a job ended, and how many suspects stand ready to run alone or will soon, of those that were asked for."""
 
     expired: bool
     gone: bool
     due_in_s: float | None
+    cancels: bool
     suspects: int
 
 
@@ -83,18 +85,19 @@ async def _fail_crashed(
 
 
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[Ready]]:
-    """Make due jobs ready; those with a lane join its tail.
+    """Make ready what is due, or has waited long enough; due jobs with a lane join its tail.
 
     The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits; 0 or less:
     more are due now) and where jobs became ready.
     """
+    waited = await go_on(conn, batch=BATCH)
     rows = await db.fetch(conn, statement("jobs_core", "job/promote"), {"batch": BATCH})
     lanes = [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "job/due_for_lanes"), {"batch": BATCH})]
     if lanes:
         async with conn.transaction():
             locked = {"lanes": await _try_lock(conn, lanes), "batch": BATCH}
             rows += await db.fetch(conn, statement("jobs_core", "job/join"), locked)
-    return (await look(conn)).due_in_s, {Ready(**row) for row in rows}
+    return (await look(conn)).due_in_s, {*waited, *(Ready(**row) for row in rows)}
 
 
 async def _try_lock(conn: db.Connection, lanes: list[str]) -> list[str]:

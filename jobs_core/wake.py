@@ -31,6 +31,10 @@ class Ready(NamedTuple):
     job_type: str
 
 
+_CANCELS = "cancels"
+"""A hint that somebody has asked for runs to be cancelled."""
+
+
 def _channel() -> str:
     return f"{schema()}_wake"
 
@@ -40,10 +44,11 @@ class Notifier:
 
     def __init__(self, database: db.Database) -> None:
         self._database = database
-        self._waiting = set[Ready]()
+        self._waiting = set[Ready | str]()
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
+        self.on_cancels: Callable[[], object] = _nobody_runs
         self.on_wake: Callable[[Ready], object] = _nobody
         """Hears of each at once: a worker in this process needs no NOTIFY, and gets none while that is jammed."""
 
@@ -65,6 +70,12 @@ class Notifier:
         if self._waiting:
             self._something.set()
 
+    def tell_of_cancels(self) -> None:
+        """Ask the workers to look for runs to cancel."""
+        self.on_cancels()
+        self._waiting.add(_CANCELS)
+        self._something.set()
+
     async def _run(self) -> None:
         pause_s = _PAUSE_S
         while True:
@@ -75,7 +86,7 @@ class Notifier:
 
     async def _send(self) -> None:
         self._something.clear()
-        hints, self._waiting = [json.dumps(ready) for ready in sorted(self._waiting)], set()
+        hints, self._waiting = sorted(map(json.dumps, self._waiting)), set()
         if not hints:
             return
         try:
@@ -94,11 +105,17 @@ class Notifier:
 
 
 class Listener:
-    """Calls `on_wake` with each hint, and with None when it has connected (hints may have been missed)."""
+    """Calls `on_wake` with each hint, and with None when it has connected (it may have missed some); `on_cancels` likewise."""
 
-    def __init__(self, database: db.Database, on_wake: Callable[[Ready | None], None]) -> None:
+    def __init__(
+        self,
+        database: db.Database,
+        on_wake: Callable[[Ready | None], None],
+        on_cancels: Callable[[], object] = lambda: None,
+    ) -> None:
         self._database = database
         self._on_wake = on_wake
+        self._on_cancels = on_cancels
         self.listening = False
         """Whether hints come at all; while they do not, poll more often."""
 
@@ -118,8 +135,12 @@ class Listener:
             await conn.execute(f"LISTEN {_channel()}")
             self.listening = True
             self._on_wake(None)
+            self._on_cancels()
             async for notify in conn.notifies(timeout=_RECYCLE_S):
-                self._on_wake(_ready(notify.payload))
+                if notify.payload == json.dumps(_CANCELS):
+                    self._on_cancels()
+                else:
+                    self._on_wake(_ready(notify.payload))
 
 
 def _ready(hint: str) -> Ready | None:
@@ -133,3 +154,7 @@ def _ready(hint: str) -> Ready | None:
 
 def _nobody(_: Ready) -> None:
     """No worker in this process."""
+
+
+def _nobody_runs() -> None:
+    """Likewise."""

@@ -22,9 +22,11 @@ from typing import Any
 
 import structlog
 
-from jobs_core import AnyJob, Jobs, Resource, metrics
+from jobs_core import AnyJob, Jobs, Resource, db, metrics
 from jobs_core.leases import register, retire
 from jobs_core.suspects import claim_alone
+from jobs_core.tasks import end_task
+from workers.cancels import deal_with_cancels
 from workers.executor import Executor
 from workers.guard_link import GuardLink
 from workers.lease import Lease, end_process
@@ -36,6 +38,8 @@ log = structlog.get_logger()
 _POLL_S = 0.2
 """Work goes on within lease + one upkeep + 0.5 s after a death, and the rescue may use up all but the last."""
 _HAND_BACK_S = 10.0
+_CANCELS_S = 0.5
+"""Between two looks for somebody who wants the run cancelled."""
 
 
 class AloneRunner:
@@ -82,7 +86,7 @@ class AloneRunner:
             stack.callback(lease.stop)
             clean = True
             while clean and (job := await self._next(worker_id)) is not None:
-                clean = await self._run(job)
+                clean = await self._run(job, worker_id)
             lease.stop()  # first: a renewal of what is retired would be refused
             async with self._jobs.database.connection() as conn:
                 await retire(conn, worker_id)
@@ -125,12 +129,19 @@ class AloneRunner:
             await _first(self._draining.wait(), _POLL_S)
         return None
 
-    async def _run(self, job: AnyJob) -> bool:
+    async def _run(self, job: AnyJob, worker_id: int) -> bool:
         """Run it to its end, or as far as a drain lets it; False: it left processes behind, which are killed now."""
         metrics.claimed.labels(job.job_type).inc()
         if self._link:
             self._link.busy(True)
         run = asyncio.create_task(self._executor.run(job), name=f"run {job.id}")
+        cancels = asyncio.create_task(self._keep_looking_for_cancels(worker_id))
+        try:
+            return await self._ran(job, run)
+        finally:
+            await end_task(cancels)
+
+    async def _ran(self, job: AnyJob, run: asyncio.Task[Any]) -> bool:
         await _first(self._draining.wait(), None, run)
         await _first(self._forced.wait(), self._settings.drain_s, run)
         if not run.done():
@@ -147,6 +158,15 @@ class AloneRunner:
                 return False
             self._link.busy(False)
         return True
+
+    async def _keep_looking_for_cancels(self, worker_id: int) -> None:
+        while True:
+            await asyncio.sleep(_CANCELS_S)
+            try:
+                async with self._jobs.database.connection() as conn:
+                    await deal_with_cancels(conn, self._jobs, worker_id, self._executor.cancel)
+            except Exception as error:  # noqa: BLE001 - the next look may do; the lease says how long a run may go on
+                log.warning("database.away", error=db.describe(error))
 
 
 async def _first(wait: Coroutine[Any, Any, object], within_s: float | None, *tasks: asyncio.Task[object]) -> None:

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from jobs_core import AnyJob, Connection, Database, LeaseLost, metrics
-from workers.away import repeat_while_away
+from jobs_core.away import repeat_while_away
 
 log = structlog.get_logger()
 

@@ -12,15 +12,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
-from jobs_core import AnyJob, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, gate, metrics
+from jobs_core import AnyJob, Cancel, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, gate, metrics
+from jobs_core.away import repeat_while_away
 from jobs_core.claim import start
 from jobs_core.job import current
-from jobs_core.settle import Completed, Settled, result_text, settle, settled_earlier
-from workers.away import repeat_while_away
+from jobs_core.settle import Completed, result_text, settle, settled_earlier
+from jobs_core.settled import Settled
+from jobs_core.steps import Steps, Waiting
 from workers.collectors import Collectors
 from workers.forks import end_if_forked
 from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, timed_out, unfit
@@ -41,6 +44,7 @@ class _Handling:
 
     task: asyncio.Task[Any]
     began_s: float
+    job: AnyJob
     timeout_s: float  # infinite for a thread, which cannot be stopped
     told: bool = False
 
@@ -62,6 +66,8 @@ class Executor:
         self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="handler")
         self._handling: dict[int, _Handling] = {}
         self._in_thread = set[int]()
+        self._cancels = dict[int, str]()
+        self._steps_of = partial(Steps, jobs)
         self._handing_back = False
         self._dropped = False
         self._watching = False
@@ -76,6 +82,20 @@ class Executor:
         self._handing_back = True
         for job_id, handling in self._handling.items():
             if job_id not in self._in_thread:
+                handling.task.cancel()
+
+    def cancel(self, job_id: int, reason: str) -> None:
+        """Somebody wants this job ended, which this process holds: its run is cancelled, or does not begin.
+
+        One that completes all the same is complete; one that runs in a thread is told, and not stopped.
+        """
+        if job_id in self._cancels:
+            return
+        self._cancels[job_id] = reason
+        if handling := self._handling.get(job_id):
+            handling.job.cancelled = True
+            if job_id not in self._in_thread:
+                handling.told, handling.timeout_s = True, time.monotonic() - handling.began_s
                 handling.task.cancel()
 
     def drop(self) -> None:
@@ -102,12 +122,13 @@ class Executor:
             log.warning("run.lost")
             return None
         finally:
+            self._cancels.pop(job.id, None)
             current.reset(mark)
 
     async def settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any], *, wait: bool = True) -> Settled:
         """Record the outcome; one that cannot be written counts as a failure of the run. Raises LeaseLost."""
         try:
-            if self._collectors and isinstance(outcome, Complete) and not outcome.also and not job.lane:
+            if self._collectors and isinstance(outcome, Complete) and _may_be_collected(job, outcome):
                 run = Completed(job, result_text(outcome.result, job_type), job_type.retention)
                 await self._collectors.settle(run, wait=wait)
                 return _COMPLETE
@@ -127,7 +148,12 @@ class Executor:
             return unfit(error)
         if self._handing_back:
             return DRAINED
-        return await self._handle(job, job_type)
+        if job.id in self._cancels:
+            return Cancel(self._cancels[job.id])
+        outcome = await self._handle(job, job_type)
+        if job.id in self._cancels and not isinstance(outcome, Complete):
+            return Cancel(self._cancels[job.id])
+        return outcome
 
     async def _start(self, job: AnyJob) -> None:
         if self._collectors:
@@ -139,6 +165,8 @@ class Executor:
         handling = self._begin_watching(job, job_type)
         try:
             outcome = returned(await self._call(job))
+        except Waiting as waiting:
+            outcome = waiting.outcome
         except asyncio.CancelledError:
             outcome = DRAINED if self._handing_back else CANCELLED_ITSELF
         except (SystemExit, KeyboardInterrupt) as error:  # they would end the whole worker
@@ -150,12 +178,13 @@ class Executor:
             self._end_watching(job, handling)
         if self._dropped:
             raise asyncio.CancelledError  # also where the handler took it for its own
-        if handling.told:
+        if handling.told and job.id not in self._cancels:
             return timed_out(handling.timeout_s)
         return outcome
 
     async def _call(self, job: AnyJob) -> Any:
         handler = self._table.handler(job.job_type)
+        job.steps_of = self._steps_of
         if self._table.is_async(job.job_type):
             return await handler(job)
         self._in_thread.add(job.id)
@@ -167,7 +196,7 @@ class Executor:
         task = asyncio.current_task()
         assert task is not None
         timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else math.inf
-        handling = self._handling[job.id] = _Handling(task, time.monotonic(), timeout_s)
+        handling = self._handling[job.id] = _Handling(task, time.monotonic(), job, timeout_s)
         if not self._watching:
             self._watching = True
             asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
@@ -211,6 +240,11 @@ class Executor:
 
 
 _COMPLETE = Settled("complete")
+
+
+def _may_be_collected(job: AnyJob, outcome: Complete) -> bool:
+    """Whether its settle needs no transaction of its own."""
+    return not outcome.also and not job.lane and not job.parent_id
 
 
 def _in_thread(handler: Callable[[AnyJob], Any], job: AnyJob) -> Any:

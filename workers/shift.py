@@ -47,7 +47,7 @@ class Shift:
         on_stuck: Callable[[], object],
     ) -> None:
         self._jobs = jobs
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._settings = settings
         self._collectors = Collectors(jobs.database, on_refused=self._refused)
         self._executor = Executor(jobs, settings.slots, on_stuck=on_stuck, collectors=self._collectors)
@@ -87,6 +87,10 @@ class Shift:
         for line in self._lines:
             if job_type is None or job_type in line.job_types:
                 line.wake()
+
+    def cancel(self, job_id: int, reason: str) -> None:
+        """Somebody wants this job ended, which this shift holds."""
+        self._executor.cancel(job_id, reason)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -141,7 +145,7 @@ class Shift:
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
                     held = chain(self._ordinary.held(), self._brief.held(), self._collectors.held(), self._failing)
-                    ready = await put_back_strays(conn, self._worker_id, [*held])
+                    ready = await put_back_strays(conn, self.worker_id, [*held])
         except Exception as error:  # noqa: BLE001 - retiring frees them as well, only later
             log.warning("database.away", error=db.describe(error))
             return False

@@ -1,13 +1,14 @@
 """Upkeep: what every worker does each second for all of them; whoever comes first has the work. (Hourly: housekeeping.)
 
-look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ promote what is due ─▶ wake ─▶ sleep, upkeep_s at most ─┐
-  ▲───────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ cancel ─▶ promote what is due ─▶ wake ─▶ sleep, ≤ upkeep_s ─┐
+  ▲──────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -34,6 +35,9 @@ class Upkeep:
         self._queues = list(queues)
         self._link = link
         self._retentions = {name: jobs.table.job_type(name).retention for name in jobs.table.runnable}
+        self.on_cancels: Callable[[Connection], Awaitable[object]] | None = None
+        """Deals with requests to cancel, where there are any."""
+        self._now = asyncio.Event()
         self._suspects = 0
         self._takes_over_from_s = 0.0
 
@@ -49,7 +53,11 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001 - the next round may do; without rounds nobody rescues
                 log.warning("upkeep.failed", error=db.describe(error))
                 wait_s = self._upkeep_s
-            await asyncio.sleep(wait_s * random.uniform(0.9, 1.05))  # noqa: S311 - keeps workers out of step
+            await self._sleep(wait_s * random.uniform(0.9, 1.05))  # noqa: S311 - keeps workers out of step
+
+    def hurry(self) -> None:
+        """Have the next round now: somebody wants a run cancelled."""
+        self._now.set()
 
     async def run_once(self) -> float:
         """Do what is to be done; returns how many seconds there is nothing to do."""
@@ -59,11 +67,19 @@ class Upkeep:
                 await self._take_over(conn, seen)
                 seen = await self._look(conn)
             self._tell(seen.suspects)
+            if seen.cancels and self.on_cancels:
+                await self.on_cancels(conn)
             due_in_s = seen.due_in_s
             if due_in_s is not None and due_in_s <= 0:
                 due_in_s, ready = await promote_due(conn)
                 self._jobs.notifier.wake(ready)
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
+
+    async def _sleep(self, wait_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._now.wait()
+        self._now.clear()
 
     async def _look(self, conn: Connection) -> Seen:
         return await look(conn, queues=self._queues, job_types=self._jobs.table.runnable)

@@ -19,6 +19,7 @@ from jobs_core.leases import register, retire
 from jobs_core.settings import CoreSettings
 from jobs_core.upkeep import put_back_stopped
 from jobs_core.wake import Listener, Ready
+from workers.cancels import deal_with_cancels
 from workers.guard_link import GuardLink
 from workers.lease import DEADLINE_SHARE, Lease, end_process
 from workers.process_tree import boottime_s, kill_descendants
@@ -65,8 +66,10 @@ class Worker:
         self._lost = asyncio.Event()
         self._draining = asyncio.Event()
         self._forced = asyncio.Event()
-        self._listener = Listener(jobs.database, self._on_wake)
+        self._upkeep.on_cancels = self._deal_with_cancels
+        self._listener = Listener(jobs.database, self._on_wake, self._upkeep.hurry)
         jobs.notifier.on_wake = self._on_wake
+        jobs.notifier.on_cancels = self._upkeep.hurry
 
     def drain(self) -> None:
         """Stop claiming, let runs end within drain_s, hand back the rest; called again: hand back at once."""
@@ -179,6 +182,10 @@ class Worker:
     def _on_wake(self, ready: Ready | None) -> None:
         if self._shift and (ready is None or ready.queue in self._queues):
             self._shift.wake(ready and ready.job_type)
+
+    async def _deal_with_cancels(self, conn: Connection) -> None:
+        if self._shift:
+            await deal_with_cancels(conn, self._jobs, self._shift.worker_id, self._shift.cancel)
 
     def _poll_s(self) -> float:
         poll_s = self._settings.poll_s

@@ -1,6 +1,7 @@
 -- Takes queues, job_types of the worker that asks, most.
 -- Returns expired (a live worker's lease has run out), gone (a job is held by a worker that is dead or missing), due_in_s
--- (seconds until the next job falls due, 0 or less: now, null: none waits for a time), suspects (of those queues and types:
+-- (seconds until the next job falls due, or has waited long enough, 0 or less: now, null: none waits for a
+-- time), cancels (somebody wants a job ended), suspects (of those queues and types:
 -- jobs that stand ready to run alone, and started runs of workers that have said nothing for half their lease, which are about
 -- to be lost; counted up to most of each). Locks nothing: the one statement of an idle worker's round. It steps from holder to
 -- holder through their index, whatever the statistics say, and each order is there to have an index used. In the first lease
@@ -32,8 +33,10 @@ SELECT
             SELECT scheduled_for FROM {schema}.jobs
             WHERE ready_seq IS NULL AND state = 'pending' AND lane IS NOT NULL AND lane_pos IS NULL
             ORDER BY scheduled_for LIMIT 1
-        )
+        ),
+        (SELECT wait_until FROM {schema}.jobs WHERE wait_until IS NOT NULL ORDER BY wait_until LIMIT 1)
     ) - clock_timestamp())::double precision AS due_in_s,
+    EXISTS (SELECT FROM {schema}.cancel_requests) AS cancels,
     (
         SELECT count(*) FROM unnest(%(queues)s::text[]) AS q (queue)
         CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)

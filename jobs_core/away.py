@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from jobs_core import Connection, Database, db
+from jobs_core import db
 
 log = structlog.get_logger()
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
 
 
-async def repeat_while_away(database: Database, verb: Callable[[Connection], Awaitable[T]]) -> T:
+async def repeat_while_away(database: db.Database, verb: Callable[[db.Connection], Awaitable[T]]) -> T:
     """`verb` on a connection, again and again while Postgres is away, in failover or chose it as a victim.
 
     An earlier call may have been committed, and its answer lost: `verb` must bear that. Raises what Postgres refuses it with.
