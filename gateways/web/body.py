@@ -16,12 +16,12 @@ _WHOLE = "body"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-async def read(request: Request, model: type[ModelT]) -> ModelT:
-    """The body as an instance of `model`.
+async def read(request: Request, model: type[ModelT], *, if_empty: bytes = b"") -> ModelT:
+    """The body, or what stands for one that is empty, as an instance of `model`.
 
     Raises Refused where it is too long (413) or no JSON (400), InvalidInput naming the field that does not fit.
     """
-    raw = await _bytes(request)
+    raw = await _bytes(request) or if_empty
     try:
         return cast(
             "ModelT", gate.fit(model, gate.from_json(raw, field=_WHOLE, max_bytes=MAX_BODY_BYTES), field=_WHOLE)

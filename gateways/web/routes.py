@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, health, jobs, metrics
+from gateways.web import chat, health, jobs, metrics, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ ROUTES = (
     Route("POST", "/api/jobs", jobs.create, status=201),
     Route("GET", "/api/jobs", jobs.newest),
     Route("GET", "/api/jobs/{job_id}", jobs.one),
+    Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel),
+    Route("POST", "/api/events/{event}", steer.emit),
     Route("GET", "/api/job-types", jobs.job_types),
     Route("GET", "/api/workers", jobs.workers),
 )
