@@ -66,7 +66,7 @@ class Job(Generic[InputT]):
     claimed_at: datetime
     give_up_at: datetime
     ready_seq: int
-    parent_id: int | None
+    parent_id: int | None = None
     cancelled: bool = False
     """Whether somebody wants it ended. An async handler is cancelled then; one that runs in a thread should look here."""
     steps_of: "Callable[[AnyJob], Steps] | None" = field(default=None, repr=False, compare=False)
