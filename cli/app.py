@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli.commands import bench, cancel, chat, create, drill, emit, look, migrate, test, token, up, web, worker
+from cli.commands import bench, cancel, chat, create, drill, emit, explain, look, migrate, test, token, up, web, worker
 from cli.known_errors import one_line
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -27,6 +27,7 @@ create.register(app)
 look.register(app)
 cancel.register(app)
 emit.register(app)
+explain.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)

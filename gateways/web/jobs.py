@@ -13,6 +13,8 @@ from gateways.web.errors import Refused
 from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import YEARS, Id, Moment, Name, Page
 from jobs_core import HandlerTable, InvalidInput, UnknownJobType, look
+from jobs_core.explain import Why
+from jobs_core.explain import explain as why
 from jobs_core.leases import live_workers
 
 _LONGEST_WAIT_S = 10 * 365 * 24 * 3600
@@ -116,6 +118,15 @@ async def one(context: Here, job_id: Annotated[Id, Path()]) -> dict[str, Any]:
         if job is None:
             raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
         return {**asdict(job), "attempts": await look.attempts_of(conn, job)}
+
+
+async def explain(context: Here, job_id: Annotated[Id, Path()]) -> dict[str, list[Why]]:
+    """Why it does not run, the nearest reason first; or that it does, or how it ended."""
+    async with context.database.connection() as conn:
+        reasons = await why(conn, job_id)
+    if reasons is None:
+        raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
+    return {"reasons": reasons}
 
 
 async def job_types(context: Here) -> dict[str, list[KnownType]]:

@@ -26,6 +26,7 @@ ROUTES = (
     Route("POST", "/api/jobs", jobs.create, status=201),
     Route("GET", "/api/jobs", jobs.newest),
     Route("GET", "/api/jobs/{job_id}", jobs.one),
+    Route("GET", "/api/jobs/{job_id}/explain", jobs.explain),
     Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel),
     Route("POST", "/api/events/{event}", steer.emit),
     Route("GET", "/api/job-types", jobs.job_types),

@@ -64,6 +64,14 @@ STATEMENTS: dict[str, Arguments] = {
     "job/join": {"lanes": "{long,lane3}", "batch": "1000"},
     "job/rescue": GONE,
     "job/crashed": GONE,
+    "job/wait": {**RUN, "over": "false", "event": "paid", "time": None, "delay_s": "30"},
+    "job/go_on": {"batch": "1000"},
+    "job/lock": {"id": "7"},
+    "job/has_children": {"id": "7"},
+    "job/wake_parent": {"id": "7"},
+    "cancel/ask": {"ids": "{7}", "reason": None},
+    "cancel/asked": {"worker_id": "1"},
+    "cancel/end": {"id": "7", "reason": None, "retention": "standard"},
     "lane/promote": {"lane": "long"},
     "upkeep/look": {**NAMES, "most": "100"},
     "worker/gone": {},
@@ -76,6 +84,9 @@ BY_PRIMARY_KEY = [
     "job/end_many",
     "job/end_many_counted",
     "job/put_back",
+    "job/wait",
+    "job/lock",
+    "cancel/end",
 ]
 ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
 

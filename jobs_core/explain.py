@@ -1,0 +1,147 @@
+"""Explain: why a job does not run, in one line a reason, the nearest first; each with what it is about, for programs.
+
+due in 4 min
+waits for the event paid:9 since 09:12
+third in lane turn:7, behind job 812 ─▶ why that one does not end
+no live worker serves mail on queue slow
+ready, 12th of its type
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs_core import db, look
+from jobs_core.children import CHILDREN
+from jobs_core.leases import live_workers
+from jobs_core.statements import statement
+
+MOST_AHEAD = 10_000
+"""Ready jobs before this one are counted up to here."""
+_DEEPEST = 5
+"""Lanes that a job is followed through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One reason. kind: ended, running, cancel, due, wait, lane, worker, alone, ready. about: its facts."""
+
+    kind: str
+    text: str
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+async def explain(conn: db.Connection, job_id: int) -> list[Why] | None:
+    """Why the job does not run, or that it does, or how it ended; None where there is no such job."""
+    row = await _job(conn, job_id)
+    if row is not None:
+        return await _living(conn, row, depth=0)
+    ended = await look.find(conn, job_id)
+    if ended is None:
+        return None
+    error = f": {ended.error}" if ended.error else ""
+    return [Why("ended", f"it is {ended.state} since {_clock(ended.ended_at)}{error}", {"state": ended.state})]
+
+
+async def _job(conn: db.Connection, job_id: int) -> db.Row | None:
+    return await db.fetch_one(conn, statement("jobs_core", "explain/job"), {"id": job_id})
+
+
+async def _living(conn: db.Connection, job: db.Row, *, depth: int) -> list[Why]:
+    reasons = list[Why]()
+    if job["cancel_asked_at"]:
+        asked = _clock(job["cancel_asked_at"])
+        reasons.append(Why("cancel", f"somebody asked for its end at {asked}; its run is being told"))
+    match job["state"]:
+        case "blocked":
+            return reasons + await _blocked(conn, job, depth)
+        case "waiting":
+            return reasons + await _waiting(conn, job)
+        case "pending":
+            return reasons + await _pending(conn, job)
+        case _:
+            return reasons + await _held(conn, job)
+
+
+async def _held(conn: db.Connection, job: db.Row) -> list[Why]:
+    worker = await db.fetch_one(conn, statement("jobs_core", "explain/worker"), {"id": job["worker_id"]})
+    since, about = _clock(job["started_at"] or job["claimed_at"]), {"worker_id": job["worker_id"]}
+    if worker is None or worker["dead_at"] or worker["silent_s"] > 0:
+        return [Why("worker", f"its worker {job['worker_id']} is gone; it is taken over at the next upkeep", about)]
+    what = "runs" if job["state"] == "running" else "is claimed and about to run"
+    where = f"on worker {job['worker_id']} ({worker['host']}, process {worker['pid']})"
+    return [Why("running", f"it {what} {where} since {since}", about)]
+
+
+async def _waiting(conn: db.Connection, job: db.Row) -> list[Why]:
+    since, until = _clock(job["waiting_since"]), job["wait_until"]
+    at_last = f", until {_clock(until)} at the latest" if until else ""
+    if job["wait_event"] == CHILDREN:
+        row = await db.fetch_one(conn, statement("jobs_core", "explain/children"), {"id": job["id"]})
+        left = row["left"] if row else 0
+        return [Why("wait", f"it waits for {left} of its children since {since}", {"children": left})]
+    if job["wait_event"] is None:
+        return [Why("wait", f"it sleeps for {_span(until - job['now'])}, until {_clock(until)}", {"until": until})]
+    about = {"event": job["wait_event"], "until": until}
+    return [Why("wait", f"it waits for the event {job['wait_event']} since {since}{at_last}", about)]
+
+
+async def _blocked(conn: db.Connection, job: db.Row, depth: int) -> list[Why]:
+    values = {"lane": job["lane"], "lane_pos": job["lane_pos"]}
+    head = await db.fetch_one(conn, statement("jobs_core", "explain/head"), values)
+    if head is None or head["id"] in {None, job["id"]}:
+        return [Why("lane", f"it is next in lane {job['lane']}", {"lane": job["lane"]})]
+    about = {"lane": job["lane"], "head": head["id"], "ahead": head["ahead"]}
+    more = f", {head['ahead'] - 1} more between them" if head["ahead"] > 1 else ""
+    reasons = [Why("lane", f"it is behind job {head['id']} in lane {job['lane']}{more}", about)]
+    row = await _job(conn, head["id"]) if depth < _DEEPEST else None
+    if row is not None:
+        ahead = await _living(conn, row, depth=depth + 1)
+        reasons += [Why(why.kind, f"job {head['id']}: {why.text}", {**why.about, "job": head["id"]}) for why in ahead]
+    return reasons
+
+
+async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
+    if job["ready_seq"] is None:
+        due = job["scheduled_for"]
+        after = f", after {job['retry_count']} retries: {job['last_error']}" if job["retry_count"] else ""
+        return [Why("due", f"it is due in {_span(due - job['now'])}{after}", {"due": due})]
+    reasons = [*await _nobody_serves(conn, job)]
+    if job["alone"]:
+        reasons.append(
+            Why("alone", "a run of it was lost: it waits for a process of its own (a supervisor starts those)")
+        )
+        return reasons
+    values = {**{name: job[name] for name in ("queue", "job_type", "priority", "ready_seq")}, "most": MOST_AHEAD}
+    row = await db.fetch_one(conn, statement("jobs_core", "explain/ahead"), values)
+    ahead = row["ahead"] if row else 0
+    place = f"more than {MOST_AHEAD:,} of its type are before it" if ahead == MOST_AHEAD else _place(ahead)
+    return [*reasons, Why("ready", f"it is ready: {place}", {"ahead": ahead})]
+
+
+async def _nobody_serves(conn: db.Connection, job: db.Row) -> list[Why]:
+    workers = await live_workers(conn)
+    if any(job["queue"] in worker["queues"] and job["job_type"] in worker["job_types"] for worker in workers):
+        return []
+    about = {"queue": job["queue"], "job_type": job["job_type"], "live_workers": len(workers)}
+    return [Why("worker", f"no live worker serves {job['job_type']} on queue {job['queue']}", about)]
+
+
+def _place(ahead: int) -> str:
+    return "the next of its type" if not ahead else f"{ahead:,} of its type {'is' if ahead == 1 else 'are'} before it"
+
+
+def _span(span: timedelta) -> str:
+    """A span in its two largest units."""
+    seconds = max(round(span.total_seconds()), 0)
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    parts = list[str]()
+    for unit, size in units:
+        n, seconds = divmod(seconds, size)
+        if n or (unit == "s" and not parts):
+            parts.append(f"{n} {unit}")
+    return " ".join(parts[:2])
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "an unknown time"
