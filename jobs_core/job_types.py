@@ -5,7 +5,7 @@ A `JobType` is declared in the lowest room that creates such jobs; `cli` binds h
 
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -42,6 +42,14 @@ class RetryPolicy:
     last_s: float = LAST_RETRY_S
     never_for: tuple[type[Exception], ...] = ()
     """Exceptions after which no retry will help: the job fails at once."""
+    by_exception: Mapping[type[Exception], "RetryPolicy"] = field(default_factory=dict)
+    """Another policy after these; of several that fit, the first. All of a job's retries count for each."""
+
+    def after(self, error: BaseException) -> "RetryPolicy | None":
+        """The policy after this exception; None: no retry will help."""
+        if isinstance(error, self.never_for):
+            return None
+        return next((policy for kind, policy in self.by_exception.items() if isinstance(error, kind)), self)
 
     def delay_s(self, retry: int) -> float:
         """Seconds before the `retry`-th retry (from 1): the backoff, less up to a tenth so that a crowd spreads."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobs_core.db import Connection
+from jobs_core.job_types import RetryPolicy
 
 Also = Callable[[Connection], Awaitable[None]]
 
@@ -33,6 +34,8 @@ class Retry:
     after: timedelta | None = None
     also: Also | None = None
     because: Literal["error", "timeout"] = "error"
+    policy: RetryPolicy | None = None
+    """Its type's unless given: how often, and after how long."""
 
 
 @dataclass(frozen=True, slots=True)

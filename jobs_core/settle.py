@@ -54,11 +54,12 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
 
 
 async def _again(conn: db.Connection, job: AnyJob, outcome: Retry | Snooze, job_type: JobType[Any]) -> Settled:
+    policy = (outcome.policy if isinstance(outcome, Retry) else None) or job_type.retries
     match outcome:
-        case Retry(text, _, also, because) if job.retry_count >= job_type.retries.max_retries:
+        case Retry(text, _, also, because) if job.retry_count >= policy.max_retries:
             return await _end_badly(conn, job, job_type, "failed", text, also, because)
         case Retry():
-            backoff = timedelta(seconds=job_type.retries.delay_s(job.retry_count + 1))
+            backoff = timedelta(seconds=policy.delay_s(job.retry_count + 1))
             due = backoff if outcome.after is None else outcome.after
             return await _put_back_or_give_up(conn, job, job_type, due, outcome, charge=1)
         case Snooze(until, text, also, "drained"):

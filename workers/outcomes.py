@@ -44,7 +44,8 @@ def unfit(error: Exception) -> Outcome:
 def failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
     """A counted retry, or the end where the type says that no retry will help."""
     reason = f"{type(error).__name__}: {_text(error)}"
-    return Fail(reason) if isinstance(error, job_type.retries.never_for) else Retry(reason)
+    policy = job_type.retries.after(error)
+    return Retry(reason, policy=policy) if policy else Fail(reason)
 
 
 def _text(error: BaseException) -> str:

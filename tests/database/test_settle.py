@@ -175,3 +175,13 @@ async def test_an_error_with_anything_in_it_is_kept(jobs: Jobs, conn: Connection
     assert error is not None
     assert error.startswith("a\N{REPLACEMENT CHARACTER}b?x")
     assert len(error) == 4_000
+
+
+async def test_an_exceptions_own_policy_says_how_often_and_when(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    at_once = RetryPolicy(max_retries=1, first_s=0.0)
+    await jobs.create(NOTE, {})
+    for state in ("pending", "failed"):
+        (job,) = await claim_all()
+        assert (await settle(conn, job, Retry("flaky", policy=at_once), NOTE)).state == state

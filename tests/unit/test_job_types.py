@@ -36,3 +36,12 @@ def test_mistakes_in_the_table_are_told_at_once() -> None:
         table.register_handler(NOTE, handle)
     with pytest.raises(ValueError, match="two job types are called 'note'"):
         table.declare(JobType("note", Note))
+
+
+def test_an_exception_may_have_a_policy_of_its_own() -> None:
+    often, never = RetryPolicy(max_retries=50), RetryPolicy(max_retries=0)
+    policy = RetryPolicy(never_for=(KeyError,), by_exception={ConnectionError: often, OSError: never})
+    assert policy.after(ConnectionResetError()) is often
+    assert policy.after(FileNotFoundError()) is never
+    assert policy.after(ValueError()) is policy
+    assert policy.after(KeyError()) is None
