@@ -28,7 +28,7 @@ Where = Mapping[str, Any] | Callable[[InputT], object]
 
 _COLUMNS = frozenset(field.name for field in fields(JobView)) - {"id", "job_type", "input"}
 _MOST = 1_000
-_SHOWN = 10
+_SHOWN, _SHOWN_CHARS = 10, 500
 
 
 @contextmanager
@@ -89,6 +89,7 @@ async def created(
     where: what its input must hold. columns: what else must, by the names of JobView (`queue="mail"`, `state="pending"`). conn:
     look inside this transaction. Raises AssertionError where there is none, or more than one; it shows those there are.
     """
+    _check(job_type, where, columns)
     all_of_type = await _of_type(jobs, job_type, conn)
     found = [view for view in all_of_type if _matches(view, job_type, where, columns)]
     if len(found) == 1:
@@ -113,7 +114,16 @@ async def all_created(
 
     Those that completed and whose type keeps no history (`none`) are not among them; of more than 1,000, the newest are.
     """
+    _check(job_type, where, columns)
     return [view for view in await _of_type(jobs, job_type, conn) if _matches(view, job_type, where, columns)]
+
+
+def _check(job_type: JobType[Any], where: Where[Any] | None, columns: Mapping[str, Any]) -> None:
+    """What nothing can match would pass wherever nothing is to be found."""
+    if unknown := columns.keys() - _COLUMNS:
+        raise TypeError(f"a job has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_COLUMNS))}")
+    if isinstance(where, Mapping) and (unknown := where.keys() - job_type.Input.model_fields.keys()):
+        raise TypeError(f"{job_type.Input.__name__} has no field {', '.join(sorted(unknown))}")
 
 
 async def _of_type(jobs: Jobs, job_type: JobType[Any], conn: db.Connection | None) -> list[JobView]:
@@ -124,18 +134,14 @@ async def _of_type(jobs: Jobs, job_type: JobType[Any], conn: db.Connection | Non
 
 
 def _matches(view: JobView, job_type: JobType[InputT], where: Where[InputT] | None, columns: Mapping[str, Any]) -> bool:
-    if unknown := columns.keys() - _COLUMNS:
-        raise TypeError(f"a job has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_COLUMNS))}")
     if any(getattr(view, name) != value for name, value in columns.items()):
         return False
     if where is None:
         return True
     given = gate.fit(job_type.Input, view.input, field="input")
-    if not isinstance(where, Mapping):
-        return bool(where(given))  # type: ignore[arg-type]  # fit returns what it was given the model of
-    if unknown := where.keys() - job_type.Input.model_fields.keys():
-        raise TypeError(f"{job_type.Input.__name__} has no field {', '.join(sorted(unknown))}")
-    return all(getattr(given, name) == value for name, value in where.items())
+    if isinstance(where, Mapping):
+        return all(getattr(given, name) == value for name, value in where.items())
+    return bool(where(given))  # type: ignore[arg-type]  # fit returns what it was given the model of
 
 
 def _described(where: Where[Any] | None, columns: Mapping[str, Any]) -> str:
@@ -148,7 +154,9 @@ def _described(where: Where[Any] | None, columns: Mapping[str, Any]) -> str:
 
 
 def _shown(views: list[JobView]) -> str:
-    lines = [f"\n  {show(view)}: {json.dumps(view.input, ensure_ascii=False)}" for view in views[-_SHOWN:]]
+    lines = [
+        f"\n  {show(view)}: {json.dumps(view.input, ensure_ascii=False)[:_SHOWN_CHARS]}" for view in views[-_SHOWN:]
+    ]
     left_out = len(views) - len(lines)
     return "".join(lines) + (f"\n  and {left_out} older ones" if left_out else "")
 

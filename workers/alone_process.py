@@ -26,7 +26,7 @@ _KILL_AFTER_S = 15.0
 
 
 class AloneProcess:
-    """A Resource of a worker: starts `command` where jobs of these queues wait to run alone.
+    """A Resource of a worker: starts `command` where jobs of these queues wait to run alone. `run_once` is one look.
 
     The command is to open a database, make the same handler table, and `run_process` an AloneRunner. drain_s: of its settings.
     """
@@ -59,22 +59,12 @@ class AloneProcess:
                 self._process.kill()
             await end
 
-    async def _run(self) -> None:
-        while True:
-            pause_s = _LOOK_EVERY_S
-            try:
-                if await self._run_once():
-                    pause_s = _AFTER_FAILURE_S
-            except Exception as error:  # noqa: BLE001 - the next look may do; without looks suspects wait for ever
-                log.warning("alone.not_started", error=db.describe(error))
-            await asyncio.sleep(pause_s)
-
-    async def _run_once(self) -> int:
-        """One look, and the whole life of a process where there are suspects; returns its exit status."""
+    async def run_once(self) -> float:
+        """One look, and the whole life of a process where there are suspects; returns the seconds until the next look."""
         async with self._jobs.database.connection() as conn:
             seen = await look(conn, queues=self._queues, job_types=self._jobs.table.runnable)
         if not seen.suspects:
-            return 0
+            return _LOOK_EVERY_S
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -84,4 +74,13 @@ class AloneProcess:
         code = await self._process.wait()
         log_end = log.warning if code else log.info
         log_end("alone.ended", pid=self._process.pid, exit_code=code)
-        return code
+        return _AFTER_FAILURE_S if code else _LOOK_EVERY_S
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                wait_s = await self.run_once()
+            except Exception as error:  # noqa: BLE001 - the next look may do; without looks suspects wait for ever
+                log.warning("alone.not_started", error=db.describe(error))
+                wait_s = _AFTER_FAILURE_S
+            await asyncio.sleep(wait_s)

@@ -75,13 +75,14 @@ class WatchedExecutor(Executor):
 
 async def next_job(jobs: Jobs, worker_id: int, queues: Sequence[str]) -> AnyJob | None:
     """Claim the first ready job; where there is none, one that upkeep makes ready."""
-    if job := await _claim(jobs, worker_id, queues):
+    if job := await claim_one(jobs, worker_id, queues):
         return job
     await do_upkeep(jobs)
-    return await _claim(jobs, worker_id, queues)
+    return await claim_one(jobs, worker_id, queues)
 
 
-async def _claim(jobs: Jobs, worker_id: int, queues: Sequence[str]) -> AnyJob | None:
+async def claim_one(jobs: Jobs, worker_id: int, queues: Sequence[str]) -> AnyJob | None:
+    """Claim the first ready job, as workers and alone runners do."""
     names = jobs.table.runnable
     after_s = {name: jobs.table.job_type(name).give_up_after.total_seconds() for name in names}
     async with jobs.database.connection() as conn:

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jobs_core import AnyJob, Complete, Jobs, JobType, Outcome, UnknownJobType, gate
+from jobs_core import AnyJob, Complete, Jobs, JobType, Outcome, UnknownJobType, db, gate
 from jobs_core.claim import any_ready, start
 from jobs_core.look import JobView, find
 from jobs_core.testing import all_created, created, empty, move_times, new_database, others_locked, show
-from workers.by_hand import WatchedExecutor, do_upkeep, next_job, register_by_hand, registered
+from workers.by_hand import WatchedExecutor, claim_one, do_upkeep, next_job, register_by_hand, registered
 
 __all__ = ["Run", "all_created", "created", "drain", "empty", "hold", "new_database", "pass_time", "run", "run_job"]
 
@@ -117,8 +117,12 @@ async def pass_time(jobs: Jobs, span: timedelta) -> None:
     Jobs become ready, leases run out and their jobs are rescued, keys and times to give up come to their end. History stays as
     it is, and your own tables do. Raises ValueError for a span below zero.
     """
-    async with jobs.database.transaction() as conn:
-        await move_times(conn, span)
+
+    async def once() -> None:
+        async with jobs.database.transaction() as conn:
+            await move_times(conn, span)
+
+    await db.retried(once)  # it locks all rows: a worker that runs beside it may want them in another order
     await do_upkeep(jobs)
 
 
@@ -132,8 +136,9 @@ async def _create(jobs: Jobs, *what: Any, **how: Any) -> int:
 async def _take(jobs: Jobs, view: JobView, worker_id: int) -> AnyJob:
     if view.job_type not in jobs.table.runnable:
         raise UnknownJobType(f"no handler is registered for {view.job_type!r} in jobs.table", field="job_type")
+    await do_upkeep(jobs)  # before the others are locked: it would wait for them
     async with jobs.database.connection() as conn, others_locked(conn, view.id):
-        job = await next_job(jobs, worker_id, [view.queue])
+        job = await claim_one(jobs, worker_id, [view.queue])
     if job is None:
         raise AssertionError(_why_not_ready(await _look_at(jobs, view.id)))
     return job

@@ -14,7 +14,7 @@ from jobs_core import Database, Jobs
 from tests.database.test_testing_help import echo, handling
 from tests.support.job_types import NOTE
 from workers.alone_process import AloneProcess
-from workers.testing import drain, hold, pass_time
+from workers.testing import hold, pass_time
 
 IGNORES_SIGTERM = """
 import pathlib, signal, sys, time
@@ -30,11 +30,6 @@ async def jobs(database: Database) -> AsyncIterator[Jobs]:
         yield creator
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.alone_process, "_LOOK_EVERY_S", 0.01)
-
-
 async def leave_a_suspect(jobs: Jobs) -> None:
     await hold(jobs, NOTE, {})
     await pass_time(jobs, timedelta(seconds=15))
@@ -47,10 +42,10 @@ def starting(jobs: Jobs, *command: str) -> AloneProcess:
 async def test_nothing_is_started_where_nothing_waits_to_run_alone(jobs: Jobs, tmp_path: Path) -> None:
     touch = starting(jobs, sys.executable, "-c", "import sys; open(sys.argv[1], 'w')", str(tmp_path / "started"))
     await jobs.create(NOTE, {})
-    assert await touch._run_once() == 0
+    await touch.run_once()
     assert not (tmp_path / "started").exists()
     await leave_a_suspect(jobs)
-    assert await touch._run_once() == 0
+    await touch.run_once()
     assert (tmp_path / "started").exists()
 
 
@@ -71,7 +66,8 @@ async def test_a_process_that_will_not_end_is_killed(
     assert stubborn._process.returncode == -9
 
 
-async def test_a_command_that_cannot_run_is_told_and_tried_again(jobs: Jobs) -> None:
+async def test_a_command_that_cannot_run_is_told_and_tried_again(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.alone_process, "_AFTER_FAILURE_S", 0.01)
     await leave_a_suspect(jobs)
     missing = starting(jobs, "/nowhere/at/all")
     with capture_logs() as logs:
@@ -83,19 +79,12 @@ async def test_a_command_that_cannot_run_is_told_and_tried_again(jobs: Jobs) -> 
     assert [(log["event"], log["error"]) for log in logs[:2]] == [("alone.not_started", "FileNotFoundError")] * 2
 
 
-async def test_after_a_process_that_failed_the_next_one_waits(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the longer pause a program that cannot start would be started without end."""
-    monkeypatch.setattr(workers.alone_process, "_AFTER_FAILURE_S", 600.0)
+async def test_after_a_process_that_failed_the_next_one_waits_longer(jobs: Jobs) -> None:
+    """A program that cannot start would be started each second."""
     await leave_a_suspect(jobs)
-    failing = starting(jobs, sys.executable, "-c", "raise SystemExit(3)")
     with capture_logs() as logs:
-        await failing.start()
-        async with asyncio.timeout(30):
-            while len(logs) < 2:
-                await asyncio.sleep(0.01)
-        assert len(await drain(jobs)) == 1  # many looks' time
-        await failing.stop()
-    assert [(log["event"], log.get("exit_code")) for log in logs if "alone" in log["event"]] == [
-        ("alone.started", None),
-        ("alone.ended", 3),
-    ]
+        waits_s = [
+            await starting(jobs, sys.executable, "-c", f"raise SystemExit({code})").run_once() for code in (0, 3)
+        ]
+    assert waits_s == [1.0, 5.0]
+    assert [log["exit_code"] for log in logs if log["event"] == "alone.ended"] == [0, 3]

@@ -133,7 +133,7 @@ async def test_a_result_that_does_not_fit_and_an_also_that_raises_are_raised_as_
         return Complete({"n": "many"}) if job.input.text else Complete({"n": 1}, also=also)
 
     async with handling(database, {numbered: handle}) as jobs:
-        with pytest.raises(InvalidInput, match="n"):
+        with pytest.raises(InvalidInput, match=r"result\.n"):
             await run(jobs, numbered, Note(text="does not fit"))
         with pytest.raises(RuntimeError, match="in also"):
             await run(jobs, numbered, Note())
