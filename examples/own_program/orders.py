@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS orders (
     cents      bigint NOT NULL,
     receipted  boolean NOT NULL DEFAULT false
 );
-CREATE TABLE IF NOT EXISTS takings (only boolean PRIMARY KEY DEFAULT true, cents bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS takings (one boolean PRIMARY KEY DEFAULT true, cents bigint NOT NULL);
 """
 
 
@@ -84,7 +84,7 @@ async def count_takings(_: Job[Tally]) -> Complete:
         await execute(
             conn,
             "INSERT INTO takings (cents) SELECT coalesce(sum(cents), 0) FROM orders "
-            "ON CONFLICT (only) DO UPDATE SET cents = excluded.cents",
+            "ON CONFLICT (one) DO UPDATE SET cents = excluded.cents",
         )
 
     return Complete(also=count)

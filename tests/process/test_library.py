@@ -131,8 +131,9 @@ def program(installed: Path, dsn: str, folder: Path, **settings: str) -> Iterato
         )
     try:
         assert process.stdout
-        first_line = next(line for line in process.stdout if line.startswith("taking orders"))
-        yield process, int(first_line.split()[-1])
+        ready = next((line for line in process.stdout if line.startswith("taking orders")), None)
+        assert ready, (folder / "log").read_text()
+        yield process, int(ready.split()[-1])
         assert process.wait(60) == 0, (folder / "log").read_text()
         assert not left_running(mark)
     finally:
