@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from assistant.chats import receive
-from jobs_core import AnyJob, Complete, Connection, Database, Fail, Jobs, LeaseLost, fence, fetch, fetch_one
+from jobs_core import AnyJob, Complete, Connection, Database, Fail, Jobs, LeaseLost, execute, fence, fetch, fetch_one
 from tests.database.test_testing_help import echo, handling, view_of
 from tests.support.job_types import BRIEF_NOTE, LANE_NOTE, NOTE, Note
 from tests.support.mutants import mutated
@@ -114,6 +114,27 @@ async def test_every_time_in_the_queues_rows_moves_and_none_twice(database: Data
         await pass_time(jobs, timedelta(seconds=10))
         after = await times()
     assert {name: [at + 10 for at in values] for name, values in after.items()} == before
+
+
+async def test_a_time_that_names_its_row_stays(database: Database, conn: Connection) -> None:
+    """Two of them ten seconds apart would also meet on the way."""
+    await conn.execute("CREATE TABLE jobs.ticks (at timestamptz PRIMARY KEY, seen_at timestamptz)")
+    await conn.execute("INSERT INTO jobs.ticks VALUES ('2026-01-01 00:00:10Z', now()), ('2026-01-01 00:00:00Z', now())")
+    before = await fetch(conn, "SELECT at, seen_at - interval '10 s' AS seen_at FROM jobs.ticks ORDER BY at")
+    async with handling(database, {NOTE: echo}) as jobs:
+        await pass_time(jobs, timedelta(seconds=10))
+    assert await fetch(conn, "SELECT at, seen_at FROM jobs.ticks ORDER BY at") == before
+
+
+@pytest.mark.parametrize("start", ["run_job", "drain"])
+async def test_what_fell_due_by_itself_is_ready(database: Database, conn: Connection, start: str) -> None:
+    """No worker is there whose upkeep would have seen it; and what waits to join its lane is seen to first."""
+    async with handling(database, {NOTE: echo, LANE_NOTE: echo}) as jobs:
+        due = await jobs.create(NOTE, {}, scheduled_for=timedelta(hours=1))
+        await jobs.create(LANE_NOTE, Note(lane="lane:1"), scheduled_for=timedelta(hours=1))
+        await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now()")
+        runs = [await run_job(jobs, due.id)] if start == "run_job" else await drain(jobs)
+        assert due.id in {done.job_id for done in runs}
 
 
 async def test_time_does_not_go_back(database: Database) -> None:
