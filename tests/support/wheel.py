@@ -29,8 +29,11 @@ def why_not() -> str | None:
 def build(into: Path) -> Path:
     """The wheel, as any frontend has it built: by the backend's hook, in a folder of its own."""
     source, out = into / "source", into / "out"
-    shutil.copytree(CHECKOUT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
     out.mkdir()
+    for package in (file.parent for file in CHECKOUT.glob("*/__init__.py")):  # all rooms: those that do not belong, too
+        shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(CHECKOUT / name, source)
     done = subprocess.run(
         [sys.executable, "-c", BUILD, out], cwd=source, capture_output=True, text=True, check=False, timeout=120
     )
