@@ -1,8 +1,7 @@
-"""The help for tests of people's own handlers: one run, a drain, and what a test is told when that goes wrong."""
+"""The help for tests of people's own handlers: one run, and what a test is told when it goes wrong."""
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -30,7 +29,7 @@ from jobs_core import (
 from jobs_core.look import JobView, find
 from tests.support.job_types import BRIEF_NOTE, LANE_NOTE, NOTE, Note
 from tests.support.mutants import mutated
-from workers.testing import Run, all_created, drain, hold, run, run_job
+from workers.testing import all_created, hold, run, run_job
 
 Handler = Callable[[AnyJob], Any]
 
@@ -54,10 +53,6 @@ async def view_of(jobs: Jobs, job_id: int) -> JobView:
         view = await find(conn, job_id)
     assert view is not None
     return view
-
-
-def texts(runs: list[Run]) -> list[str]:
-    return [run.job.input["text"] for run in runs if run.job]
 
 
 async def test_run_creates_runs_and_settles_as_a_worker_does(database: Database) -> None:
@@ -261,68 +256,3 @@ async def test_a_handler_that_does_not_end_fails_the_test_where_it_would_end_a_w
         with pytest.raises(AssertionError, match="does not end though it was cancelled"):
             await run(jobs, stubborn, {})
         enough.set()
-
-
-async def test_drain_runs_what_is_ready_in_order_and_what_that_creates(database: Database) -> None:
-    async def answer(job: AnyJob) -> Complete:
-        if job.input.text == "first":
-            await jobs.create(NOTE, Note(text="child"))
-        return Complete()
-
-    async with handling(database, {NOTE: answer, LANE_NOTE: answer}) as jobs:
-        await jobs.create(NOTE, Note(text="last"), priority=4)
-        await jobs.create(LANE_NOTE, Note(text="first", lane="lane:1"))
-        await jobs.create(LANE_NOTE, Note(text="second", lane="lane:1"))
-        await jobs.create(NOTE, Note(text="due now"), scheduled_for=timedelta(seconds=-1))
-        await jobs.create(NOTE, Note(text="due later"), scheduled_for=timedelta(hours=1))
-        await jobs.create(NOTE, Note(text="elsewhere"), queue="mail")
-        runs = await drain(jobs)
-        assert Counter(texts(runs)) == Counter(["first", "second", "child", "due now", "last"])
-        order = texts(runs)
-        assert order.index("first") < order.index("second") < order.index("last")
-        assert order.index("first") < order.index("child")
-        assert texts(await drain(jobs, "mail")) == ["elsewhere"]
-        assert await drain(jobs) == []
-
-
-async def test_drain_fails_where_jobs_make_one_another_for_ever(database: Database) -> None:
-    async def again(_: AnyJob) -> Snooze:
-        return Snooze(timedelta(0))
-
-    async with handling(database, {NOTE: again}) as jobs:
-        created = await jobs.create(NOTE, {})
-        with pytest.raises(
-            AssertionError, match=rf"still ready after 7 runs, the last one of job {created.id} \(note\)"
-        ):
-            await drain(jobs, at_most=7)
-        assert len(await attempts(jobs)) == 7
-
-
-async def attempts(jobs: Jobs) -> list[Any]:
-    async with jobs.database.connection() as conn:
-        return [*(await (await conn.execute("SELECT * FROM jobs.attempts")).fetchall())]
-
-
-async def test_drain_is_done_where_the_last_run_it_may_do_leaves_nothing(database: Database) -> None:
-    async with handling(database, {NOTE: echo}) as jobs:
-        await jobs.create(NOTE, {})
-        assert len(await drain(jobs, at_most=1)) == 1
-
-
-async def test_a_raise_ends_a_drain_unless_it_is_to_be_looked_at(database: Database) -> None:
-    async def raise_bad(job: AnyJob) -> Complete:
-        if job.input.text == "bad":
-            raise ValueError("bad")
-        return Complete()
-
-    async with handling(database, {NOTE: raise_bad}) as jobs:
-        for text in ("bad", "good", "bad", "good"):
-            await jobs.create(NOTE, Note(text=text))
-        with pytest.raises(ValueError, match="bad"):
-            await drain(jobs)
-        runs = await drain(jobs, reraise=False)
-        assert [(text, run.raised is None) for text, run in zip(texts(runs), runs, strict=True)] == [
-            ("good", True),
-            ("bad", False),
-            ("good", True),
-        ]
