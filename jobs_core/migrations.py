@@ -96,4 +96,6 @@ async def require_migrated(conn: db.Connection, rooms: Sequence[str]) -> None:
     """Raise SchemaMismatch where the database has not been migrated to this code."""
     missing = await pending(conn, rooms)
     if missing:
-        raise SchemaMismatch(f"The database lacks {len(missing)} migration(s), first {missing[0]}: run ./jobs migrate")
+        raise SchemaMismatch(
+            f"The database lacks {len(missing)} migration(s), first {missing[0]}: run ./jobs migrate (as a library: `migrate`)"
+        )

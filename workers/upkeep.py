@@ -101,4 +101,4 @@ class Upkeep:
         if self._link:
             self._link.suspects(suspects)
         elif suspects:
-            log.warning("suspects.left", jobs=suspects, meaning="only a supervisor runs them: start ./jobs worker")
+            log.warning("suspects.left", jobs=suspects, meaning="only alone runners take them: start ./jobs worker")

@@ -1,0 +1,23 @@
+-- For tests. Takes `jobs.passed` (set for the transaction: an interval as text): lets that much time pass, by moving each time of
+-- each row that far back. Touches the ordinary tables of the schema. Not history, whose rows lie in the partition of their day;
+-- nor a column that is part of a unique index, where a time is a name.
+-- Locks every row there is: nothing else may be under way in a test's database that holds one for long.
+DO $$
+DECLARE
+    passed constant interval := current_setting('jobs.passed');
+    moved record;
+BEGIN
+    FOR moved IN
+        SELECT c.oid::regclass AS moved_table, string_agg(format('%1$I = %1$I - $1', a.attname), ', ') AS changes
+        FROM pg_class AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relnamespace = '{schema}'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition
+          AND a.atttypid = 'timestamptz'::regtype
+          AND NOT EXISTS (
+              SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY(i.indkey)
+          )
+        GROUP BY c.oid
+    LOOP
+        EXECUTE format('UPDATE %s SET %s', moved.moved_table, moved.changes) USING passed;
+    END LOOP;
+END $$
