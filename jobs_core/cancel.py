@@ -1,7 +1,7 @@
 """Cancel: a job that somebody wants ended, in whatever state, and all jobs that its runs have created.
 
-    ask ─▶ a request each (children first) ─┬─ no worker holds it ─▶ ended as cancelled
-                                            └─ a worker does ─▶ it tells the run, whose outcome is then Cancel
+    ask ─▶ a request each (parents first) ─┬─ no worker holds it ─▶ ended as cancelled
+                                           └─ a worker does ─▶ it tells the run, whose outcome is then Cancel
 
 The request stands until its job has ended: what is put back in between (by a rescue, a drain, a retry) is found by every
 worker's upkeep (`asked`). A run that completes before it was told is complete.
@@ -77,7 +77,7 @@ async def end_unheld(
 
 
 async def requests(conn: db.Connection, worker_id: int) -> list[Request]:
-    """The requests that stand, children before their parents, a thousand at most."""
+    """The requests that stand, parents before their children, a thousand at most."""
     rows = await db.fetch(conn, statement("jobs_core", "cancel/asked"), {"worker_id": worker_id})
     return [Request(**row) for row in rows]
 

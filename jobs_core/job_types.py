@@ -42,7 +42,7 @@ class RetryPolicy:
     last_s: float = LAST_RETRY_S
     never_for: tuple[type[Exception], ...] = ()
     """Exceptions after which no retry will help: the job fails at once."""
-    by_exception: Mapping[type[Exception], "RetryPolicy"] = field(default_factory=dict)
+    by_exception: Mapping[type[Exception], "RetryPolicy"] = field(default_factory=dict, hash=False)
     """Another policy after these; of several that fit, the first. All of a job's retries count for each."""
 
     def after(self, error: BaseException) -> "RetryPolicy | None":

@@ -11,7 +11,7 @@ from typing import Any
 from jobs_core import AnyJob, Connection, Jobs, JobType, Outcome
 from jobs_core.claim import claim
 from jobs_core.leases import register, retire
-from jobs_core.settle import Settled
+from jobs_core.settled import Settled
 from jobs_core.suspects import claim_alone
 from jobs_core.tasks import end_task
 from workers.executor import Executor

@@ -45,7 +45,9 @@ def failure(error: BaseException, job_type: JobType[Any]) -> Outcome:
     """A counted retry, or the end where the type says that no retry will help."""
     reason = f"{type(error).__name__}: {_text(error)}"
     policy = job_type.retries.after(error)
-    return Retry(reason, policy=policy) if policy else Fail(reason)
+    if policy is None:
+        return Fail(reason)
+    return Retry(reason, policy=policy if policy is not job_type.retries else None)
 
 
 def _text(error: BaseException) -> str:

@@ -9,6 +9,7 @@ one at a time, and nothing goes on behind its back. For databases of tests only.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from jobs_core import AnyJob, Complete, Jobs, JobType, Outcome, UnknownJobType, db, gate
 from jobs_core.claim import any_ready, start
 from jobs_core.look import JobView, find
+from jobs_core.steps import Steps
 from jobs_core.testing import all_created, created, empty, move_times, new_database, others_locked, show
 from workers.by_hand import WatchedExecutor, claim_one, do_upkeep, next_job, register_by_hand, registered
 
@@ -108,6 +110,7 @@ async def hold(
     async with jobs.database.connection() as conn:
         await start(conn, job)
     job.input = gate.fit_json(jobs.table.job_type(job.job_type).Input, job.input, field="input")
+    job.steps_of = partial(Steps, jobs)
     return job
 
 

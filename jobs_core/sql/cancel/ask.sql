@@ -1,5 +1,6 @@
 -- Takes ids, reason. Asks that these jobs and all their living descendants end.
--- Returns job_id of each of them, the youngest first: children before their parents. Locks the rows of requests alone.
+-- Returns job_id of each of them, the oldest first: parents before their children, or one that waits would go on, and maybe
+-- complete, once its last child has ended. Locks the rows of requests alone.
 -- OFFSET 0 keeps the look for children one by one, through their index: joined, stale statistics read the whole table.
 WITH RECURSIVE family (id) AS (
     SELECT id FROM {schema}.jobs WHERE id = ANY(%(ids)s::bigint[])
@@ -11,4 +12,4 @@ WITH RECURSIVE family (id) AS (
     SELECT id, %(reason)s FROM family ORDER BY id
     ON CONFLICT (job_id) DO NOTHING
 )
-SELECT id AS job_id FROM family ORDER BY id DESC
+SELECT id AS job_id FROM family ORDER BY id
