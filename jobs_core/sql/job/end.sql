@@ -14,11 +14,11 @@ WITH ended AS (
     FROM ended WHERE %(reason)s::text IS NOT NULL
 ), kept AS (
     INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, error, user_id, task_id, project_id,
-                                  lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count,
-                                  created_at, claimed_at, started_at, retention)
+                                  lane, lane_pos, unique_key, unique_while, retry_of, scheduled_for, worker_id, token,
+                                  retry_count, lost_count, created_at, claimed_at, started_at, retention)
     SELECT id, job_type, queue, priority, %(state)s, input, %(result)s::jsonb, %(error)s, user_id, task_id, project_id,
-           lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
-           started_at, %(retention)s
+           lane, lane_pos, unique_key, unique_while, retry_of, scheduled_for, worker_id, token, retry_count, lost_count,
+           created_at, claimed_at, started_at, %(retention)s
     FROM ended WHERE %(retention)s::text <> 'none'
 )
 SELECT job_type, worker_id FROM ended
