@@ -33,6 +33,13 @@ INDEXED: dict[str, tuple[dict[str, Any], str]] = {  # what is looked for, and th
     "the newest": ({}, "id"),
     "older ones": ({"before_id": 100_000}, "id"),
 }
+LETTERS: dict[str, Any] = {
+    **dict.fromkeys(("job_type", "queue", "user_id", "lane", "ids", "after_at", "after_id")),
+    "states": ["failed"],
+    "redriven": False,
+    "batch": 100,
+    "most": 100,
+}
 STATISTICS = ("stale", "fresh")
 
 Plan = dict[str, Any]
@@ -75,6 +82,11 @@ def plans(filled: str) -> Plans:
                 found[statistics, "some days'"] = await explain(conn, "history/newest", {**ANY, **span})
                 found[statistics, "one of some days"] = await explain(conn, "history/find", {"id": 100_000, **span})
                 attempts = {"job_id": 7, "since": midnight(today - timedelta(days=1))}
+                dead = {**LETTERS, **span}
+                for name in ("letters", "count"):
+                    found[statistics, name] = await explain(conn, f"redrive/{name}", dead)
+                taken = {"ids": [100_000, 100_001], "first": span["first"], "last": span["next"]}
+                found[statistics, "take"] = await explain(conn, "redrive/take", taken)
                 found[statistics, "attempts"] = await explain(conn, "attempt/of_job", attempts)
             found["fresh", "for all values"] = await explain_generic(conn, {**ANY, **span, "user_id": "user7"})
         return found
@@ -131,6 +143,19 @@ def test_what_is_looked_for_is_found_by_its_index(plans: Plans, what: str, stati
 @pytest.mark.parametrize("what", ["some days'", "one of some days"])
 def test_only_the_days_of_the_span_are_opened(plans: Plans, what: str, statistics: str) -> None:
     assert days_back(plans[statistics, what]) == {8, 9}
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+@pytest.mark.parametrize(("what", "columns"), [("letters", "job_type_id"), ("count", "job_type_id"), ("take", "id")])
+def test_dead_letters_are_found_by_their_index_in_the_days_of_the_span(
+    plans: Plans, what: str, columns: str, statistics: str
+) -> None:
+    plan = plans[statistics, what]
+    days = [(name, index) for name, index in reads(plan) if name.startswith("history_")]
+    assert {re.sub(r"^history_[a-z]+_\d{8}_|_idx\d*$", "", index) for _, index in days} == {columns}
+    assert {name[-8:] for name, _ in days} <= {name[-8:] for name, _ in reads(plans[statistics, "some days'"])} | {
+        (datetime.now(UTC) - timedelta(days=7)).strftime("%Y%m%d")
+    }
 
 
 @pytest.mark.parametrize("statistics", STATISTICS)

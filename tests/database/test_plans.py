@@ -65,6 +65,7 @@ STATEMENTS: dict[str, Mapping[str, str | None]] = {
     "job/rescue": GONE,
     "job/crashed": GONE,
     "lane/promote": {"lane": "long"},
+    "redrive/link": {"ids": "{1,2}", "successor_ids": "{7,8}"},
     "upkeep/look": {**NAMES, "most": "100"},
     "worker/gone": {},
 }
@@ -76,6 +77,7 @@ BY_PRIMARY_KEY = [
     "job/end_many",
     "job/end_many_counted",
     "job/put_back",
+    "redrive/link",
 ]
 ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
 

@@ -201,9 +201,11 @@ async def test_without_its_bound_a_redrive_of_what_fails_would_never_end(
 async def test_redrives_join_the_tail_of_their_lane_in_the_order_in_which_the_jobs_ended(
     jobs: Jobs, conn: Connection, failed: Failing, claim_all: ClaimAll
 ) -> None:
-    """The lane is the one that the type names today."""
-    old = [await failed(LANE_NOTE, {"lane": "a", "text": text}) for text in ("first", "second")]
-    await execute(conn, "UPDATE jobs.history SET lane = 'as it was called then'")
+    """Not in that of their ids: one that was for the future joined late. The lane is the one that the type names today."""
+    old = [await failed(LANE_NOTE, {"lane": "a", "text": text}) for text in ("second", "first")][::-1]
+    await execute(
+        conn, "UPDATE jobs.history SET lane = 'as it was called then', ended_at = ended_at - id * interval '1 hour'"
+    )
     standing = (await jobs.create(LANE_NOTE, {"lane": "a"})).id
     made = (await redriven(conn, jobs, Letters())).redriven
     run = []

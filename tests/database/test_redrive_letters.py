@@ -42,11 +42,11 @@ async def two_months(conn: Connection) -> list[dict[str, Any]]:
         for back in range(0, 30, 3):
             await history._make(conn, Day(table, today - timedelta(days=back)))
     rows = [row for row in jobs_of_two_months() if row["ended_at"]]
-    async with conn.transaction():
-        for row in rows:
-            row["lane"] = f"l{row['id'] % 3}"
-            row["state"] = ("complete", "failed", "failed", "cancelled")[row["id"] % 4]
-            await execute(conn, INSERT, row)
+    for row in rows:
+        row["lane"] = f"l{row['id'] % 3}"
+        row["state"] = ("complete", "failed", "failed", "cancelled")[row["id"] % 4]
+    async with conn.transaction(), conn.cursor() as cursor:
+        await cursor.executemany(INSERT, rows)
     return rows
 
 
