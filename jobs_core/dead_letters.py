@@ -5,8 +5,8 @@ They are walked in the order in which they ended, which is the order of a lane; 
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from jobs_core import db, look
@@ -200,8 +200,15 @@ def _chosen(letters: Letters, span: Span) -> dict[str, Any]:
 
 
 async def _examples(conn: db.Connection, letters: Letters) -> list[JobSummary]:
-    async for page in pages(conn, letters, size=_EXAMPLES):
-        views = [await look.find(conn, place.id) for place in page]
-        names = [field.name for field in fields(JobSummary)]
-        return [JobSummary(**{name: getattr(view, name) for name in names}) for view in views if view]
-    return []
+    page: list[Place] = await anext(pages(conn, letters, size=_EXAMPLES), [])
+    any_of_them = dict.fromkeys(("state", "job_type", "queue", "user_id", "lane"))
+    found = list[db.Row]()
+    for place in page:
+        moment = {
+            "first": place.ended_at,
+            "next": place.ended_at + timedelta(microseconds=1),
+            "before_id": place.id + 1,
+        }
+        values = {**any_of_them, **moment, "limit": 1}
+        found += await db.fetch(conn, statement("jobs_core", "history/newest"), values, prepare=False)
+    return [JobSummary(**row) for row in found]

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def redrive(
     ids: Annotated[
-        list[int] | None, typer.Argument(metavar="[ID]...", min=1, max=BIGGEST_ID, help="These jobs only")
+        list[int] | None, typer.Argument(metavar="ID", min=1, max=BIGGEST_ID, help="These jobs only")
     ] = None,
     job_type: Annotated[str | None, typer.Option("--type", help="Only those of this job type")] = None,
     queue: Annotated[str | None, typer.Option(help="Only those of this queue")] = None,

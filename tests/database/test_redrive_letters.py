@@ -96,7 +96,7 @@ async def test_a_preview_counts_what_a_redrive_would_make(
         assert {(one.job_type, one.error, one.n) for one in found.errors} == {
             (name, f"{name} #: no", n) for n, name in counts
         }
-        assert [job.id for job in found.examples] == ids[:3]
+        assert [(job.id, job.state in letters.states) for job in found.examples] == [(one, True) for one in ids[:3]]
 
 
 async def test_a_preview_tells_what_was_redriven_before_and_which_errors_are_the_most_frequent(
