@@ -14,8 +14,8 @@ from jobs_core.settle import settle
 from tests.database.conftest import ClaimAll
 from tests.database.test_history import INSERT
 from tests.database.test_history_locks import reading_history, waits_for_a_lock
-from tests.database.test_redrive import dead
 from tests.support.database import until_blocked
+from tests.support.dead_letters import dead
 from tests.support.job_types import NOTE
 
 DROP = "-- Takes partition (its name filled in). Locks it"

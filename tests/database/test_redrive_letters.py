@@ -10,7 +10,7 @@ from jobs_core.dead_letters import Left, Letters, OfError, OfType, Place, pages,
 from jobs_core.history import Day
 from jobs_core.redrive import redrive
 from tests.database.test_look import jobs_of_two_months
-from tests.database.test_redrive import dead
+from tests.support.dead_letters import dead
 
 NOW = datetime.now(UTC)
 INSERT = """

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs_core import Connection, Jobs, fetch
-from tests.database.test_redrive import dead
+from tests.support.dead_letters import dead
 from tests.support.web import calling, door, error_of
 
 REDRIVE = "/api/jobs/redrive"
