@@ -8,7 +8,24 @@ import sys
 
 import typer
 
-from cli.commands import bench, cancel, chat, create, drill, emit, explain, look, migrate, test, token, up, web, worker
+from cli.commands import (
+    bench,
+    cancel,
+    chat,
+    create,
+    drill,
+    emit,
+    explain,
+    look,
+    migrate,
+    prune,
+    redrive,
+    test,
+    token,
+    up,
+    web,
+    worker,
+)
 from cli.known_errors import one_line
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -28,6 +45,8 @@ look.register(app)
 cancel.register(app)
 emit.register(app)
 explain.register(app)
+redrive.register(app)
+prune.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)

@@ -1,7 +1,10 @@
 """How a command gets to the database: which one, and whether it can be used."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 from cli.folder import Folder
 from cli.known_errors import first_line
@@ -12,6 +15,8 @@ from jobs_core import ConfigurationError, Connection, ConnectionFailed, Database
 from jobs_core.history import make_partitions
 from jobs_core.migrations import Migration, migrate, require_migrated
 from jobs_core.settings import CoreSettings
+
+T = TypeVar("T")
 
 
 def choose_database(settings: CliSettings) -> str:
@@ -53,6 +58,16 @@ async def opened(settings: CliSettings) -> AsyncIterator[Database]:
     await require_usable(dsn)
     async with Database(dsn, name="jobs command", max_connections=2) as database:
         yield database
+
+
+def ask(question: Callable[[Connection], Coroutine[Any, Any, T]], data: Path | None) -> T:
+    """What the database answers; `data` is the command's option. Raises as `opened`."""
+
+    async def answer() -> T:
+        async with opened(CliSettings.read(data=data)) as database, database.connection() as conn:
+            return await question(conn)
+
+    return asyncio.run(answer())
 
 
 async def bring_up_to_date(conn: Connection) -> list[Migration]:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+BIGGEST_ID = 2**63 - 1
+SPAN_OR_TIME = "30s, 5m, 2h, 1d ago, or a time such as 2030-01-31T09:00Z"
+
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of ./jobs up [default: JOBS_DATA, or .jobs in the checkout]")
 ]

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from jobs_core.look import JobSummary
 
 _KEPT = frozenset("\n\t\u200c\u200d")  # the joiners that emoji and some scripts are written with
+_WIDTH = 200  # where stdout is no terminal: whoever reads it further wants whole lines
 
 
 def print_json(value: Any) -> None:
@@ -29,6 +31,30 @@ def plain(text: str) -> str:
 def print_plain(text: str) -> None:
     """A line of text from a job or a model on stdout, made safe for a terminal."""
     sys.stdout.write(plain(text) + "\n")
+
+
+def line(value: Any) -> str:
+    """A value as one line that is safe for a terminal."""
+    if value is None:
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else plain(str(value)).replace("\n", " ")
+
+
+def print_table(rows: Iterable[Mapping[str, Any]], headings: Mapping[str, str], *, as_json: bool = False) -> None:
+    """Rows as a table of the columns that `headings` names, or all of them as JSON."""
+    if as_json:
+        print_json(list(rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings.values():
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(line(row[name])) for name in headings))
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
 
 
 def note(text: str) -> None:

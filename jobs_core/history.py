@@ -8,7 +8,7 @@ A row whose day is missing goes to its default partition: a settle never fails f
 rows are deleted when they are old enough, and whoever keeps house is told. Days are UTC days of Postgres' clock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
@@ -70,8 +70,13 @@ async def keep_house(conn: db.Connection, settings: HistorySettings) -> House:
     house.made, house.missing = await make_partitions(conn)
     house.dropped, house.old = await drop_partitions(conn, settings)
     house.swept = await _sweep(conn, settings)
-    before = await _today(conn) - timedelta(days=settings.history_standard_days)
+    today = await _today(conn)
+    before = today - timedelta(days=settings.history_standard_days)
     await db.execute(conn, statement("jobs_core", "history/forget_counts"), {"before": before})
+    longest = max(_kept_days(table, settings) for table in TABLES)
+    await db.execute(
+        conn, statement("jobs_core", "redrive/forget"), {"before": midnight(today - timedelta(days=longest))}
+    )
     return house
 
 
@@ -110,6 +115,24 @@ async def drop_partitions(conn: db.Connection, settings: HistorySettings) -> tup
             except psycopg.Error as error:
                 return dropped, {partition.name: _reason(conn, error)}
     return dropped, {}
+
+
+async def drop_day(conn: db.Connection, partition: Day) -> str | None:
+    """Drop one day, whether or not its class has kept it long enough; returns the reason where it could not be done now.
+
+    The connection is not in a transaction. Settles wait while the drop does: LOCK_MS at most.
+    """
+    try:
+        await _drop(conn, partition)
+    except psycopg.Error as error:
+        return _reason(conn, error)
+    return None
+
+
+async def partitions(conn: db.Connection, tables: Collection[Table]) -> dict[Day, bool]:
+    """The days of these tables that have a partition, sorted, each with whether it is over: nothing will be written to it."""
+    today = await _today(conn)
+    return {partition: partition.day < today for partition in sorted(await _days(conn)) if partition.table in tables}
 
 
 async def days_ahead(conn: db.Connection) -> int:

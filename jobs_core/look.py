@@ -57,10 +57,15 @@ class JobSummary:
 
 @dataclass(frozen=True, slots=True)
 class JobView(JobSummary):
-    """All that is known of a job but its attempts."""
+    """All that is known of a job but its attempts.
+
+    retry_of: the job that this one was made to do again. redriven_as: the job that was made to do this one again.
+    """
 
     input: Any
     result: Any
+    retry_of: int | None
+    redriven_as: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +123,8 @@ async def newest(
             conn, statement("jobs_core", "job/newest"), {**values, "since": since, "until": until}, prepare=False
         )
         found.update((row["id"], JobSummary(**row)) for row in rows)
-    spans = _spans(await oldest_day(conn), since, until) if state not in LIVING else ()
-    for first, next_ in spans:
+    walk = spans(await oldest_day(conn), since, until) if state not in LIVING else ()
+    for first, next_ in walk:
         rows = await db.fetch(
             conn, statement("jobs_core", "history/newest"), {**values, "first": first, "next": next_}, prepare=False
         )
@@ -153,7 +158,7 @@ async def ended_counts(
 async def _find_ended(conn: db.Connection, job_id: int) -> JobView | None:
     """Walk back to the job's span; a long one is passed by where its first day holds no ids as low as this one."""
     passed_by = list[Span]()
-    for first, next_ in _spans(await oldest_day(conn)):
+    for first, next_ in spans(await oldest_day(conn)):
         if first and next_ and next_ - first > _DAY:
             below = await _nearest(conn, job_id, (first, first + _DAY))
             if below is None or (below["id"] != job_id and below["created_at"] < first):
@@ -187,7 +192,7 @@ def _is_whole(page: list[JobSummary], limit: int, first: datetime | None) -> boo
     return first is not None and len(page) == limit and page[-1].created_at >= first
 
 
-def _spans(oldest: date | None, since: datetime | None = None, until: datetime | None = None) -> Iterator[Span]:
+def spans(oldest: date | None, since: datetime | None = None, until: datetime | None = None) -> Iterator[Span]:
     """Spans of days that lie side by side, the newest first, back to the oldest day there is; each but the first the longer."""
     now = datetime.now(UTC)
     first, next_ = midnight(min(until or now, now).astimezone(UTC).date()), until

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, health, jobs, metrics, steer
+from gateways.web import chat, health, jobs, metrics, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ ROUTES = (
     Route("GET", "/api/chat/{session_id}/messages", chat.messages),
     Route("POST", "/api/jobs", jobs.create, status=201),
     Route("GET", "/api/jobs", jobs.newest),
+    Route("POST", "/api/jobs/redrive", redrive.redrive),
     Route("GET", "/api/jobs/{job_id}", jobs.one),
     Route("GET", "/api/jobs/{job_id}/explain", jobs.explain),
     Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel),

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from assistant.chats import CHAT_TURN
-from jobs_core import AnyJob, Connection, Database, Jobs
+from jobs_core import AnyJob, Connection, Database, Fail, Jobs
 from jobs_core.claim import claim
 from jobs_core.leases import register
-from tests.support.job_types import table
+from jobs_core.settle import settle
+from tests.support.job_types import NOTE, table
 
 ClaimAll = Callable[..., Awaitable[list[AnyJob]]]
+Failing = Callable[..., Awaitable[int]]
 
 
 @pytest.fixture
@@ -50,3 +53,16 @@ def claim_all(conn: Connection, worker_id: int) -> ClaimAll:
         return jobs
 
     return claim_for
+
+
+@pytest.fixture
+def failed(jobs: Jobs, conn: Connection, claim_all: ClaimAll) -> Failing:
+    """Create a job as told, run it and fail it; its id."""
+
+    async def fail(job_type: Any = NOTE, given: Any = None, error: str = "no", **how: Any) -> int:
+        job_id = (await jobs.create(job_type, given or {}, **how)).id
+        for job in await claim_all(queues=("default", "slow")):
+            await settle(conn, job, Fail(error), job_type)
+        return job_id
+
+    return fail

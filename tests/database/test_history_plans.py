@@ -33,6 +33,16 @@ INDEXED: dict[str, tuple[dict[str, Any], str]] = {  # what is looked for, and th
     "the newest": ({}, "id"),
     "older ones": ({"before_id": 100_000}, "id"),
 }
+DEAD: dict[str, Any] = {
+    **dict.fromkeys(("job_type", "queue", "user_id", "lane", "ids", "after_at", "after_id")),
+    "states": ["failed"],
+    "redriven": False,
+}
+LETTERS: dict[str, dict[str, Any]] = {
+    "redrive/letters": {**DEAD, "batch": 100},
+    "redrive/count": {**DEAD, "most": 100},
+    "redrive/take": {"ids": [100_000, 100_001]},
+}
 STATISTICS = ("stale", "fresh")
 
 Plan = dict[str, Any]
@@ -75,6 +85,8 @@ def plans(filled: str) -> Plans:
                 found[statistics, "some days'"] = await explain(conn, "history/newest", {**ANY, **span})
                 found[statistics, "one of some days"] = await explain(conn, "history/find", {"id": 100_000, **span})
                 attempts = {"job_id": 7, "since": midnight(today - timedelta(days=1))}
+                for name, values in LETTERS.items():
+                    found[statistics, name] = await explain(conn, name, {**values, **span, "last": span["next"]})
                 found[statistics, "attempts"] = await explain(conn, "attempt/of_job", attempts)
             found["fresh", "for all values"] = await explain_generic(conn, {**ANY, **span, "user_id": "user7"})
         return found
@@ -105,7 +117,7 @@ async def explain_generic(conn: Connection, values: dict[str, Any]) -> Plan:
 def reads(plan: Plan) -> list[tuple[str, str]]:
     """How each day is read: (its partition, the index, "" for none)."""
     found = []
-    if "Relation Name" in plan and not plan["Relation Name"].endswith("_default"):
+    if re.search(r"_\d{8}$", plan.get("Relation Name", "")):
         bitmaps = [child.get("Index Name", "") for child in plan.get("Plans", [])]
         found.append((plan["Relation Name"], plan.get("Index Name") or next(iter(bitmaps), "")))
     return found + [read for child in plan.get("Plans", []) for read in reads(child)]
@@ -131,6 +143,19 @@ def test_what_is_looked_for_is_found_by_its_index(plans: Plans, what: str, stati
 @pytest.mark.parametrize("what", ["some days'", "one of some days"])
 def test_only_the_days_of_the_span_are_opened(plans: Plans, what: str, statistics: str) -> None:
     assert days_back(plans[statistics, what]) == {8, 9}
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+@pytest.mark.parametrize("what", LETTERS)
+def test_dead_letters_are_looked_for_in_the_days_of_the_span_only(plans: Plans, what: str, statistics: str) -> None:
+    assert {8, 9} <= days_back(plans[statistics, what]) <= {7, 8, 9}
+
+
+def test_dead_letters_are_found_by_the_index_of_what_ended_badly_and_locked_by_their_ids(plans: Plans) -> None:
+    indexes = {"redrive/letters": "job_type_id", "redrive/count": "job_type_id", "redrive/take": "id"}
+    for name, columns in indexes.items():
+        found = {re.sub(r"^history_[a-z]+_\d{8}_|_idx\d*$", "", index) for _, index in reads(plans["fresh", name])}
+        assert found == {columns}, name
 
 
 @pytest.mark.parametrize("statistics", STATISTICS)

@@ -139,7 +139,7 @@ async def test_an_id_that_is_not_there_is_none_without_a_walk_through_all_days(
         assert await find(conn, gone) is None
     asked.clear()
     assert await find(conn, 2**63 - 1) is None
-    assert len(asked) < len(list(look._spans(await history.oldest_day(conn))))
+    assert len(asked) < len(list(look.spans(await history.oldest_day(conn))))
 
 
 async def test_a_list_of_living_jobs_does_not_ask_history_nor_one_of_ended_ones_the_queue(

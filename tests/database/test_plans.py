@@ -73,6 +73,7 @@ STATEMENTS: dict[str, Arguments] = {
     "cancel/asked": {"worker_id": "1"},
     "cancel/end": {"id": "7", "reason": None, "retention": "standard"},
     "lane/promote": {"lane": "long"},
+    "redrive/link": {"ids": "{1,2}", "successor_ids": "{7,8}"},
     "upkeep/look": {**NAMES, "most": "100"},
     "worker/gone": {},
 }
@@ -87,6 +88,7 @@ BY_PRIMARY_KEY = [
     "job/wait",
     "job/lock",
     "cancel/end",
+    "redrive/link",
 ]
 ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
 

@@ -2,8 +2,9 @@
 -- retention.
 -- Returns job_type, worker_id of the job, which moved to history, or, of retention `none`, is gone (job/count_ended follows, at the
 -- end of the transaction); no row: the lease is lost and nothing changed.
--- Locks the job. A child is ended with its parent locked before (job/lock), and the parent told after (job/wake_parent). A job in a lane is ended with its lane's row locked before, in a statement of its own (lane/lock), and its
--- lane promoted after (lane/promote), in one transaction. Fenced like job/start.
+-- Locks the job. A job in a lane is ended with its lane's row locked before, in a statement of its own (lane/lock), and its
+-- lane promoted after (lane/promote), in one transaction; a child likewise with its parent locked before (job/lock), and told
+-- after (job/wake_parent). Fenced like job/start.
 WITH ended AS (
     DELETE FROM {schema}.jobs
     WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')
@@ -14,11 +15,11 @@ WITH ended AS (
     FROM ended WHERE %(reason)s::text IS NOT NULL
 ), kept AS (
     INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, error, user_id, task_id, project_id,
-                                  lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count,
-                                  created_at, claimed_at, started_at, retention, parent_id)
+                                  lane, lane_pos, unique_key, unique_while, retry_of, scheduled_for, worker_id, token,
+                                  retry_count, lost_count, created_at, claimed_at, started_at, retention, parent_id)
     SELECT id, job_type, queue, priority, %(state)s, input, %(result)s::jsonb, %(error)s, user_id, task_id, project_id,
-           lane, lane_pos, unique_key, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
-           started_at, %(retention)s, parent_id
+           lane, lane_pos, unique_key, unique_while, retry_of, scheduled_for, worker_id, token, retry_count, lost_count,
+           created_at, claimed_at, started_at, %(retention)s, parent_id
     FROM ended WHERE %(retention)s::text <> 'none'
 )
 SELECT job_type, worker_id FROM ended

@@ -11,14 +11,15 @@ WITH ended AS (
     WHERE j.id = given.id AND j.token = given.token
       AND j.state NOT IN ('pending', 'blocked', 'waiting')
     RETURNING j.id, j.job_type, j.queue, j.priority, j.input, given.result::jsonb, j.user_id, j.task_id, j.project_id,
-              j.unique_key, j.scheduled_for, j.worker_id, j.token, j.retry_count, j.lost_count, j.created_at, j.claimed_at,
-              j.started_at, given.retention
+              j.unique_key, j.unique_while, j.retry_of, j.scheduled_for, j.worker_id, j.token, j.retry_count, j.lost_count,
+              j.created_at, j.claimed_at, j.started_at, given.retention
 ), kept AS (
     INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, user_id, task_id, project_id, unique_key,
-                                  scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at,
-                                  started_at, retention)
+                                  unique_while, retry_of, scheduled_for, worker_id, token, retry_count, lost_count, created_at,
+                                  claimed_at, started_at, retention)
     SELECT id, job_type, queue, priority, 'complete', input, result, user_id, task_id, project_id, unique_key,
-           scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at, started_at, retention
+           unique_while, retry_of, scheduled_for, worker_id, token, retry_count, lost_count, created_at, claimed_at, started_at,
+           retention
     FROM ended
 )
 SELECT array_agg(id) AS ids FROM ended
