@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli.commands import bench, chat, create, drill, look, migrate, test, token, up, web, worker
+from cli.commands import bench, chat, create, drill, look, migrate, role, test, token, up, web, worker
 from cli.known_errors import one_line
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -28,6 +28,7 @@ look.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)
+role.register(app)
 test.register(app)
 drill.register(app)
 bench.register(app)

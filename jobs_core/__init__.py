@@ -25,6 +25,7 @@ from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
 from jobs_core.new_job import NewJob
 from jobs_core.outcomes import Complete, Fail, Outcome, Retry, Snooze
 from jobs_core.resource import Resource
+from jobs_core.sql_create import SqlCreate, sql_create
 from jobs_core.statements import statement
 
 __all__ = [
@@ -52,10 +53,12 @@ __all__ = [
     "RetryPolicy",
     "SchemaMismatch",
     "Snooze",
+    "SqlCreate",
     "UnknownJobType",
     "execute",
     "fence",
     "fetch",
     "fetch_one",
+    "sql_create",
     "statement",
 ]

@@ -23,22 +23,25 @@ def migrate(
     as_json: Json = False,
     data: Data = None,
 ) -> int:
-    """Apply what is pending to DATABASE_URL, or to the database of the ./jobs up that runs."""
+    """Apply what is pending to DATABASE_URL, or to the database of the ./jobs up that runs, and tell SQL of the job types."""
     import asyncio
 
     from cli.database import bring_up_to_date, choose_database, connected
     from cli.rooms import ROOMS
     from cli.settings import CliSettings
+    from cli.table import build_table
     from jobs_core import db, migrations
 
     if check and sql:
         raise typer.BadParameter("give --check or --sql, not both")
     look_only = check or sql
+    settings = CliSettings.read(data=data)
+    table = build_table(settings.handlers)
 
     async def work() -> "list[Migration]":
-        async with connected(choose_database(CliSettings.read(data=data))) as conn:
+        async with connected(choose_database(settings)) as conn:
             await db.check_server(conn)
-            return await (migrations.pending(conn, ROOMS) if look_only else bring_up_to_date(conn))
+            return await (migrations.pending(conn, ROOMS) if look_only else bring_up_to_date(conn, table))
 
     found = asyncio.run(work())
     if sql and not as_json:
