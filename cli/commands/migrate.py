@@ -36,12 +36,13 @@ def migrate(
         raise typer.BadParameter("give --check or --sql, not both")
     look_only = check or sql
     settings = CliSettings.read(data=data)
-    table = build_table(settings.handlers)
 
     async def work() -> "list[Migration]":
         async with connected(choose_database(settings)) as conn:
             await db.check_server(conn)
-            return await (migrations.pending(conn, ROOMS) if look_only else bring_up_to_date(conn, table))
+            if look_only:
+                return await migrations.pending(conn, ROOMS)
+            return await bring_up_to_date(conn, build_table(settings.handlers))
 
     found = asyncio.run(work())
     if sql and not as_json:

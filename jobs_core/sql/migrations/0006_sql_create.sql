@@ -1,4 +1,4 @@
--- Create from SQL: {schema}.create(…), for callers without our Python, in whatever transaction they have open. Its contract is
+-- Create from SQL: {schema}.create(…), for callers without our Python, in whatever transaction they have open. The contract:
 -- docs/create-from-sql.md; that it does what jobs_core.create does is held by tests/database/test_sql_create.py.
 --
 --     create ─▶ fitted ─▶ no key: add_job
@@ -7,7 +7,7 @@
 --                                   └───────── roll back, at most five rounds ◀────────────────┴
 --
 -- Each statement inside runs with a snapshot of its own, taken after the locks of those before it; so a lane's lock, too, is a
--- statement of its own here. No backslash stands in a quoted string below: what it means there is the caller's session's to say.
+-- statement of its own here. No backslash stands in a quoted string: what it means there is for the caller's session to say.
 
 -- What SQL must know of a job type. Workers, `jobs migrate` and `jobs up` keep it like their declarations; nobody deletes.
 CREATE TABLE {schema}.job_types (
@@ -130,8 +130,8 @@ BEGIN
     RETURN made.id;
 END $$;
 
--- The job that the idempotency key stands for, or null. Locked if it lives and nobody holds it: a claim passes it over until the
--- caller has committed, so that a run which begins after sees whatever the caller wrote before (job/meet).
+-- The job that the idempotency key stands for, or null. Locked if it lives and nobody holds it: a claim passes it over until
+-- the caller has committed, so that a run which begins after sees whatever the caller wrote before (job/meet).
 CREATE FUNCTION {schema}.job_of_event(made {schema}.jobs, event text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     known {schema}.job_keys;
@@ -140,7 +140,8 @@ BEGIN
     WHERE k.job_type = made.job_type AND k.key = event AND k.expires_at > clock_timestamp();
     IF known.input_hash <> sha256(convert_to(made.input::text, 'UTF8')) THEN
         RAISE duplicate_object USING COLUMN = 'idempotency_key', MESSAGE = format(
-            'idempotency_key: %L was given to job %s, with another input; repeat that one, or take a new key', event, known.job_id);
+            'idempotency_key: %L was given to job %s, with another input; repeat that one, or take a new key',
+            event, known.job_id);
     END IF;
     PERFORM FROM {schema}.jobs AS j WHERE j.id = known.job_id AND j.state NOT IN ('claimed', 'running') FOR UPDATE;
     RETURN known.job_id;
