@@ -141,7 +141,13 @@ async def test_every_time_that_python_holds_may_be_asked_for(conn: Connection) -
 
 
 async def test_a_callers_settings_change_nothing_of_what_is_refused(conn: Connection) -> None:
-    for setting in ("standard_conforming_strings = off", "DateStyle = 'SQL, DMY'", "TimeZone = 'Asia/Tokyo'"):
+    await execute(conn, "CREATE FUNCTION public.octet_length(text) RETURNS integer LANGUAGE sql AS 'SELECT 0'")
+    for setting in (
+        "standard_conforming_strings = off",
+        "DateStyle = 'SQL, DMY'",
+        "TimeZone = 'Asia/Tokyo'",
+        "search_path = public, pg_catalog",
+    ):
         await execute(conn, f"SET {setting}")
     await create_by_sql(conn, "note", sized(gate.MAX_INPUT_BYTES), scheduled_for=datetime(9999, 12, 31, 23, tzinfo=UTC))
     with pytest.raises(psycopg.errors.InvalidParameterValue):

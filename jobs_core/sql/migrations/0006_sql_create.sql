@@ -205,15 +205,12 @@ DECLARE
 BEGIN
     made.job_type := job_type;
     made.input := input;
-    made.user_id := user_id;
-    made.task_id := task_id;
-    made.project_id := project_id;
+    made.user_id := user_id; made.task_id := task_id; made.project_id := project_id;
     made.queue := queue;
     made.priority := CASE WHEN priority IS NULL OR priority BETWEEN 0 AND 4 THEN priority ELSE -1 END;  -- a smallint
     made.scheduled_for := scheduled_for;
     made.lane := lane;
-    made.unique_key := unique_key;
-    made.unique_while := unique_while;
+    made.unique_key := unique_key; made.unique_while := unique_while;
     made := {schema}.fitted(made);
     PERFORM {schema}.check_name('idempotency_key', idempotency_key);
     met := false;
