@@ -2,8 +2,8 @@
 
     sql_create(NewJob(…)) ─▶ sql, job, ready ─▶ asyncpg, SQLAlchemy … ─▶ id, met ─ commit ─▶ notifier.wake([ready])
 
-The input is fitted to its model, lane and key are computed here; the rest is the SQL function's. docs/create-from-sql.md has a
-recipe for each driver.
+The input is fitted to its model, lane and key are computed here; the rest is the SQL function's. A recipe for each driver:
+docs/create-from-sql.md.
 """
 
 import json

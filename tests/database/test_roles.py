@@ -40,7 +40,7 @@ WHERE relnamespace = 'jobs'::regnamespace
 UNION ALL
 SELECT format('function %%s', oid::regproc) FROM pg_proc
 WHERE pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
-  AND has_function_privilege(%(role)s, oid, 'EXECUTE')
+  AND has_function_privilege(%(role)s, oid, 'EXECUTE') AND has_schema_privilege(%(role)s, pronamespace, 'USAGE')
 UNION ALL
 SELECT format('%%s in schema %%s', what, nspname) FROM pg_namespace, unnest(ARRAY['USAGE', 'CREATE']) AS what
 WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'public') AND has_schema_privilege(%(role)s, oid, what)
@@ -114,6 +114,27 @@ async def test_what_the_function_refuses_it_refuses_here_too(theirs: Connection,
 async def test_it_has_one_right_and_no_other(theirs: Connection, conn: Connection, role: str) -> None:
     rights = await fetch(conn, RIGHTS, {"role": role})
     assert {row["right"] for row in rights} == {f'function jobs_{role}."create"', f"USAGE in schema jobs_{role}"}
+
+
+async def test_who_may_only_use_the_queues_schema_may_not_create_either(conn: Connection) -> None:
+    """A role for reports, say, that was given USAGE and SELECT: functions are everybody's unless it is said otherwise."""
+    everybodys = await fetch(
+        conn,
+        "SELECT proname FROM pg_proc "
+        "WHERE pronamespace = 'jobs'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')",
+    )
+    ours = {
+        "refuse",
+        "check_name",
+        "check_input",
+        "fitted",
+        "add_job",
+        "job_of_event",
+        "job_that_holds",
+        "take_key",
+        "create",
+    }
+    assert ours & {row["proname"] for row in everybodys} == set()
 
 
 @pytest.mark.parametrize(
