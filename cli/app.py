@@ -20,6 +20,7 @@ from cli.commands import (
     migrate,
     prune,
     redrive,
+    role,
     test,
     token,
     up,
@@ -50,6 +51,7 @@ prune.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)
+role.register(app)
 test.register(app)
 drill.register(app)
 bench.register(app)

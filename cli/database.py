@@ -11,7 +11,16 @@ from cli.known_errors import first_line
 from cli.printing import warn
 from cli.rooms import ROOMS
 from cli.settings import CliSettings
-from jobs_core import ConfigurationError, Connection, ConnectionFailed, Database, DatabaseUnusable, db
+from jobs_core import (
+    ConfigurationError,
+    Connection,
+    ConnectionFailed,
+    Database,
+    DatabaseUnusable,
+    HandlerTable,
+    db,
+)
+from jobs_core.declare import declare_types
 from jobs_core.history import make_partitions
 from jobs_core.migrations import Migration, migrate, require_migrated
 from jobs_core.settings import CoreSettings
@@ -70,13 +79,15 @@ def ask(question: Callable[[Connection], Coroutine[Any, Any, T]], data: Path | N
     return asyncio.run(answer())
 
 
-async def bring_up_to_date(conn: Connection) -> list[Migration]:
-    """Apply what is pending, and make history's partitions of today and the days ahead; returns what was applied.
+async def bring_up_to_date(conn: Connection, table: HandlerTable) -> list[Migration]:
+    """Apply what is pending, make history's partitions of today and the days ahead, and the table's types known to SQL.
 
+    Returns what was applied.
     A partition that cannot be made is told on stderr: workers try again, and its rows are kept without it. Raises
     ConfigurationError as `migrate` does.
     """
     applied = await migrate(conn, ROOMS)
+    await declare_types(conn, table.job_types)
     _, missing = await make_partitions(conn)
     for name, reason in missing.items():
         warn(f"history's partition {name} was not made ({reason}); rows of its day go to the default partition")

@@ -29,6 +29,7 @@ from cli.printing import note, print_json
 from cli.ready import answers
 from cli.settings import CliSettings
 from cli.table import build_table
+from jobs_core import HandlerTable
 from sessions.options import find_cli
 from sessions.settings import SessionSettings
 from workers.settings import WorkerSettings
@@ -43,8 +44,7 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
     began = time.monotonic()
     workers, sessions = WorkerSettings.read(), SessionSettings.read()
     find_cli(sessions)
-    if settings.handlers:
-        build_table(settings.handlers)
+    table = build_table(settings.handlers)
     folder = Folder(settings.data)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.taken())
@@ -52,7 +52,7 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         model = await stack.enter_async_context(begun(sessions, forced))
         postgres, database_url = await stack.enter_async_context(database_of(folder))
-        await _migrate(database_url)
+        await _migrate(database_url, table)
         joins = {"DATABASE_URL": database_url, **await model.ready()}
         token = settings.token or folder.make_token()
         running = Running(url, os.getpid(), model.kind)
@@ -96,9 +96,9 @@ def _web(listener: socket.socket, model: str, environ: Mapping[str, str], token:
     )
 
 
-async def _migrate(database_url: str) -> None:
+async def _migrate(database_url: str, table: HandlerTable) -> None:
     async with connected(database_url) as conn:
-        applied = await bring_up_to_date(conn)
+        applied = await bring_up_to_date(conn, table)
     if applied:
         note(f"Applied {len(applied)} migration(s).")
 

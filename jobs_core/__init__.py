@@ -27,6 +27,7 @@ from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
 from jobs_core.new_job import NewJob
 from jobs_core.outcomes import Cancel, Complete, Fail, Outcome, Retry, Snooze, Wait
 from jobs_core.resource import Resource
+from jobs_core.sql_create import SqlCreate, sql_create
 from jobs_core.statements import statement
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "RetryPolicy",
     "SchemaMismatch",
     "Snooze",
+    "SqlCreate",
     "StepUnknown",
     "UnknownJobType",
     "Wait",
@@ -63,5 +65,6 @@ __all__ = [
     "fence",
     "fetch",
     "fetch_one",
+    "sql_create",
     "statement",
 ]

@@ -144,6 +144,11 @@ class HandlerTable:
         return sorted(self._types)
 
     @property
+    def job_types(self) -> list[JobType[Any]]:
+        """All types known here, with or without code."""
+        return list(self._types.values())
+
+    @property
     def runnable(self) -> list[str]:
         """Names of the types with a handler here, sorted."""
         return sorted(self._handlers)

@@ -15,6 +15,7 @@ from functools import partial
 import structlog
 
 from jobs_core import Connection, Database, Jobs, Resource, db
+from jobs_core.declare import declare_types
 from jobs_core.leases import register, retire
 from jobs_core.settings import CoreSettings
 from jobs_core.upkeep import put_back_stopped
@@ -63,6 +64,7 @@ class Worker:
         self._shift: Shift | None = None
         self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link)
         self._stopped = set[int]()
+        self._declared = False
         self._lost = asyncio.Event()
         self._draining = asyncio.Event()
         self._forced = asyncio.Event()
@@ -165,6 +167,9 @@ class Worker:
             try:
                 async with self._jobs.database.connection() as conn:
                     await self._put_back_stopped(conn)
+                    if not self._declared:  # once: after an outage an old process would overrule a newer one
+                        await declare_types(conn, self._jobs.table.job_types)
+                        self._declared = True
                     sent_at = boottime_s()
                     worker_id = await register(
                         conn,

@@ -23,22 +23,26 @@ def migrate(
     as_json: Json = False,
     data: Data = None,
 ) -> int:
-    """Apply what is pending to DATABASE_URL, or to the database of the ./jobs up that runs."""
+    """Apply what is pending to DATABASE_URL, or to the database of the ./jobs up that runs, and tell SQL of the job types."""
     import asyncio
 
     from cli.database import bring_up_to_date, choose_database, connected
     from cli.rooms import ROOMS
     from cli.settings import CliSettings
+    from cli.table import build_table
     from jobs_core import db, migrations
 
     if check and sql:
         raise typer.BadParameter("give --check or --sql, not both")
     look_only = check or sql
+    settings = CliSettings.read(data=data)
 
     async def work() -> "list[Migration]":
-        async with connected(choose_database(CliSettings.read(data=data))) as conn:
+        async with connected(choose_database(settings)) as conn:
             await db.check_server(conn)
-            return await (migrations.pending(conn, ROOMS) if look_only else bring_up_to_date(conn))
+            if look_only:
+                return await migrations.pending(conn, ROOMS)
+            return await bring_up_to_date(conn, build_table(settings.handlers))
 
     found = asyncio.run(work())
     if sql and not as_json:

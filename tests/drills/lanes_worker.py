@@ -1,6 +1,7 @@
 """A process of the lanes drill: `python -m tests.drills.lanes_worker DSN CREATORS SETTLERS JOBS LANES SEED folded|whole`.
 
-Creators create JOBS jobs each, in transactions that stay open for a moment, as a chat's ingress does; then they are done.
+Creators create JOBS jobs each, by SQL and Python in turns, in transactions that stay open for a moment, as a chat's ingress
+does; then they are done.
 Settlers claim and complete until they are killed.
 """
 
@@ -10,17 +11,23 @@ import sys
 
 from jobs_core import Complete, Database, Jobs
 from jobs_core.claim import claim
+from jobs_core.declare import declare_types
 from jobs_core.leases import register
 from jobs_core.settle import settle
 from tests.support.job_types import LANE_NOTE, table
 from tests.support.mutants import LANE_LOCK_FOLDED_IN, mutated
+from tests.support.sql_create import create_by_sql
 
 
 async def create(jobs: Jobs, count: int, lanes: int, rng: random.Random) -> None:
     """Create, each in a transaction of its own."""
-    for _ in range(count):
+    for number in range(count):
+        lane = f"lane {rng.randrange(lanes)}"
         async with jobs.database.transaction() as conn:
-            await jobs.create(LANE_NOTE, {"lane": f"lane {rng.randrange(lanes)}"}, conn=conn)
+            if number % 2:
+                await jobs.create(LANE_NOTE, {"lane": lane}, conn=conn)
+            else:
+                await create_by_sql(conn, LANE_NOTE.name, lane=lane)
             await asyncio.sleep(rng.uniform(0.0, 0.004))
 
 
@@ -45,6 +52,8 @@ async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int
         Jobs(database, table()) as jobs,
         asyncio.TaskGroup() as group,
     ):
+        async with database.connection() as conn:
+            await declare_types(conn, jobs.table.job_types)
         for _ in range(settlers):
             group.create_task(settle_on(database, rng))
         await asyncio.gather(*(create(jobs, count, lanes, rng) for _ in range(creators)))

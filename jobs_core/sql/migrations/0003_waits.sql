@@ -46,7 +46,7 @@ CREATE TABLE {schema}.cancel_requests (
 -- Locks the event's row in a statement of its own, and then the waiting jobs in the order of their ids: a wait that has the row
 -- first is seen by the statement after, and one that comes later sees the event.
 CREATE FUNCTION {schema}.emit(event text, payload jsonb DEFAULT NULL, OUT first boolean, OUT woken jsonb)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF event IS NULL OR event = '' OR length(event) > 200 OR starts_with(event, 'jobs:') THEN
         RAISE EXCEPTION 'event: % is no name for an event: 1 to 200 characters, jobs: not first', quote_nullable(left(event, 200))
@@ -67,3 +67,4 @@ BEGIN
     )
     SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(queue, job_type)), '[]') INTO woken FROM gone_on;
 END $$;
+REVOKE ALL ON FUNCTION {schema}.emit FROM PUBLIC;
