@@ -22,6 +22,7 @@ from jobs_core.errors import (
 )
 from jobs_core.job import AnyJob, Job, fence
 from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
+from jobs_core.limit import Limit
 from jobs_core.new_job import NewJob
 from jobs_core.outcomes import Complete, Fail, Outcome, Retry, Snooze
 from jobs_core.resource import Resource
@@ -45,6 +46,7 @@ __all__ = [
     "JobsError",
     "KeyReused",
     "LeaseLost",
+    "Limit",
     "NewJob",
     "Outcome",
     "Resource",

@@ -23,6 +23,8 @@ class Claim(Protocol):
     def token(self) -> int: ...
     @property
     def lane(self) -> str | None: ...
+    @property
+    def limited(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ class ClaimNumbers:
     id: int
     token: int
     lane: str | None
+    limited: bool
 
 
 @dataclass(slots=True)
 class Job(Generic[InputT]):
     """One claimed job. `token` is the claim's: it grows with every claim and is what all writes are fenced by.
 
-    `input` is JSON text as it was stored until the run has fitted it to its type. Handlers change nothing here.
+    `input` is JSON text as it was stored until the run has fitted it to its type. `limited`: it may hold slots of limits, which
+    its settle frees. Handlers change nothing here.
     """
 
     id: int
@@ -58,6 +62,7 @@ class Job(Generic[InputT]):
     claimed_at: datetime
     give_up_at: datetime
     ready_seq: int
+    limited: bool = False
 
 
 AnyJob = Job[Any]

@@ -1,9 +1,9 @@
 """Settle: record how a run ended, fenced by its token, in one transaction with what the handler adds.
 
-    begin ─▶ lock the lane ─▶ end or put back (fenced) ─▶ also(conn) ─▶ promote the lane's next ─▶ commit
+    begin ─▶ lock the lane ─▶ end or put back (fenced) ─▶ also(conn) ─▶ promote the lane's next, free slots ─▶ commit
 
-A job without a lane and an outcome without `also` need no transaction: the fenced statement is one by itself. Those of them
-that completed need no statement of their own either: `end_many` takes hundreds at once.
+A job without a lane or a limit, and an outcome without `also`, need no transaction: the fenced statement is one by itself.
+Those of them that completed need no statement of their own either: `end_many` takes hundreds at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from jobs_core import db, gate
 from jobs_core.errors import InvalidInput, LeaseLost
 from jobs_core.job import AnyJob, Claim
 from jobs_core.job_types import LONGEST_DELAY, JobType, Retention
+from jobs_core.limits import free_slots
 from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
 from jobs_core.statements import statement
 from jobs_core.wake import Ready
@@ -31,7 +32,7 @@ class Settled:
 
 @dataclass(slots=True)
 class Completed:
-    """A run that completed and may be settled with others: no lane, no `also`. result: JSON text."""
+    """A run that completed and may be settled with others: no lane, no limit, no `also`. result: JSON text."""
 
     job: AnyJob
     result: str | None
@@ -101,7 +102,7 @@ async def end(
     also: Also | None = None,
     retention: Retention = "standard",
 ) -> Settled:
-    """End the job as `complete` or `failed` and promote its lane. Raises LeaseLost.
+    """End the job as `complete` or `failed`, promote its lane and free its slots. Raises LeaseLost.
 
     result: JSON text. because: why the attempt did not complete.
     """
@@ -114,7 +115,7 @@ async def end(
         "reason": because,
         "retention": retention,
     }
-    async with _transaction(conn, needed=bool(claim.lane or also or retention == "none")):
+    async with _transaction(conn, needed=bool(claim.lane or claim.limited or also or retention == "none")):
         if claim.lane:
             await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [claim.lane]})
         ended = await db.fetch_one(conn, statement("jobs_core", "job/end"), values)
@@ -125,9 +126,10 @@ async def end(
         promoted = None
         if claim.lane:
             promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
+        freed_for = await free_slots(conn, [claim.id]) if claim.limited else ()
         if retention == "none":  # last: collected settles wait for this row
             await db.execute(conn, statement("jobs_core", "job/count_ended"), {**ended, "state": state})
-    return Settled(state, (Ready(**promoted),) if promoted else ())
+    return Settled(state, (*((Ready(**promoted),) if promoted else ()), *freed_for))
 
 
 async def put_back(conn: db.Connection, job: AnyJob, due: datetime | timedelta, **how: Any) -> Settled:
@@ -159,13 +161,14 @@ async def _try_put_back(
         "final": final,
         **due_values(due),
     }
-    async with _transaction(conn, needed=bool(also)):
+    async with _transaction(conn, needed=bool(also or job.limited)):
         row = await db.fetch_one(conn, statement("jobs_core", "job/put_back"), values)
         if row is None:
             return None
         if also:
             await also(conn)
-    return Settled("pending", (Ready(job.queue, job.job_type),) if row["ready"] else ())
+        freed_for = await free_slots(conn, [job.id]) if job.limited else ()
+    return Settled("pending", (*((Ready(job.queue, job.job_type),) if row["ready"] else ()), *freed_for))
 
 
 async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:

@@ -114,7 +114,7 @@ class Claims:
         self._news = True
         self._contended_s = _CONTENDED_S
         self.lock = asyncio.Lock()
-        """Held while a claim is under way."""
+        """Held while a claim for these runs is under way."""
 
     def wake(self) -> None:
         """Look now: a job may be ready."""
@@ -143,12 +143,16 @@ class Claims:
 
     async def once(self) -> float:
         """Claim and hand over; returns how long to wait for a wake-up, or for room, before the next look."""
+        async with self.lock:  # before the look at the room: whoever else claims for these runs takes of it, too
+            return await self._claim()
+
+    async def _claim(self) -> float:
         room = self._runs.room()
         if not room:
             self._short = False
             return self._poll_s()
         clock = asyncio.get_running_loop().time
-        async with self.lock, self._database.connection() as conn:
+        async with self._database.connection() as conn:
             began_s = clock()
             full_look = self._cursor.full_look_is_due(began_s, last_was_short=self._short)
             jobs = await claim(

@@ -107,7 +107,7 @@ class Executor:
     async def settle(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any], *, wait: bool = True) -> Settled:
         """Record the outcome; one that cannot be written counts as a failure of the run. Raises LeaseLost."""
         try:
-            if self._collectors and isinstance(outcome, Complete) and not outcome.also and not job.lane:
+            if self._collectors and isinstance(outcome, Complete) and not (outcome.also or job.lane or job.limited):
                 run = Completed(job, result_text(outcome.result, job_type), job_type.retention)
                 await self._collectors.settle(run, wait=wait)
                 return _COMPLETE

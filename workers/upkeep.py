@@ -7,7 +7,7 @@ look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ pr
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -23,16 +23,24 @@ _SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no s
 class Upkeep:
     """The loop; `run_once` is one round of it.
 
-    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them.
+    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them. `on_limited` hears
+    of each round that saw jobs with limits stand ready.
     """
 
     def __init__(
-        self, jobs: Jobs, upkeep_s: float, *, queues: Sequence[str] = (), link: GuardLink | None = None
+        self,
+        jobs: Jobs,
+        upkeep_s: float,
+        *,
+        queues: Sequence[str] = (),
+        link: GuardLink | None = None,
+        on_limited: Callable[[], object] | None = None,
     ) -> None:
         self._jobs = jobs
         self._upkeep_s = upkeep_s
         self._queues = list(queues)
         self._link = link
+        self._on_limited = on_limited
         self._retentions = {name: jobs.table.job_type(name).retention for name in jobs.table.runnable}
         self._suspects = 0
         self._takes_over_from_s = 0.0
@@ -59,6 +67,8 @@ class Upkeep:
                 await self._take_over(conn, seen)
                 seen = await self._look(conn)
             self._tell(seen.suspects)
+            if seen.limited and self._on_limited:
+                self._on_limited()
             due_in_s = seen.due_in_s
             if due_in_s is not None and due_in_s <= 0:
                 due_in_s, ready = await promote_due(conn)

@@ -60,7 +60,7 @@ class Worker:
         self._resources = resources
         self._link = link
         self._shift: Shift | None = None
-        self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link)
+        self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link, on_limited=self._on_limited)
         self._stopped = set[int]()
         self._lost = asyncio.Event()
         self._draining = asyncio.Event()
@@ -179,6 +179,10 @@ class Worker:
     def _on_wake(self, ready: Ready | None) -> None:
         if self._shift and (ready is None or ready.queue in self._queues):
             self._shift.wake(ready and ready.job_type)
+
+    def _on_limited(self) -> None:
+        if self._shift:
+            self._shift.wake_limited()
 
     def _poll_s(self) -> float:
         poll_s = self._settings.poll_s

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, health, jobs, metrics
+from gateways.web import chat, health, jobs, limits, metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ ROUTES = (
     Route("GET", "/api/jobs", jobs.newest),
     Route("GET", "/api/jobs/{job_id}", jobs.one),
     Route("GET", "/api/job-types", jobs.job_types),
+    Route("GET", "/api/limits", limits.listed),
+    Route("GET", "/api/limits/{key:path}", limits.one),
+    Route("PUT", "/api/limits/{key:path}", limits.put),
+    Route("DELETE", "/api/limits/{key:path}", limits.remove),
     Route("GET", "/api/workers", jobs.workers),
 )
 

@@ -26,7 +26,9 @@ ALTER TABLE jobs.jobs
     ADD CHECK (ready_seq IS NULL OR state = 'pending'),
     ADD CHECK ((worker_id IS NOT NULL) = (state IN ('claimed', 'running'))),
     ADD CHECK (unique_while IN ('unstarted', 'unfinished')),
-    ADD CHECK ((unique_key IS NULL) = (unique_while IS NULL))
+    ADD CHECK ((unique_key IS NULL) = (unique_while IS NULL)),
+    ADD CHECK ((limits IS NULL) = (limit_key IS NULL)),
+    ADD CHECK (limit_key IS NULL OR limits ? limit_key)
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 

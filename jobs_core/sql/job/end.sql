@@ -3,7 +3,7 @@
 -- Returns job_type, worker_id of the job, which moved to history, or, of retention `none`, is gone (job/count_ended follows, at the
 -- end of the transaction); no row: the lease is lost and nothing changed.
 -- Locks the job. A job in a lane is ended with its lane's row locked before, in a statement of its own (lane/lock), and its
--- lane promoted after (lane/promote), in one transaction. Fenced like job/start.
+-- lane promoted after (lane/promote), in one transaction; so are slots that it holds freed (slot/free). Fenced like job/start.
 WITH ended AS (
     DELETE FROM {schema}.jobs
     WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')

@@ -1,0 +1,128 @@
+"""Limits: keys with slots and permits, as an operator sees and sets them, and as settles free them.
+
+    a job type's numbers ─ first job of the key ─▶ made ─▶ set by hand ─▶ removed ─ next job ─▶ made again
+                                                    └── unused for a day ─▶ forgotten
+
+A slot is a row that a claim takes and whoever ends the claim frees. A limit that is lowered ends nothing: its surplus slots
+are gone as they are freed. Whoever changes the number of slots locks the key's row, then all its slots in a statement of its
+own, and then fits them: only then is everything seen that a claim or a settle did meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jobs_core import db
+from jobs_core.limit import Limit, checked
+from jobs_core.statements import statement
+from jobs_core.wake import Ready
+
+MOST_WAITING = 1_000
+"""What a list counts up to."""
+FORGET_BATCH = 1_000
+_FORGET_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """A key as a list shows it.
+
+    slots, rate_per_s, burst: its numbers, None: not limited so. in_use: slots held by the jobs `held_by`. waiting: jobs that
+    stand ready under this key, counted up to 1,000. permits: what is in its bucket. by_hand: set, not made for a job.
+    """
+
+    key: str
+    slots: int | None
+    in_use: int
+    waiting: int
+    rate_per_s: float | None
+    burst: float | None
+    permits: float | None
+    by_hand: bool
+    held_by: list[int]
+
+
+async def list_limits(conn: db.Connection, *, after: str = "", limit: int = 100) -> list[LimitView]:
+    """Keys in order, at most `limit`; page on with the last one as `after`."""
+    return await _views(conn, key=None, after=after, limit=limit)
+
+
+async def find_limit(conn: db.Connection, key: str) -> LimitView | None:
+    """One key; None where nobody set it and no job of it was claimed yet, or not of late."""
+    return next(iter(await _views(conn, key=key, after="", limit=1)), None)
+
+
+async def set_limit(conn: db.Connection, limit: Limit) -> frozenset[Ready]:
+    """Give a key these numbers; what is not given is not limited. In effect for all claims from the commit on.
+
+    Jobs that run go on: where there are more of them than slots, these are gone as they end. A key that had no slots counts
+    the jobs claimed from now on. Returns where jobs wait under it, for a wake-up after the commit. Raises InvalidInput.
+    """
+    limit = checked(limit, field="limit")
+    values = {"key": limit.key, "slots": limit.slots, "rate_per_s": limit.rate_per_s, "burst": limit.burst}
+    async with conn.transaction():
+        await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/put"), values))
+        return await waiters(conn, [limit.key])
+
+
+async def remove_limit(conn: db.Connection, key: str) -> frozenset[Ready] | None:
+    """Forget what was set: the key's next job makes it anew, with the numbers of its type. None where there is no such key.
+
+    Slots that are held count until they are freed. Returns where jobs wait under it, for a wake-up after the commit.
+    """
+    async with conn.transaction():
+        removed = await db.fetch(conn, statement("jobs_core", "limit/remove"), {"key": key})
+        await _fit(conn, removed)
+        return await waiters(conn, [key]) if removed else None
+
+
+async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
+    """Make those of these keys that are not there."""
+    values = {
+        "keys": [limit.key for limit in limits],
+        "slots": [limit.slots for limit in limits],
+        "rate_per_s": [limit.rate_per_s for limit in limits],
+        "burst": [limit.burst for limit in limits],
+    }
+    async with conn.transaction():
+        await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/make"), values))
+
+
+async def forget_limits(conn: db.Connection, *, batch: int = FORGET_BATCH) -> int:
+    """Remove keys that were made for jobs a day ago or more and that nobody uses, at most `batch`; returns how many."""
+    values = {"batch": batch, "keep_s": _FORGET_AFTER.total_seconds()}
+    async with conn.transaction():
+        forgotten = await db.fetch(conn, statement("jobs_core", "limit/forget"), values)
+        await _fit(conn, forgotten)
+    return len(forgotten)
+
+
+async def free_slots(conn: db.Connection, job_ids: Sequence[int]) -> frozenset[Ready]:
+    """Free what these jobs hold, whose claims the caller has ended in this transaction; returns where jobs wait for it."""
+    if not job_ids:
+        return frozenset()
+    freed = await db.fetch(conn, statement("jobs_core", "slot/free"), {"ids": list(job_ids)})
+    return await waiters(conn, [row["key"] for row in freed])
+
+
+async def waiters(conn: db.Connection, keys: Sequence[str]) -> frozenset[Ready]:
+    """Where jobs stand ready under these keys."""
+    if not keys:
+        return frozenset()
+    rows = await db.fetch(conn, statement("jobs_core", "limit/waiters"), {"keys": list(keys)})
+    return frozenset(Ready(**row) for row in rows)
+
+
+async def _fit(conn: db.Connection, rows: Sequence[db.Row]) -> None:
+    """Make the slots of these keys, whose rows are locked, as many as they say; a row without slots has none."""
+    if not rows:
+        return
+    keys = [row["key"] for row in rows]
+    await db.execute(conn, statement("jobs_core", "slot/lock"), {"keys": keys})
+    values = {"keys": keys, "slots": [row.get("slots") for row in rows]}
+    await db.execute(conn, statement("jobs_core", "slot/fit"), values)
+
+
+async def _views(conn: db.Connection, *, key: str | None, after: str, limit: int) -> list[LimitView]:
+    values = {"key": key, "after": after, "limit": limit, "most": MOST_WAITING}
+    return [LimitView(**row) for row in await db.fetch(conn, statement("jobs_core", "limit/list"), values)]
