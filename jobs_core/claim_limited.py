@@ -26,7 +26,7 @@ from jobs_core.statements import statement
 KEYS_AT_ONCE = 500
 """Keys that one look steps over; where more are waited under, the next look goes on behind them."""
 _SOON_S = 0.02
-"""Until the next look when another claim was in the way, and at the least when a permit is due."""
+"""Until a permit is fetched, at the least: where many fall due a second, several are fetched at once."""
 _ROUNDING = 1e-9  # of permits: a wait that was computed to the end of one must not end a hair before it
 
 _in_order = attrgetter("priority", "ready_seq")
@@ -36,12 +36,14 @@ _in_order = attrgetter("priority", "ready_seq")
 class Found:
     """The jobs claimed, first in priority and readiness first, their input still JSON text.
 
-    again_in_s: when another look may find more; None: when a slot is freed. after: where that look begins.
+    again_in_s: when another look may find more; None: when a slot is freed. after: where that look begins. contended: there
+    were jobs with slots, all of which others had locked: they may leave them.
     """
 
     jobs: list[AnyJob]
     again_in_s: float | None
     after: str = ""
+    contended: bool = False
 
 
 @dataclass(slots=True)
@@ -104,9 +106,8 @@ async def claim_limited(
         return Found([], 0.0, after)
     if seen["keys"]:
         plan, found.jobs = await _claim(conn, worker_id, mine, seen["keys"], give_up_after_s or {})
-        if not found.jobs:
-            found.again_in_s = 0.0 if plan.moved else _SOON_S
-        elif len(found.jobs) < slots:  # the jobs behind these, or those of the same keys that another passed over
+        found.contended = not found.jobs and not plan.moved
+        if not found.contended and len(found.jobs) < slots:  # jobs behind these, or where some were moved to
             found.again_in_s = 0.0
     return found
 

@@ -31,7 +31,7 @@ _FULL_LOOK_WHEN_BUSY_S = 1.0
 _GATHER_S = 0.002
 """More was ready than there was room for, and there is less than a wave's: short runs make more of it meanwhile, and one job
 costs a claim as much as fifty."""
-_CONTENDED_S, _LONGEST_CONTENDED_S = 0.02, 1.0
+CONTENDED_S, LONGEST_CONTENDED_S = 0.02, 1.0
 """Until the next look when ready jobs were seen but locked by another's claim, which may leave them; then twice as long, …"""
 
 
@@ -112,7 +112,7 @@ class Claims:
         self._look = asyncio.Event()
         self._short = False
         self._news = True
-        self._contended_s = _CONTENDED_S
+        self._contended_s = CONTENDED_S
         self.lock = asyncio.Lock()
         """Held while a claim for these runs is under way."""
 
@@ -170,7 +170,7 @@ class Claims:
             if full_look:
                 self._cursor.looked_from_the_start(began_s, clock())
             if jobs:
-                self._news, self._contended_s = True, _CONTENDED_S
+                self._news, self._contended_s = True, CONTENDED_S
             if not self._short:
                 return 0.0
             if not full_look:
@@ -178,7 +178,7 @@ class Claims:
             contended = self._news and await any_ready(conn, queues=self._queues, job_types=self.job_types)
             self._news = contended
         if contended:
-            wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, _LONGEST_CONTENDED_S)
+            wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
             return wait_s
         return self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
 

@@ -4,25 +4,30 @@
       ▲                                                                                                                   │
       └────────────────────────────────────────────────── nothing that has slots is left ◀────────────────────────────────┘
 
-It never polls: where nobody uses limits it costs nothing. The hint is the quick way; upkeep's look, once a second, is the sure
-one. A job of a brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
+It asks Postgres nothing by itself: where nobody uses limits it costs nothing. The hint is the quick way; the sure one is
+upkeep's look, which sees in passing that such jobs stand ready, whoever's they are, and while they do, this polls. A job of a
+brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 
 from jobs_core import Jobs, JobType, db
-from jobs_core.claim_limited import claim_limited
-from workers.claims import AWAY_S, Runs
+from jobs_core.claim_limited import Found, claim_limited
+from workers.claims import AWAY_S, CONTENDED_S, LONGEST_CONTENDED_S, Runs
 
 log = structlog.get_logger()
 
 
 class LimitedClaims:
-    """The loop; `once` is one look. `lock` is held while any claim for these runs is under way: they share the room."""
+    """The loop; `once` is one look. `lock` is held while any claim for these runs is under way: they share the room.
+
+    `poll_s` says how long upkeep's word is passed by after a look that found nothing; `on_failure` hears of a claim gone wrong.
+    """
 
     def __init__(
         self,
@@ -33,6 +38,7 @@ class LimitedClaims:
         worker_id: int,
         queues: Sequence[str],
         job_types: Sequence[JobType[Any]],
+        poll_s: Callable[[], float],
         on_failure: Callable[[], object],
     ) -> None:
         self._database = jobs.database
@@ -45,7 +51,10 @@ class LimitedClaims:
         ]  # all: who created a job may know limits that we do not
         self._with_limits = {job_type.name for job_type in job_types if job_type.limits}
         self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
+        self._poll_s = poll_s
         self._on_failure = on_failure
+        self._poll_at = 0.0
+        self._contended_s = CONTENDED_S
         self._look = asyncio.Event()
         self._wants_room = False
         self._after = ""
@@ -53,6 +62,11 @@ class LimitedClaims:
     def wake(self, job_type: str | None = None) -> None:
         """Look now, if jobs of this type may have limits: one may be ready, or a slot may be free for it. None: look."""
         if job_type is None or job_type in self._with_limits:
+            self._look.set()
+
+    def poll(self) -> None:
+        """Look, unless one found nothing a moment ago: somebody's job with limits stands ready."""
+        if asyncio.get_running_loop().time() >= self._poll_at:
             self._look.set()
 
     def room_made(self) -> None:
@@ -93,7 +107,17 @@ class LimitedClaims:
             self._after = found.after
             if found.jobs:
                 self._runs.take(found.jobs)
-        return 0.0 if len(found.jobs) == room else found.again_in_s
+        return 0.0 if len(found.jobs) == room else self._wait_s(found)
+
+    def _wait_s(self, found: Found) -> float | None:
+        if not found.contended:
+            self._contended_s = CONTENDED_S
+            if not found.jobs:
+                pause_s = self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
+                self._poll_at = asyncio.get_running_loop().time() + pause_s
+            return found.again_in_s
+        contended_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
+        return contended_s if found.again_in_s is None else min(contended_s, found.again_in_s)
 
     async def _wait(self, wait_s: float | None) -> None:
         try:

@@ -80,6 +80,7 @@ class Shift:
             worker_id=worker_id,
             queues=queues,
             job_types=known,
+            poll_s=poll_s,
             on_failure=self._sweep_soon,
         )
         self._turns = deque[Claims | LimitedClaims]((self._of_ordinary, self._of_limited))
@@ -102,9 +103,9 @@ class Shift:
             if job_type is None or job_type in line.job_types:
                 line.wake()
 
-    def wake_limited(self) -> None:
-        """Look for ready jobs with limits: there are some."""
-        self._of_limited.wake()
+    def limited_seen(self) -> None:
+        """Upkeep has seen that jobs with limits stand ready, for this worker or another."""
+        self._of_limited.poll()
 
     def _room_made(self) -> None:
         """Both lines that claim for the ordinary runners look again, each time the other one first."""

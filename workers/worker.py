@@ -182,7 +182,7 @@ class Worker:
 
     def _on_limited(self) -> None:
         if self._shift:
-            self._shift.wake_limited()
+            self._shift.limited_seen()
 
     def _poll_s(self) -> float:
         poll_s = self._settings.poll_s
