@@ -17,6 +17,7 @@ from jobs_core.errors import (
     JobsError,
     KeyReused,
     LeaseLost,
+    LimitInUse,
     SchemaMismatch,
     UnknownJobType,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "KeyReused",
     "LeaseLost",
     "Limit",
+    "LimitInUse",
     "NewJob",
     "Outcome",
     "Resource",

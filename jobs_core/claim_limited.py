@@ -20,7 +20,7 @@ from jobs_core import db
 from jobs_core.job import AnyJob, Job
 from jobs_core.job_types import GIVE_UP_AFTER
 from jobs_core.limit import Limit
-from jobs_core.limits import make_limits
+from jobs_core.limits import fit_limits, make_limits
 from jobs_core.statements import statement
 
 KEYS_AT_ONCE = 500
@@ -101,8 +101,7 @@ async def claim_limited(
     assert seen is not None
     go_on = None if seen["whole"] else 0.0
     found = Found([], _sooner(go_on, seen["permit_in_s"]), "" if seen["whole"] else seen["last"])
-    if unmade := [_as_made(key) for key in seen["keys"] if not key["made"]]:
-        await make_limits(conn, unmade)
+    if await _mend(conn, seen["keys"]):
         return Found([], 0.0, after)
     if seen["keys"]:
         plan, found.jobs = await _claim(conn, worker_id, mine, seen["keys"], give_up_after_s or {})
@@ -118,8 +117,19 @@ def _sooner(go_on_s: float | None, permit_in_s: float | None) -> float | None:
     return max(permit_in_s, _SOON_S)
 
 
-def _as_made(key: Mapping[str, Any]) -> Limit:
-    return Limit(key["key"], slots=key["slots"], rate_per_s=key["rate_per_s"], burst=key["burst"])
+async def _mend(conn: db.Connection, keys: Sequence[Mapping[str, Any]]) -> bool:
+    """Make keys that are new, and fit those that were over their limits; False: there was none of either."""
+    new = [
+        Limit(key["key"], slots=key["slots"], rate_per_s=key["rate_per_s"], burst=key["burst"])
+        for key in keys
+        if not key["made"]
+    ]
+    over = [key["key"] for key in keys if key["over"]]
+    if new:
+        await make_limits(conn, new)
+    if over:
+        await fit_limits(conn, over)
+    return bool(new or over)
 
 
 async def _claim(
@@ -213,10 +223,6 @@ async def _write(
         await db.execute(conn, statement("jobs_core", "job/move_limited"), moved)
     if not plan.claimed:
         return []
-    spent = {name: key.spent for name, key in keys.items() if key.spent}
-    if spent:
-        values = {"keys": list(spent), "spent": list(spent.values())}
-        await db.execute(conn, statement("jobs_core", "limit/spend"), values)
     longest_s = GIVE_UP_AFTER.total_seconds()
     claims = {
         "worker_id": worker_id,
@@ -228,4 +234,8 @@ async def _write(
         "slot_jobs": [job_id for _, _, job_id in plan.slots],
     }
     rows = await db.fetch_tuples(conn, statement("jobs_core", "job/claim_limited"), claims)
+    spent = {name: key.spent for name, key in keys.items() if key.spent}
+    if rows and spent:
+        values = {"keys": list(spent), "spent": list(spent.values())}
+        await db.execute(conn, statement("jobs_core", "limit/spend"), values)
     return sorted((Job(*row) for row in rows), key=_in_order)

@@ -7,6 +7,7 @@ JobsError
 ├── InvalidInput            input, result or an argument does not fit: tell the caller, nothing was written
 │   ├── UnknownJobType      no such job type is registered in this process
 │   └── KeyReused           the idempotency key stands for another input: the caller's mistake, a repeat must be the same
+├── LimitInUse              jobs hold slots of the limit: set it instead, or remove it when they have ended
 └── LeaseLost               the run no longer holds its job: stop at once, write nothing
 """
 
@@ -41,6 +42,10 @@ class UnknownJobType(InvalidInput):
 
 class KeyReused(InvalidInput):
     """This idempotency key was given before, with another input."""
+
+
+class LimitInUse(JobsError):
+    """Jobs hold slots of this limit, so that it was not removed."""
 
 
 class LeaseLost(JobsError):

@@ -3,9 +3,9 @@
     a job type's numbers ─ first job of the key ─▶ made ─▶ set by hand ─▶ removed ─ next job ─▶ made again
                                                     └── unused for a day ─▶ forgotten
 
-A slot is a row that a claim takes and whoever ends the claim frees. A limit that is lowered ends nothing: its surplus slots
-are gone as they are freed. Whoever changes the number of slots locks the key's row, then all its slots in a statement of its
-own, and then fits them: only then is everything seen that a claim or a settle did meanwhile.
+A slot is a row that a claim takes and whoever ends the claim frees. A limit that is lowered ends nothing: while more slots are
+held than it says, it is over, and no claim takes one. Whoever changes the number of slots locks the key's row, then all its
+slots in a statement of its own, and then fits them: only then is all seen that a claim or a settle did meanwhile.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs_core import db
+from jobs_core.errors import LimitInUse
 from jobs_core.limit import Limit, checked
 from jobs_core.statements import statement
 from jobs_core.wake import Ready
@@ -55,8 +56,9 @@ async def find_limit(conn: db.Connection, key: str) -> LimitView | None:
 async def set_limit(conn: db.Connection, limit: Limit) -> frozenset[Ready]:
     """Give a key these numbers; what is not given is not limited. In effect for all claims from the commit on.
 
-    Jobs that run go on: where there are more of them than slots, these are gone as they end. A key that had no slots counts
-    the jobs claimed from now on. Returns where jobs wait under it, for a wake-up after the commit. Raises InvalidInput.
+    Jobs that run go on: where they hold more slots than there are now, none is taken until enough have ended. A key that had no
+    slots counts the jobs claimed from now on. Returns where jobs wait under it, for a wake-up after the commit. Raises
+    InvalidInput.
     """
     limit = checked(limit, field="limit")
     values = {"key": limit.key, "slots": limit.slots, "rate_per_s": limit.rate_per_s, "burst": limit.burst}
@@ -68,12 +70,14 @@ async def set_limit(conn: db.Connection, limit: Limit) -> frozenset[Ready]:
 async def remove_limit(conn: db.Connection, key: str) -> frozenset[Ready] | None:
     """Forget what was set: the key's next job makes it anew, with the numbers of its type. None where there is no such key.
 
-    Slots that are held count until they are freed. Returns where jobs wait under it, for a wake-up after the commit.
+    Returns where jobs wait under it, for a wake-up after the commit. Raises LimitInUse where jobs hold slots of it.
     """
     async with conn.transaction():
-        removed = await db.fetch(conn, statement("jobs_core", "limit/remove"), {"key": key})
-        await _fit(conn, removed)
-        return await waiters(conn, [key]) if removed else None
+        if not await db.fetch(conn, statement("jobs_core", "limit/lock"), {"keys": [key]}):
+            return None
+        if not await _remove(conn, [key]):
+            raise LimitInUse(f"jobs hold slots of {key!r}: set it, or remove it when they have ended")
+        return await waiters(conn, [key])
 
 
 async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
@@ -88,13 +92,21 @@ async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
         await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/make"), values))
 
 
+async def fit_limits(conn: db.Connection, keys: Sequence[str]) -> None:
+    """Make the slots of keys that were over their limits as many as these say, as far as enough have been freed."""
+    async with conn.transaction():
+        await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/lock"), {"keys": list(keys)}))
+
+
 async def forget_limits(conn: db.Connection, *, batch: int = FORGET_BATCH) -> int:
     """Remove keys that were made for jobs a day ago or more and that nobody uses, at most `batch`; returns how many."""
     values = {"batch": batch, "keep_s": _FORGET_AFTER.total_seconds()}
+    unused = [row["key"] for row in await db.fetch(conn, statement("jobs_core", "limit/unused"), values)]
+    if not unused:
+        return 0
     async with conn.transaction():
-        forgotten = await db.fetch(conn, statement("jobs_core", "limit/forget"), values)
-        await _fit(conn, forgotten)
-    return len(forgotten)
+        await db.execute(conn, statement("jobs_core", "limit/lock"), {"keys": unused})
+        return len(await _remove(conn, unused))
 
 
 async def free_slots(conn: db.Connection, job_ids: Sequence[int]) -> frozenset[Ready]:
@@ -114,13 +126,20 @@ async def waiters(conn: db.Connection, keys: Sequence[str]) -> frozenset[Ready]:
 
 
 async def _fit(conn: db.Connection, rows: Sequence[db.Row]) -> None:
-    """Make the slots of these keys, whose rows are locked, as many as they say; a row without slots has none."""
+    """Make the slots of these keys, whose rows are locked, as many as they say."""
     if not rows:
         return
     keys = [row["key"] for row in rows]
     await db.execute(conn, statement("jobs_core", "slot/lock"), {"keys": keys})
-    values = {"keys": keys, "slots": [row.get("slots") for row in rows]}
+    values = {"keys": keys, "slots": [row["slots"] for row in rows]}
     await db.execute(conn, statement("jobs_core", "slot/fit"), values)
+
+
+async def _remove(conn: db.Connection, keys: Sequence[str]) -> list[db.Row]:
+    """Remove those of these keys, whose rows are locked, of which no slot is held."""
+    values = {"keys": list(keys)}
+    await db.execute(conn, statement("jobs_core", "slot/lock"), values)
+    return await db.fetch(conn, statement("jobs_core", "limit/remove"), values)
 
 
 async def _views(conn: db.Connection, *, key: str | None, after: str, limit: int) -> list[LimitView]:

@@ -9,7 +9,7 @@ from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.errors import Refused
 from gateways.web.parameters import Name
-from jobs_core import Limit
+from jobs_core import Limit, LimitInUse
 from jobs_core.limits import LimitView, find_limit, list_limits, remove_limit, set_limit
 
 
@@ -62,8 +62,11 @@ async def put(request: Request, context: Here, key: Annotated[Name, Path()]) -> 
 
 async def remove(context: Here, key: Annotated[Name, Path()]) -> dict[str, str]:
     """Remove a key: its next job makes it anew, with the numbers of its type."""
-    async with context.database.connection() as conn:
-        waiting = await remove_limit(conn, key)
+    try:
+        async with context.database.connection() as conn:
+            waiting = await remove_limit(conn, key)
+    except LimitInUse as error:
+        raise Refused(409, "limit_in_use", str(error), field="key") from None
     if waiting is None:
         raise _no_such(key)
     context.jobs.notifier.wake(waiting)

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 import jobs_core.upkeep
-from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, Snooze, db, execute, fetch_one
+from jobs_core import AnyJob, Complete, Connection, Database, Jobs, Limit, NewJob, Snooze, db, execute, fetch_one
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
+from jobs_core.limits import set_limit
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import rescue
@@ -51,8 +52,9 @@ async def pool(database_url: str) -> AsyncIterator[Database]:
 class Race:
     """Claimers that settle, put back and die at random; `run` returns what did not hold at some moment, or in the end."""
 
-    def __init__(self, pool: Database, seed: int) -> None:
+    def __init__(self, pool: Database, seed: int, *, changing: bool = False) -> None:
         self._pool = pool
+        self._changing = changing
         self._chance = random.Random(seed)
         self._over = False
         self._wrong: Mapping[str, Sequence[db.Row]] = {}
@@ -64,6 +66,8 @@ class Race:
         async with asyncio.timeout(150), asyncio.TaskGroup() as group:
             for _ in range(CLAIMERS):
                 group.create_task(self._work())
+            if self._changing:
+                group.create_task(self._change())
         return self._wrong
 
     def _new_job(self) -> NewJob:
@@ -95,10 +99,22 @@ class Race:
         return jobs
 
     async def _look(self, conn: Connection) -> None:
-        if found := await wrong(conn):
+        if found := await wrong(conn, changing=self._changing):
             self._wrong, self._over = found, True
         if await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1") is None:
             self._over = True
+
+    async def _change(self) -> None:
+        """Lower and raise limits all the time; in the end they are what they were."""
+        while not self._over:
+            await self._set(self._chance.choice(sorted(KEYS)), self._chance.randint(1, 6))
+            await asyncio.sleep(self._chance.uniform(0, 0.02))
+        for key, slots in KEYS.items():
+            await self._set(key, slots)
+
+    async def _set(self, key: str, slots: int) -> None:
+        async with self._pool.connection() as conn:
+            await set_limit(conn, Limit(key, slots=slots))
 
     async def _register(self) -> int:
         async with self._pool.connection() as conn:
@@ -119,6 +135,13 @@ async def test_no_limit_is_ever_passed_and_no_slot_is_left_behind(pool: Database
     assert await race.run() == {}
     assert race.claimed >= JOBS
     assert race.deaths >= 5
+    async with pool.connection() as conn:
+        assert await in_use(conn) == {key: (0, slots) for key, slots in KEYS.items()}
+
+
+async def test_limits_may_be_changed_all_the_while(pool: Database) -> None:
+    race = Race(pool, seed=random.randrange(2**32), changing=True)
+    assert await race.run() == {}
     async with pool.connection() as conn:
         assert await in_use(conn) == {key: (0, slots) for key, slots in KEYS.items()}
 

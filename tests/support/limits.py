@@ -97,13 +97,21 @@ WHERE j.state IN ('claimed', 'running')
   )
 """
 
+UNFIT = """
+SELECT l.key, l.slots, count(s.n) AS n FROM jobs.limits AS l
+LEFT JOIN jobs.limit_slots AS s ON s.key = l.key
+WHERE NOT l.over
+GROUP BY l.key, l.slots
+HAVING count(s.n) <> l.slots
+"""
 
-async def wrong(conn: Connection) -> dict[str, list[db.Row]]:
+
+async def wrong(conn: Connection, *, changing: bool = False) -> dict[str, list[db.Row]]:
     """What does not hold now: limits that are passed, slots that no claim holds, claims that lack one; each look is a snapshot.
 
-    The keys' numbers of slots have not been changed since the claims.
+    changing: the keys' numbers of slots may have been changed since the claims, so that what a job needs now says nothing.
     """
-    looks = {"passed": PASSED, "leaked": LEAKED, "missing": MISSING}
+    looks = {"leaked": LEAKED, "unfit": UNFIT} | ({} if changing else {"passed": PASSED, "missing": MISSING})
     found = {name: await fetch(conn, look) for name, look in looks.items()}
     return {name: rows for name, rows in found.items() if rows}
 

@@ -1,7 +1,8 @@
 -- Takes queues, job_types, alone (suspects, or all others), after (a key: look at those behind it), keys (how many to look at),
 -- jobs (how many may start now).
--- Returns one row. keys: what a claim should try, a JSON array of {key, jobs, slots, made} (so many jobs, which need so many
--- slots; where the key is not made yet, `made` is false and slots, rate_per_s, burst are the numbers to make it with).
+-- Returns one row. keys: what a claim should try, a JSON array of {key, jobs, slots, made, over} (so many jobs, which need so many
+-- slots; where the key is not made yet, `made` is false and slots, rate_per_s, burst are the numbers to make it with; where
+-- it was over its limit and a slot was freed since, `over` is true, and it is to be fitted first).
 -- last: the key it looked at last; null: there was none behind `after`. whole: no key is left behind that one.
 -- permit_in_s: until the next job of these keys has its permits; null: none waits for that.
 -- Locks nothing, so what it returns may be taken by another by then: a claim that locks follows. It steps from key to key, so
@@ -21,7 +22,7 @@ WITH RECURSIVE waiting (key, nth) AS (
     ), w.nth + 1
     FROM waiting AS w WHERE w.key IS NOT NULL AND w.nth < %(keys)s
 ), open AS MATERIALIZED (
-    SELECT w.key, l.key IS NOT NULL AS made, l.slots, l.rate_per_s, l.burst, free.n AS free,
+    SELECT w.key, l.key IS NOT NULL AS made, coalesce(l.over AND free.n > 0, false) AS over, l.slots, l.rate_per_s, l.burst, free.n AS free,
            {schema}.permits_at(l, clock_timestamp()) AS permits
     FROM waiting AS w
     LEFT JOIN {schema}.limits AS l ON l.key = w.key
@@ -51,18 +52,18 @@ WITH RECURSIVE waiting (key, nth) AS (
     WINDOW in_order AS (PARTITION BY o.key ORDER BY head.priority, head.ready_seq)
 ), first AS MATERIALIZED (
     SELECT * FROM heads
-    WHERE NOT made OR (coalesce(slots_needed <= free, true) AND coalesce(permits_needed <= permits + 1e-9, true))
+    WHERE NOT made OR over OR (coalesce(slots_needed <= free, true) AND coalesce(permits_needed <= permits + 1e-9, true))
     ORDER BY priority, ready_seq
     LIMIT %(jobs)s
 ), wanted AS (
-    SELECT key, made, count(*) AS jobs, CASE WHEN made THEN max(slots_needed) END AS needed,
+    SELECT key, made, over, count(*) AS jobs, CASE WHEN made THEN max(slots_needed) END AS needed,
            (array_agg(own ORDER BY priority, ready_seq))[1] AS own
-    FROM first GROUP BY key, made
+    FROM first GROUP BY key, made, over
 )
 SELECT
     coalesce((
         SELECT jsonb_agg(jsonb_build_object(
-            'key', key, 'made', made, 'jobs', jobs, 'slots', 
+            'key', key, 'made', made, 'over', over, 'jobs', jobs, 'slots',
             CASE WHEN made THEN to_jsonb(coalesce(needed, 0)) ELSE own -> 'slots' END,
             'rate_per_s', own -> 'rate_per_s', 'burst', own -> 'burst'
         )) FROM wanted

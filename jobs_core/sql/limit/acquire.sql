@@ -1,6 +1,7 @@
 -- Takes keys and wanted (arrays of equal length: how many of its slots, at most), of a claim that locked its worker's row.
 -- Returns key, slots, burst (null: it has no bucket), permits (in the bucket now), free: the numbers of free slots, which are
--- the caller's until its transaction ends. No row for a key that is not made, or whose bucket another claim has locked.
+-- the caller's until its transaction ends; none of a key that is over its limit. No row for a key that is not made, or whose
+-- bucket another claim has locked.
 -- Locks the rows of keys with a bucket, then free slots, skipping what others have locked: it waits for nobody.
 -- Why it is right when two of it race: a slot is one row, and whoever locks it first has it; one that was taken since this
 -- statement's snapshot is looked at again under its lock and passed over. A bucket is read as it is under its lock.
@@ -15,6 +16,7 @@ WITH given AS MATERIALIZED (
 ), taken AS MATERIALIZED (
     SELECT s.key, s.n
     FROM given AS g
+    JOIN {schema}.limits AS l ON l.key = g.key AND NOT l.over
     CROSS JOIN LATERAL (
         SELECT one.key, one.n FROM {schema}.limit_slots AS one
         WHERE one.key = g.key AND one.job_id IS NULL

@@ -1,3 +1,11 @@
--- Takes key. Removes it; returns key, or no row. The next job that waits under it makes it anew, as its type says. Slots that are
--- held stay until they are freed, and count then (slot/lock and slot/fit follow). Locks the row.
-DELETE FROM {schema}.limits WHERE key = %(key)s RETURNING key
+-- Takes keys, whose rows and slots the caller has locked in statements before this one (limit/lock, slot/lock). Removes those of
+-- which no slot is held, with their slots; returns key of each. The next job that waits under one makes it anew.
+WITH removed AS (
+    DELETE FROM {schema}.limits AS l
+    WHERE l.key = ANY(%(keys)s::text[])
+      AND NOT EXISTS (SELECT FROM {schema}.limit_slots AS s WHERE s.key = l.key AND s.job_id IS NOT NULL)
+    RETURNING l.key
+), gone AS (
+    DELETE FROM {schema}.limit_slots AS s USING removed WHERE s.key = removed.key
+)
+SELECT key FROM removed

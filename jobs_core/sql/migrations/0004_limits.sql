@@ -7,6 +7,7 @@ CREATE TABLE {schema}.limits (
     burst       double precision,   -- permits that the bucket holds; null: no bucket
     permits     double precision,   -- that were in it at filled_at; null: no bucket
     filled_at   timestamptz,
+    over        boolean NOT NULL DEFAULT false,  -- more slots are held than there are now: fit them before any is taken
     by_hand     boolean NOT NULL,   -- false: made for a job, with the numbers that its type gives
     created_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
@@ -17,13 +18,12 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT least(l.burst, l.permits + l.rate_per_s * greatest(extract(epoch FROM at - l.filled_at)::double precision, 0))
 $$;
 
--- A row a slot: as many as the limit says, and those still held above a limit that was lowered.
+-- A row a slot: as many as the limit says; where it was lowered, as many as are held.
 CREATE TABLE {schema}.limit_slots (
-    key      text COLLATE "C" NOT NULL,
-    n        integer NOT NULL,
-    job_id   bigint,                            -- who holds it; null: free
-    token    bigint,                            -- of the claim that took it
-    surplus  boolean NOT NULL DEFAULT false,    -- above a lowered limit: gone once it is freed
+    key     text COLLATE "C" NOT NULL,
+    n       integer NOT NULL,
+    job_id  bigint,     -- who holds it; null: free
+    token   bigint,     -- of the claim that took it
     PRIMARY KEY (key, n)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX limit_slots_free ON {schema}.limit_slots (key, n) WHERE job_id IS NULL;

@@ -1,15 +1,13 @@
 -- Takes ids of jobs that the caller has just ended or put back, in this transaction: their rows are its own until it commits,
--- so that the slots they hold are those of the claims that it ended. Frees these; one above a lowered limit is gone.
--- Returns key, once each. Locks the slots, in order: whoever sets a limit locks them in the same.
+-- so that the slots they hold are those of the claims that it ended. Frees these. Returns key, once each.
+-- Locks the slots, in order: whoever sets a limit locks them in the same.
 WITH held AS MATERIALIZED (
-    SELECT key, n, surplus FROM {schema}.limit_slots
+    SELECT key, n FROM {schema}.limit_slots
     WHERE job_id = ANY(%(ids)s::bigint[])
     ORDER BY key, n
     FOR UPDATE
-), gone AS (
-    DELETE FROM {schema}.limit_slots AS s USING held WHERE held.surplus AND s.key = held.key AND s.n = held.n
 ), freed AS (
     UPDATE {schema}.limit_slots AS s SET job_id = NULL, token = NULL
-    FROM held WHERE NOT held.surplus AND s.key = held.key AND s.n = held.n
+    FROM held WHERE s.key = held.key AND s.n = held.n
 )
 SELECT DISTINCT key FROM held
