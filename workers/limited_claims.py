@@ -60,8 +60,13 @@ class LimitedClaims:
         self._after = ""
 
     def wake(self, job_type: str | None = None) -> None:
-        """Look now, if jobs of this type may have limits: one may be ready, or a slot may be free for it. None: look."""
-        if job_type is None or job_type in self._with_limits:
+        """Look now, if jobs of this type may have limits: one may be ready, or a slot may be free for it.
+
+        None: hints may have been missed; upkeep sees at its next round whether there is anything to look for.
+        """
+        if job_type is None:
+            self._poll_at = 0.0
+        elif job_type in self._with_limits:
             self._look.set()
 
     def poll(self) -> None:

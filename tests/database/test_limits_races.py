@@ -19,7 +19,7 @@ from tests.support.limits import BOUND, Bound, claim_once, in_use, rate_of, slot
 from tests.support.mutants import mutated
 
 CLAIMERS = 8
-JOBS = 200
+JOBS = 120
 KEYS = {"a": 1, "b": 2, "c": 3, "d": 5}
 DRAINED = Snooze(timedelta(0), because="drained")
 
@@ -160,7 +160,7 @@ async def test_by_a_rescue_that_frees_nothing_slots_would_leak(pool: Database, m
     assert "leaked" in await Race(pool, seed=1).run()
 
 
-RATE_PER_S, ROUND_S, ROUNDS = 50.0, 0.4, 150
+RATE_PER_S, ROUND_S, ROUNDS = 50.0, 0.3, 200
 
 
 async def rated(pool: Database) -> tuple[int, float]:

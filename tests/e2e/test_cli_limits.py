@@ -42,7 +42,7 @@ def test_a_limit_is_set_listed_and_removed(home: Home) -> None:
         (["set", "a", "--rate", "5"], 1, "--rate: '5' is not a rate; write 5/s, 100/m or 2000/h"),
         (["set", "a", "--rate", "nan/s"], 1, "limit.rate_per_s: nan is not a number"),
         (["set", "a", "--slots", "-1"], 1, "limit.slots: -1 is not an integer from 0"),
-        (["set", "a", "--slots", "x"], 2, "'x' is not a valid int"),
+        (["set", "a", "--slots", "x"], 2, "Invalid value for '--slots'"),
         (["set", "", "--slots", "1"], 1, "limit.key: is empty"),
         (["rm", "a"], 1, "there is no limit 'a': ./jobs limit ls lists them"),
         (["nope"], 2, "No such command 'nope'"),

@@ -16,6 +16,6 @@ CROSS JOIN LATERAL (
         SELECT FROM {schema}.jobs AS j
         WHERE j.ready_seq IS NOT NULL AND j.limit_key IS NOT NULL AND j.alone IN (false, true) AND j.limit_key = l.key
         ORDER BY j.alone, j.limit_key LIMIT %(most)s
-    ) AS some
+    ) AS first
 ) AS waiting
 ORDER BY l.key

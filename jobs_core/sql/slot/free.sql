@@ -8,6 +8,7 @@ WITH held AS MATERIALIZED (
     FOR UPDATE
 ), freed AS (
     UPDATE {schema}.limit_slots AS s SET job_id = NULL, token = NULL
-    FROM held WHERE s.key = held.key AND s.n = held.n
+    FROM held
+    WHERE s.job_id = ANY(%(ids)s::bigint[]) AND s.key = held.key AND s.n = held.n  -- or a table that was small is read whole
 )
 SELECT DISTINCT key FROM held
