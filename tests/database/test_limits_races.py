@@ -4,9 +4,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+import jobs_core.claim_limited
 import jobs_core.upkeep
 from jobs_core import AnyJob, Complete, Connection, Database, Jobs, Limit, NewJob, Snooze, db, execute, fetch_one
 from jobs_core.claim import start
@@ -15,7 +17,7 @@ from jobs_core.limits import set_limit
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import rescue
-from tests.support.limits import BOUND, Bound, claim_once, in_use, rate_of, slots_of, table, wrong
+from tests.support.limits import BOUND, Bound, claim_once, create, in_use, rate_of, slots_of, table, wrong
 from tests.support.mutants import mutated
 
 CLAIMERS = 8
@@ -158,6 +160,34 @@ async def test_by_a_rescue_that_frees_nothing_slots_would_leak(pool: Database, m
 
     monkeypatch.setattr(jobs_core.upkeep, "free_slots", free_none)
     assert "leaked" in await Race(pool, seed=1).run()
+
+
+NO_LAST_LOOK = (
+    "AND NOT EXISTS (SELECT FROM {schema}.limits AS l WHERE l.key = ANY((SELECT %(slot_keys)s::text[])::text[]) AND l.over)",
+    "",
+)
+
+
+@pytest.mark.parametrize(("changes", "claimed"), [([], 0), ([NO_LAST_LOOK], 1)], ids=["as it is", "mutant"])
+async def test_a_key_that_was_lowered_while_a_claim_looked_for_its_slots_gives_none(
+    pool: Database, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[str, str]], claimed: int
+) -> None:
+    """A slot that was free before it was lowered, and is free again, can be locked by a claim that saw nothing in between."""
+    acquire = jobs_core.claim_limited._acquire
+
+    async def acquire_by_an_old_look(conn: Connection, wanted: Mapping[str, int]) -> Any:
+        keys = await acquire(conn, wanted)
+        async with pool.connection() as other:
+            await execute(other, "UPDATE jobs.limits SET over = true")
+        return keys
+
+    async with Jobs(pool, table()) as jobs, pool.connection() as conn:
+        await create(jobs, slots_of("a"))
+        worker_id = await register(conn, queues=["default"], job_types=[], slots=1, lease_s=600)
+        await claim_once(conn, worker_id)  # makes the key
+        monkeypatch.setattr(jobs_core.claim_limited, "_acquire", acquire_by_an_old_look)
+        with mutated(*changes):
+            assert len((await claim_once(conn, worker_id)).jobs) == claimed
 
 
 RATE_PER_S, ROUND_S, ROUNDS = 50.0, 0.3, 200

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 import workers.limited_claims
+import workers.shift
 from jobs_core import AnyJob, Complete, Database, Jobs, JobType, NewJob, fetch, fetch_one
 from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.wake import Ready
 from tests.database.test_worker import ended, until, working
 from tests.support.job_types import BRIEF_NOTE, NOTE, Note
 from tests.support.limits import BOUND, BRIEF_BOUND, Bound, create, in_use, rate_of, slots_of, table
+from workers.limited_claims import LimitedClaims
 
 ONLY_HINTS = {"poll_s": 30.0, "upkeep_s": 60.0}
 OTHER = JobType("other", Bound, limits=BOUND.limits)
@@ -125,6 +127,42 @@ async def test_neither_kind_waits_for_the_end_of_the_others_backlog(database: Da
         created = await jobs.create(few, limits if few is BOUND else {})
         await ended(database, created.id)
     assert order.index(few.name) < 350
+
+
+async def most_held(database: Database, *, slots: int) -> int:
+    """The most jobs that a worker held at any look, while it had jobs of both kinds to do."""
+    most = 0
+
+    async def handle(_: AnyJob) -> Complete:
+        await asyncio.sleep(0.002)
+        return Complete()
+
+    async def look() -> bool:
+        nonlocal most
+        async with database.connection() as conn:
+            held = await fetch(conn, "SELECT FROM jobs.jobs WHERE worker_id IS NOT NULL")
+            most = max(most, len(held))
+            return await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1") is None
+
+    async with working(database, {NOTE: handle, BOUND: handle}, slots=slots, **ONLY_HINTS) as (jobs, _):
+        await jobs.create_many([NewJob(NOTE, {}), NewJob(BOUND, {"limits": [slots_of("a", 5)]})] * 150)
+        await until(look)
+    return most
+
+
+async def test_both_kinds_together_are_never_claimed_for_more_runners_than_are_free(database: Database) -> None:
+    assert await most_held(database, slots=4) <= 4
+
+
+async def test_with_a_lock_for_each_kind_more_would_be_claimed_than_can_start(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unshared(LimitedClaims):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **{**named, "lock": asyncio.Lock()})
+
+    monkeypatch.setattr(workers.shift, "LimitedClaims", Unshared)
+    assert await most_held(database, slots=4) > 4
 
 
 async def _begun(order: list[str]) -> bool:
