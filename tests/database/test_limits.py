@@ -17,6 +17,7 @@ from jobs_core import (
     NewJob,
     Retry,
     Snooze,
+    claim_limited,
     execute,
     fetch,
 )
@@ -331,6 +332,18 @@ async def test_a_job_for_later_waits_for_its_time_before_it_waits_for_a_slot(
     await create(jobs, slots_of("a"), scheduled_for=timedelta(hours=1))
     assert await claim_all(conn, worker_id) == []
     assert not (await look(conn)).limited
+
+
+async def test_a_look_at_more_keys_than_it_steps_over_goes_on_behind_them(
+    jobs: Jobs, conn: Connection, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_limited, "KEYS_AT_ONCE", 2)
+    for key in "abcdef":
+        await set_limit(conn, Limit(key, slots=0 if key < "e" else 1))
+    ids = [job_id for key in "fedcba" for job_id in await create(jobs, slots_of(key))]
+    assert ids_of(await claim_all(conn, worker_id)) == ids[:2]
+    assert (await claim_once(conn, worker_id)).after == "b"
+    assert await claim_all(conn, worker_id) == []
 
 
 async def test_a_worker_whose_lease_is_lost_takes_no_slot(jobs: Jobs, conn: Connection, worker_id: int) -> None:

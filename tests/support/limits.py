@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jobs_core import Connection, HandlerTable, Jobs, JobType, Limit, NewJob, db, fetch
+from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, Limit, NewJob, db, fetch
 from jobs_core.claim_limited import Found, claim_limited
 from tests.support.job_types import BRIEF_NOTE, LANE_NOTE, NOTE
 
@@ -55,20 +55,21 @@ async def create(
     return list((await jobs.create_many([new] * n)).ids)
 
 
-async def claim_once(conn: Connection, worker_id: int, *, slots: int = 100, alone: bool = False) -> Found:
+async def claim_once(
+    conn: Connection, worker_id: int, *, slots: int = 100, alone: bool = False, after: str = ""
+) -> Found:
     """One look of a worker that knows all types of the default queue."""
     names = [job_type.name for job_type in (NOTE, *TYPES)]
-    return await claim_limited(conn, worker_id=worker_id, queues=["default"], job_types=names, slots=slots, alone=alone)
+    mine = {"worker_id": worker_id, "queues": ["default"], "job_types": names}
+    return await claim_limited(conn, **mine, slots=slots, alone=alone, after=after)  # type: ignore[arg-type]  # as named
 
 
-async def claim_all(conn: Connection, worker_id: int, *, slots: int = 100) -> list[Any]:
+async def claim_all(conn: Connection, worker_id: int, *, slots: int = 100) -> list[AnyJob]:
     """All jobs that have their slots now, as a worker takes them that looks again for as long as it is told to."""
-    jobs: list[Any] = []
-    while len(jobs) < slots:
-        found = await claim_once(conn, worker_id, slots=slots - len(jobs))
+    jobs, found = list[AnyJob](), Found([], 0.0)
+    while found.again_in_s == 0.0 and len(jobs) < slots:
+        found = await claim_once(conn, worker_id, slots=slots - len(jobs), after=found.after)
         jobs += found.jobs
-        if found.again_in_s != 0.0:
-            break
     return jobs
 
 
