@@ -1,18 +1,18 @@
-"""Claims of jobs with limits: free slots first, then the first jobs of just those keys.
+"""Claims of jobs with limits: free slots first, then the first jobs of just those that they are for.
 
-    look (locks nothing) ─▶ lock the worker ─▶ free slots and buckets ─▶ the keys' first jobs ─▶ what else these need
-      │ nothing to claim                                                                            │
-      ▼                                     short at another key: wait under that one from now on ◀─┤
-    until a slot is freed, or a permit falls due                                                    ▼
-                                                                            each with all its slots: claimed
+    look (locks nothing) ─▶ lock the worker ─▶ free slots and buckets ─▶ the first jobs ─▶ each with all its slots: claimed
+      │ nothing has its slots                                               │
+      ▼                                                                     └─ short after all: left for the next look
+    until a slot is freed, or a permit falls due
 
-One short transaction, in which it waits for nobody but its worker's row: what another has locked is passed over. A job has all
-its slots or none, and they are rows, so a limit is never passed, however many claim at once. Of one key, whoever stands behind
-a job that does not fit waits with it.
+Jobs that have the same keys wait as one group. One short transaction, in which a claim waits for nobody but its worker's row:
+what another has locked is passed over. A job has all its slots or none, and they are rows, so a limit is never passed, however
+many claim at once.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -23,8 +23,8 @@ from jobs_core.limit import Limit
 from jobs_core.limits import fit_limits, make_limits
 from jobs_core.statements import statement
 
-KEYS_AT_ONCE = 500
-"""Keys that one look steps over; where more are waited under, the next look goes on behind them."""
+GROUPS_AT_ONCE = 200
+"""Groups of a queue and type that one look steps over; where more wait, the next look goes on behind them."""
 _SOON_S = 0.02
 """Until a permit is fetched, at the least: where many fall due a second, several are fetched at once."""
 _ROUNDING = 1e-9  # of permits: a wait that was computed to the end of one must not end a hair before it
@@ -55,7 +55,23 @@ class _Key:
     permits: float | None
     free: list[int]
     spent: float = 0.0
-    blocked: bool = False  # a job that came first did not fit
+    short: bool = False  # a job that came first did not fit
+
+    def fits(self, weight: int) -> bool:
+        """Whether a job of this weight may have what it needs."""
+        has_slots = self.slots is None or len(self.free) >= max(min(weight, self.slots), 1)
+        left = (self.permits or 0.0) - self.spent + _ROUNDING
+        has_permits = self.burst is None or left >= min(weight, self.burst)
+        self.short = self.short or not (has_slots and has_permits)
+        return not self.short
+
+    def take(self, weight: int) -> list[int]:
+        """The numbers of the slots that a job of this weight takes."""
+        if self.burst is not None:
+            self.spent += min(weight, self.burst)
+        n_slots = 0 if self.slots is None else min(weight, self.slots)
+        taken, self.free = self.free[:n_slots], self.free[n_slots:]
+        return taken
 
 
 @dataclass(slots=True)
@@ -66,17 +82,7 @@ class _Head:
     job_type: str
     priority: int
     ready_seq: int
-    limit_key: str
     limits: dict[str, dict[str, Any]]
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What becomes of the jobs looked at: claimed with these slots (key, n, job), or waiting under another key."""
-
-    claimed: list[_Head] = field(default_factory=list)
-    slots: list[tuple[str, int, int]] = field(default_factory=list)
-    moved: dict[int, str] = field(default_factory=dict)
 
 
 async def claim_limited(
@@ -92,146 +98,94 @@ async def claim_limited(
 ) -> Found:
     """Take up to `slots` ready jobs with limits, as far as their keys have slots and permits; the arguments as of `claim`.
 
-    alone: suspects only, else none of them. The connection is not in a transaction. Nothing is claimed where the worker's
-    lease is no longer good (its renewal will say so).
+    alone: suspects only, else none of them. after: as the last look said. The connection is not in a transaction. Nothing is
+    claimed where the worker's lease is no longer good (its renewal will say so).
     """
     mine = {"queues": list(queues), "job_types": list(job_types), "alone": alone}
-    look = {**mine, "after": after, "keys": KEYS_AT_ONCE, "jobs": slots}
-    seen = await db.fetch_one(conn, statement("jobs_core", "job/limited"), look)
+    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots}
+    seen = await db.fetch_one(conn, statement("jobs_core", "job/limited"), values)
     assert seen is not None
-    go_on = None if seen["whole"] else 0.0
-    found = Found([], _sooner(go_on, seen["permit_in_s"]), "" if seen["whole"] else seen["last"])
-    if await _mend(conn, seen["keys"]):
+    if seen["new"] or seen["over"]:
+        await make_limits(conn, [Limit(**key) for key in seen["new"]])
+        await fit_limits(conn, seen["over"])
         return Found([], 0.0, after)
-    if seen["keys"]:
-        plan, found.jobs = await _claim(conn, worker_id, mine, seen["keys"], give_up_after_s or {})
-        found.contended = not found.jobs and not plan.moved
-        if not found.contended and len(found.jobs) < slots:  # jobs behind these, or where some were moved to
+    wait_s = None if seen["permit_in_s"] is None else max(seen["permit_in_s"], _SOON_S)
+    found = Found([], wait_s if seen["last"] is None else 0.0, seen["last"] or "")
+    if seen["lines"]:
+        found.jobs = await _claim(conn, worker_id, seen, give_up_after_s or {}, alone=alone)
+        found.contended = not found.jobs
+        if 0 < len(found.jobs) < slots:
             found.again_in_s = 0.0
     return found
 
 
-def _sooner(go_on_s: float | None, permit_in_s: float | None) -> float | None:
-    if go_on_s is not None or permit_in_s is None:
-        return go_on_s
-    return max(permit_in_s, _SOON_S)
-
-
-async def _mend(conn: db.Connection, keys: Sequence[Mapping[str, Any]]) -> bool:
-    """Make keys that are new, and fit those that were over their limits; False: there was none of either."""
-    new = [
-        Limit(key["key"], slots=key["slots"], rate_per_s=key["rate_per_s"], burst=key["burst"])
-        for key in keys
-        if not key["made"]
-    ]
-    over = [key["key"] for key in keys if key["over"]]
-    if new:
-        await make_limits(conn, new)
-    if over:
-        await fit_limits(conn, over)
-    return bool(new or over)
-
-
 async def _claim(
-    conn: db.Connection,
-    worker_id: int,
-    mine: Mapping[str, Any],
-    wanted: Sequence[Mapping[str, Any]],
-    give_up_after_s: Mapping[str, float],
-) -> tuple[_Plan, list[AnyJob]]:
+    conn: db.Connection, worker_id: int, seen: Mapping[str, Any], give_up_after_s: Mapping[str, float], *, alone: bool
+) -> list[AnyJob]:
     async with conn.transaction():
         if await db.fetch_one(conn, statement("jobs_core", "worker/hold"), {"worker_id": worker_id}) is None:
-            return _Plan(), []
-        keys = await _acquire(conn, {key["key"]: key["slots"] for key in wanted})
-        n_jobs = {key["key"]: key["jobs"] for key in wanted if _has_any(keys.get(key["key"]))}
-        values = {**mine, "keys": list(n_jobs), "jobs": list(n_jobs.values())}
-        heads = [_Head(**row) for row in await db.fetch(conn, statement("jobs_core", "job/limited_heads"), values)]
-        heads.sort(key=_in_order)
-        keys |= await _acquire(conn, _further(heads, keys))
-        plan = _plan(heads, keys)
-        return plan, await _write(conn, worker_id, plan, keys, give_up_after_s)
-
-
-def _has_any(key: _Key | None) -> bool:
-    return key is not None and (key.slots is None or bool(key.free))
-
-
-def _further(heads: Sequence[_Head], keys: Mapping[str, _Key]) -> dict[str, int]:
-    """The other keys that these jobs need, and how many slots they need of each together."""
-    wanted: dict[str, int] = {}
-    for head in heads:
-        for key, own in head.limits.items():
-            if key not in keys:
-                wanted[key] = wanted.get(key, 0) + own["weight"]
-    return wanted
+            return []
+        keys = await _acquire(conn, seen["keys"])
+        heads = await _heads(conn, [line for line in seen["lines"] if _has_any(line, keys)], alone=alone)
+        taken = _share_out(heads, keys)
+        return await _write(conn, worker_id, taken, keys, give_up_after_s) if taken else []
 
 
 async def _acquire(conn: db.Connection, wanted: Mapping[str, int]) -> dict[str, _Key]:
-    """Lock free slots of these keys, at most so many of each, and their buckets; a key that is not made is left out."""
-    if not wanted:
-        return {}
+    """Lock free slots of these keys, at most so many of each, and their buckets, as far as they are to be had."""
     values = {"keys": list(wanted), "wanted": list(wanted.values())}
     rows = await db.fetch(conn, statement("jobs_core", "limit/acquire"), values)
     return {row.pop("key"): _Key(**row) for row in rows}
 
 
-def _plan(heads: Sequence[_Head], keys: Mapping[str, _Key]) -> _Plan:
-    """Give slots to the jobs in order: to each all that it needs, or none."""
-    plan = _Plan()
+def _has_any(line: Mapping[str, Any], keys: Mapping[str, _Key]) -> bool:
+    group: list[str] = json.loads(line["limit_group"])
+    return all(name in keys and (keys[name].slots is None or keys[name].free) for name in group)
+
+
+async def _heads(conn: db.Connection, lines: Sequence[Mapping[str, Any]], *, alone: bool) -> list[_Head]:
+    """Lock the first jobs of these lines."""
+    values = {
+        "line_queues": [line["queue"] for line in lines],
+        "line_types": [line["job_type"] for line in lines],
+        "line_groups": [line["limit_group"] for line in lines],
+        "jobs": [line["jobs"] for line in lines],
+        "alone": alone,
+    }
+    rows = await db.fetch(conn, statement("jobs_core", "job/limited_heads"), values)
+    return sorted((_Head(**row) for row in rows), key=_in_order)
+
+
+def _share_out(heads: Sequence[_Head], keys: Mapping[str, _Key]) -> list[tuple[_Head, list[tuple[str, int]]]]:
+    """Give slots (key, n) to the jobs in order: to each all that it needs, or none."""
+    taken = []
     for head in heads:
-        in_turn = sorted(head.limits, key=lambda key: (key != head.limit_key, key))  # the one it waits under first
-        weights = {key: head.limits[key]["weight"] for key in in_turn}
-        short = next((key for key in in_turn if not _fits(keys.get(key), weights[key])), None)
-        if short is None:
-            plan.claimed.append(head)
-            for key, weight in weights.items():
-                plan.slots += [(key, n, head.id) for n in _take(keys[key], weight)]
-            continue
-        if short != head.limit_key:
-            plan.moved[head.id] = short
-        if short in keys:
-            keys[short].blocked = True
-    return plan
-
-
-def _fits(key: _Key | None, weight: int) -> bool:
-    if key is None or key.blocked or key.slots == 0:
-        return False
-    has_slots = key.slots is None or len(key.free) >= min(weight, key.slots)
-    has_permits = key.burst is None or _left(key) + _ROUNDING >= min(weight, key.burst)
-    return has_slots and has_permits
-
-
-def _left(key: _Key) -> float:
-    return (key.permits or 0.0) - key.spent
-
-
-def _take(key: _Key, weight: int) -> list[int]:
-    """The numbers of the slots that a job of this weight takes."""
-    if key.burst is not None:
-        key.spent += min(weight, key.burst)
-    n_slots = 0 if key.slots is None else min(weight, key.slots)
-    taken, key.free = key.free[:n_slots], key.free[n_slots:]
+        weights = {name: own["weight"] for name, own in head.limits.items()}
+        fitting = [
+            keys[name].fits(weight) for name, weight in weights.items()
+        ]  # of each: those that are short are so for all
+        if all(fitting):
+            taken.append((head, [(name, n) for name, weight in weights.items() for n in keys[name].take(weight)]))
     return taken
 
 
 async def _write(
-    conn: db.Connection, worker_id: int, plan: _Plan, keys: Mapping[str, _Key], give_up_after_s: Mapping[str, float]
+    conn: db.Connection,
+    worker_id: int,
+    taken: Sequence[tuple[_Head, Sequence[tuple[str, int]]]],
+    keys: Mapping[str, _Key],
+    give_up_after_s: Mapping[str, float],
 ) -> list[AnyJob]:
-    if plan.moved:
-        moved = {"ids": list(plan.moved), "keys": list(plan.moved.values())}
-        await db.execute(conn, statement("jobs_core", "job/move_limited"), moved)
-    if not plan.claimed:
-        return []
     longest_s = GIVE_UP_AFTER.total_seconds()
+    slots = [(name, n, head.id) for head, held in taken for name, n in held]
     claims = {
         "worker_id": worker_id,
-        "ids": [head.id for head in plan.claimed],
-        "give_up_s": [give_up_after_s.get(head.job_type, longest_s) for head in plan.claimed],
-        "ready_seqs": [head.ready_seq for head in plan.claimed],
-        "slot_keys": [key for key, _, _ in plan.slots],
-        "slot_ns": [n for _, n, _ in plan.slots],
-        "slot_jobs": [job_id for _, _, job_id in plan.slots],
+        "ids": [head.id for head, _ in taken],
+        "give_up_s": [give_up_after_s.get(head.job_type, longest_s) for head, _ in taken],
+        "ready_seqs": [head.ready_seq for head, _ in taken],
+        "slot_keys": [name for name, _, _ in slots],
+        "slot_ns": [n for _, n, _ in slots],
+        "slot_jobs": [job_id for _, _, job_id in slots],
     }
     rows = await db.fetch_tuples(conn, statement("jobs_core", "job/claim_limited"), claims)
     spent = {name: key.spent for name, key in keys.items() if key.spent}

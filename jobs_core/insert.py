@@ -9,7 +9,7 @@ from jobs_core.statements import statement
 from jobs_core.wake import Ready
 
 _READY_COLUMNS = ("job_type", "queue", "priority", "input", "user_id", "task_id", "project_id")
-_COLUMNS = (*_READY_COLUMNS, "lane", "unique_key", "unique_while", "limits", "limit_key", "time", "delay_s")
+_COLUMNS = (*_READY_COLUMNS, "lane", "unique_key", "unique_while", "limits", "limit_group", "time", "delay_s")
 
 
 class Inserted(NamedTuple):

@@ -28,8 +28,8 @@ _FORGET_AFTER = timedelta(days=1)
 class LimitView:
     """A key as a list shows it.
 
-    slots, rate_per_s, burst: its numbers, None: not limited so. in_use: slots held by the jobs `held_by`. waiting: jobs that
-    stand ready under this key, counted up to 1,000. permits: what is in its bucket. by_hand: set, not made for a job.
+    slots, rate_per_s, burst: its numbers, None: not limited so. in_use: slots held by the jobs `held_by`. waiting: jobs of
+    the key that stand ready, counted up to 1,000. permits: what is in its bucket. by_hand: set, not made for a job.
     """
 
     key: str
@@ -57,31 +57,33 @@ async def set_limit(conn: db.Connection, limit: Limit) -> frozenset[Ready]:
     """Give a key these numbers; what is not given is not limited. In effect for all claims from the commit on.
 
     Jobs that run go on: where they hold more slots than there are now, none is taken until enough have ended. A key that had no
-    slots counts the jobs claimed from now on. Returns where jobs wait under it, for a wake-up after the commit. Raises
+    slots counts the jobs claimed from now on. Returns where jobs with limits wait, for a wake-up after the commit. Raises
     InvalidInput.
     """
     limit = checked(limit, field="limit")
     values = {"key": limit.key, "slots": limit.slots, "rate_per_s": limit.rate_per_s, "burst": limit.burst}
     async with conn.transaction():
         await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/put"), values))
-        return await waiters(conn, [limit.key])
+        return await waiters(conn)
 
 
 async def remove_limit(conn: db.Connection, key: str) -> frozenset[Ready] | None:
     """Forget what was set: the key's next job makes it anew, with the numbers of its type. None where there is no such key.
 
-    Returns where jobs wait under it, for a wake-up after the commit. Raises LimitInUse where jobs hold slots of it.
+    Returns where jobs with limits wait, for a wake-up after the commit. Raises LimitInUse where jobs hold slots of it.
     """
     async with conn.transaction():
         if not await db.fetch(conn, statement("jobs_core", "limit/lock"), {"keys": [key]}):
             return None
         if not await _remove(conn, [key]):
             raise LimitInUse(f"jobs hold slots of {key!r}: set it, or remove it when they have ended")
-        return await waiters(conn, [key])
+        return await waiters(conn)
 
 
 async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
     """Make those of these keys that are not there."""
+    if not limits:
+        return
     values = {
         "keys": [limit.key for limit in limits],
         "slots": [limit.slots for limit in limits],
@@ -94,6 +96,8 @@ async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
 
 async def fit_limits(conn: db.Connection, keys: Sequence[str]) -> None:
     """Make the slots of keys that were over their limits as many as these say, as far as enough have been freed."""
+    if not keys:
+        return
     async with conn.transaction():
         await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/lock"), {"keys": list(keys)}))
 
@@ -110,19 +114,15 @@ async def forget_limits(conn: db.Connection, *, batch: int = FORGET_BATCH) -> in
 
 
 async def free_slots(conn: db.Connection, job_ids: Sequence[int]) -> frozenset[Ready]:
-    """Free what these jobs hold, whose claims the caller has ended in this transaction; returns where jobs wait for it."""
-    if not job_ids:
+    """Free what these jobs hold, whose claims the caller has ended in this transaction; returns where jobs may wait for it."""
+    if not job_ids or not await db.execute(conn, statement("jobs_core", "slot/free"), {"ids": list(job_ids)}):
         return frozenset()
-    freed = await db.fetch(conn, statement("jobs_core", "slot/free"), {"ids": list(job_ids)})
-    return await waiters(conn, [row["key"] for row in freed])
+    return await waiters(conn)
 
 
-async def waiters(conn: db.Connection, keys: Sequence[str]) -> frozenset[Ready]:
-    """Where jobs stand ready under these keys."""
-    if not keys:
-        return frozenset()
-    rows = await db.fetch(conn, statement("jobs_core", "limit/waiters"), {"keys": list(keys)})
-    return frozenset(Ready(**row) for row in rows)
+async def waiters(conn: db.Connection) -> frozenset[Ready]:
+    """Where jobs with limits stand ready, whichever keys they wait for: it is for a hint, and a look costs little."""
+    return frozenset(Ready(**row) for row in await db.fetch(conn, statement("jobs_core", "job/limited_waiters")))
 
 
 async def _fit(conn: db.Connection, rows: Sequence[db.Row]) -> None:

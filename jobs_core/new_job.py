@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from jobs_core import gate
 from jobs_core.errors import InvalidInput
 from jobs_core.job_types import LONGEST_DELAY, PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
-from jobs_core.limit import MOST_KEYS, checked
+from jobs_core.limit import MOST_GROUP_BYTES, MOST_KEYS, checked
 
 Row = dict[str, Any]
 """One job's columns, by the names that `job/create_one` gives them; `job/create` and `job/create_ready` take arrays."""
@@ -99,14 +99,17 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
 def _limits(job_type: JobType[Any], fitted: BaseModel) -> Row:
     limits = [checked(limit) for limit in job_type.limits(fitted)] if job_type.limits else []
     if not limits:
-        return {"limits": None, "limit_key": None}
+        return {"limits": None, "limit_group": None}
     by_key = {limit.key: {name: value for name, value in asdict(limit).items() if name != "key"} for limit in limits}
     if len(by_key) < len(limits) or len(limits) > MOST_KEYS:
         wrong = (
             f"{len(limits)} keys, at most {MOST_KEYS} are allowed" if len(limits) > MOST_KEYS else "a key stands twice"
         )
         raise InvalidInput(f"limits: {wrong}; see {job_type.name}'s limits", field="limits")
-    return {"limits": json.dumps(by_key), "limit_key": min(by_key)}
+    group = json.dumps(sorted(by_key), ensure_ascii=False)
+    if len(group.encode()) > MOST_GROUP_BYTES:
+        raise InvalidInput(f"limits: the keys together have more than {MOST_GROUP_BYTES} bytes", field="limits")
+    return {"limits": json.dumps(by_key), "limit_group": group}
 
 
 def _priority(priority: int) -> int:

@@ -33,17 +33,17 @@ FILL: tuple[LiteralString, ...] = (
     FROM jobs.limits CROSS JOIN generate_series(1, 2) AS n
     """,
     f"""
-    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limits, limit_key, ready_seq)
+    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limits, limit_group, ready_seq)
     SELECT CASE n % 2 WHEN 0 THEN 'note' ELSE 'unknown' END, 'default', 2, 'pending', '{{}}',
            CASE n % 2 WHEN 0 THEN '{{"full": {{"weight": 1, "slots": 2, "rate_per_s": null, "burst": null}}}}'::jsonb END,
-           CASE n % 2 WHEN 0 THEN 'full' END, nextval('jobs.ready_seq')
+           CASE n % 2 WHEN 0 THEN '["full"]' END, nextval('jobs.ready_seq')
     FROM generate_series(1, {2 * BEHIND}) AS n
     """,
     """
-    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limits, limit_key, ready_seq)
+    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limits, limit_group, ready_seq)
     SELECT 'note', 'default', 2, 'pending', '{}',
            jsonb_build_object('user:' || n, '{"weight": 1, "slots": 2, "rate_per_s": null, "burst": null}'::jsonb),
-           'user:' || n, nextval('jobs.ready_seq')
+           jsonb_build_array('user:' || n)::text, nextval('jobs.ready_seq')
     FROM generate_series(1, 3) AS n
     """,
 )
@@ -53,9 +53,12 @@ STATEMENTS: dict[str, dict[str, str | None]] = {
     "job/claim": {**MINE, "worker_id": "1", "give_up_s": "{60,60}", "floors": "{0,0,0,0,0}", "slots": "10"},
     "job/any_ready": MINE,
     "job/claim_alone": {**MINE, "worker_id": "1", "give_up_s": "60"},
-    "job/limited": {**LIMITED, "after": "", "keys": "500", "jobs": "10"},
-    "job/limited_heads": {**LIMITED, "keys": "{user:1,user:2}", "jobs": "{1,3}"},
-    "limit/waiters": {"keys": "{full,user:1}"},
+    "job/limited": {**LIMITED, "after": "", "groups": "200", "jobs": "10"},
+    "job/limited_heads": {
+        "line_queues": "{default}", "line_types": "{note}", "line_groups": '{"[\\"user:1\\"]"}', "jobs": "{3}",
+        "alone": "false",
+    },
+    "job/limited_waiters": {},
     "upkeep/look": {**MINE, "most": "100"},
     "limit/acquire": {"keys": "{user:1,full}", "wanted": "{2,2}"},
     "slot/free": {"ids": "{1,2}"},
@@ -63,7 +66,6 @@ STATEMENTS: dict[str, dict[str, str | None]] = {
         "worker_id": "1", "ids": "{7}", "give_up_s": "{60}", "ready_seqs": "{7}",
         "slot_keys": "{user:1}", "slot_ns": "{1}", "slot_jobs": "{7}",
     },
-    "job/move_limited": {"ids": "{7}", "keys": "{user:1}"},
 }  # fmt: skip
 UNMARKED_INDEX = (
     "DROP INDEX jobs.jobs_ready",
@@ -111,10 +113,10 @@ async def test_jobs_behind_a_full_limit_cost_a_claim_nothing(filled: str) -> Non
         assert await read(conn, "job/claim") == (0, 0)
         assert await read(conn, "job/any_ready") == (0, 1)
         looked_at, _ = await read(conn, "job/limited")
-        assert looked_at <= 20, "a step to each of four keys, and three jobs that could be claimed"
+        assert looked_at <= 20, "a step to each of four groups, and three jobs that could be claimed"
         seen = await fetch_one(conn, statement("jobs_core", "job/limited"), STATEMENTS["job/limited"])
         assert seen is not None
-        assert sorted(key["key"] for key in seen["keys"]) == ["user:1", "user:2", "user:3"]
+        assert seen["keys"] == {"user:1": 1, "user:2": 1, "user:3": 1}
 
 
 async def test_in_the_index_of_all_others_a_claim_would_walk_over_each_of_them(filled: str) -> None:

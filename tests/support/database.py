@@ -27,8 +27,8 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((worker_id IS NOT NULL) = (state IN ('claimed', 'running'))),
     ADD CHECK (unique_while IN ('unstarted', 'unfinished')),
     ADD CHECK ((unique_key IS NULL) = (unique_while IS NULL)),
-    ADD CHECK ((limits IS NULL) = (limit_key IS NULL)),
-    ADD CHECK (limit_key IS NULL OR limits ? limit_key)
+    ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
+    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 

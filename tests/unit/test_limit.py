@@ -50,9 +50,14 @@ def test_a_job_has_each_of_its_keys_once_and_not_too_many() -> None:
             row_of(NewJob(BOUND, Bound(limits=[slots_of(key) for key in keys])), BOUND)
 
 
-def test_only_a_job_without_limits_is_plain_and_others_wait_under_their_first_key() -> None:
+def test_only_a_job_without_limits_is_plain_and_those_with_the_same_keys_are_a_group() -> None:
     assert is_plain(row_of(NewJob(NOTE, {}), NOTE))
     assert is_plain(row_of(NewJob(BOUND, {}), BOUND))
-    row = row_of(NewJob(BOUND, Bound(limits=[slots_of("b"), slots_of("a")])), BOUND)
+    row = row_of(NewJob(BOUND, Bound(limits=[slots_of("b"), slots_of('a"é')])), BOUND)
     assert not is_plain(row)
-    assert row["limit_key"] == "a"
+    assert row["limit_group"] == '["a\\"é", "b"]'
+
+
+def test_keys_that_are_too_long_together_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="more than 1000 bytes"):
+        row_of(NewJob(BOUND, Bound(limits=[slots_of("é" * 199 + n) for n in "abc"])), BOUND)

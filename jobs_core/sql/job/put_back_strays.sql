@@ -16,4 +16,4 @@ SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq
     lost_count = lost_count + strays.started::integer, alone = strays.alone OR (strays.started AND %(suspected)s),
     last_error = CASE WHEN strays.started THEN %(error)s ELSE last_error END
 FROM strays WHERE j.id = strays.id
-RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_key IS NOT NULL AS limited
+RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_group IS NOT NULL AS limited

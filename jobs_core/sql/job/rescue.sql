@@ -23,4 +23,4 @@ SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq
     alone = lost.started OR lost.alone,
     last_error = CASE WHEN lost.started THEN %(error)s ELSE last_error END
 FROM lost WHERE j.id = lost.id
-RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_key IS NOT NULL AS limited
+RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_group IS NOT NULL AS limited

@@ -55,6 +55,6 @@ SELECT
     ) AS suspects,
     (
         SELECT true FROM {schema}.jobs
-        WHERE ready_seq IS NOT NULL AND limit_key IS NOT NULL AND NOT alone
-        ORDER BY limit_key LIMIT 1
+        WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL AND NOT alone
+        ORDER BY queue, job_type LIMIT 1
     ) IS NOT NULL AS limited
