@@ -163,10 +163,7 @@ class Shift:
         """Put back what this id holds and nobody here has, with no claim under way; False: the database was away."""
         try:
             async with AsyncExitStack() as no_claim:
-                for line in (
-                    self._of_ordinary,
-                    self._of_brief,
-                ):  # those of jobs with limits share a lock with the ordinary
+                for line in (self._of_ordinary, self._of_brief):  # who claims jobs with limits shares the first one's
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
                     held = chain(self._ordinary.held(), self._brief.held(), self._collectors.held(), self._failing)

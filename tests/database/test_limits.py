@@ -1,6 +1,7 @@
 """Limits by the queue's verbs: who gets slots, who gives them back, and what changing a limit does."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import fields
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from jobs_core import (
     Connection,
     Database,
     Fail,
+    Job,
     Jobs,
     Limit,
     LimitInUse,
@@ -20,6 +22,7 @@ from jobs_core import (
     claim_limited,
     execute,
     fetch,
+    statement,
 )
 from jobs_core.claim import any_ready, claim, start
 from jobs_core.leases import register, retire
@@ -354,6 +357,14 @@ async def test_a_look_at_more_keys_than_it_steps_over_goes_on_behind_them(
     assert ids_of(await claim_all(conn, worker_id)) == ids[:2]
     assert (await claim_once(conn, worker_id)).after == '["b"]'
     assert await claim_all(conn, worker_id) == []
+
+
+async def test_jobs_are_claimed_with_the_columns_that_a_job_is_made_of(conn: Connection) -> None:
+    """By position."""
+    nothing = dict.fromkeys(("ids", "give_up_s", "ready_seqs", "slot_keys", "slot_ns", "slot_jobs"), "{}")
+    ran = await conn.execute(statement("jobs_core", "job/claim_limited"), {"worker_id": 1, **nothing})
+    assert ran.description is not None
+    assert [column.name for column in ran.description] == [field.name for field in fields(Job)]
 
 
 async def test_a_worker_whose_lease_is_lost_takes_no_slot(jobs: Jobs, conn: Connection, worker_id: int) -> None:

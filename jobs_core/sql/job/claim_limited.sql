@@ -1,6 +1,7 @@
 -- Takes worker_id; ids, give_up_s, ready_seqs (arrays of equal length: the jobs, locked by job/limited_heads); slot_keys, slot_ns,
 -- slot_jobs (arrays of equal length: their slots, locked by limit/acquire, and whose each is to be).
--- Returns the jobs claimed, with the columns of job/claim and `limited`: all of them, or, where a key is over its limit by now, none.
+-- Returns the jobs claimed, with the columns of job/claim and `limited`: all of them, or none, where a key is over its limit by
+-- now.
 -- Locks nothing more: the worker, its jobs and their slots are locked by statements before this one, in one transaction. A key
 -- that was lowered before these slots were locked is seen to be over here; one that is lowered now waits for them.
 WITH claimed AS (

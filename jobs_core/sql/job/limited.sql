@@ -1,5 +1,5 @@
--- Takes queues, job_types, alone (suspects, or all others), after (a group: look at those behind it), groups (how many of each queue
--- and type to look at), jobs (how many may start now). A group is the jobs that have the same keys; it waits as one.
+-- Takes queues, job_types, alone (suspects, or all others), after (a group: look at those behind it), groups (how many of each
+-- queue and type to look at), jobs (how many may start now). A group is the jobs that have the same keys; it waits as one.
 -- Returns one row. lines: what a claim should try, a JSON array of {queue, job_type, limit_group, jobs: how many of it}, and
 -- keys: how many slots of each key these need, {key: slots}. new: keys that are not made yet, with the numbers to make them with.
 -- over: keys that were over their limits and of which a slot was freed since: they are to be fitted first.
@@ -59,7 +59,8 @@ WITH RECURSIVE waiting (queue, job_type, limit_group, nth) AS (
                   AND coalesce(sum(own.n_permits) OVER in_order <= own.permits, true) AS fits,
            row_number() OVER in_order AS nth
     FROM (
-        SELECT h.*, s.*, CASE WHEN s.slots IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.slots) END AS n_slots,
+        SELECT h.*, s.*,
+               CASE WHEN s.slots IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.slots) END AS n_slots,
                CASE WHEN s.burst IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.burst) END AS n_permits
         FROM heads AS h
         JOIN member AS m ON m.limit_group = h.limit_group
@@ -85,11 +86,14 @@ SELECT
     ), '[]') AS lines,
     coalesce((
         SELECT jsonb_object_agg(key, n) FROM (
-            SELECT n.key, coalesce(sum(n.n_slots), 0) AS n FROM need AS n JOIN first AS f ON f.ready_seq = n.ready_seq GROUP BY n.key
+            SELECT n.key, coalesce(sum(n.n_slots), 0) AS n
+            FROM need AS n JOIN first AS f ON f.ready_seq = n.ready_seq
+            GROUP BY n.key
         ) AS wanted
     ), '{}') AS keys,
     coalesce((
-        SELECT jsonb_agg((n.limits -> n.key) - 'weight' || jsonb_build_object('key', n.key)) FROM need AS n WHERE n.nth = 1 AND NOT n.made
+        SELECT jsonb_agg((n.limits -> n.key) - 'weight' || jsonb_build_object('key', n.key))
+        FROM need AS n WHERE n.nth = 1 AND NOT n.made
     ), '[]') AS new,
     ARRAY(SELECT key FROM state WHERE over) AS over,
     (SELECT min(limit_group) FROM waiting WHERE nth = %(groups)s) AS last,

@@ -2,9 +2,10 @@
 -- Returns expired (a live worker's lease has run out), gone (a job is held by a worker that is dead or missing), due_in_s
 -- (seconds until the next job falls due, 0 or less: now, null: none waits for a time), suspects (of those queues and types:
 -- jobs that stand ready to run alone, and started runs of workers that have said nothing for half their lease, which are about
--- to be lost; counted up to most of each), limited (some job with limits stands ready, whoever may run it). Locks nothing: the one statement of an idle worker's round. It steps from holder to
--- holder through their index, whatever the statistics say, and each order is there to have an index used. In the first lease
--- after Postgres came up everybody looks silent, and nobody is buried.
+-- to be lost; counted up to most of each), limited (some job with limits stands ready, whoever may run it). Locks nothing: the
+-- one statement of an idle worker's round. It steps from holder to holder through their index, whatever the statistics say, and
+-- each order is there to have an index used. In the first lease after Postgres came up everybody looks silent, and nobody is
+-- buried.
 WITH RECURSIVE holders (id) AS (
     (SELECT worker_id FROM {schema}.jobs WHERE worker_id IS NOT NULL ORDER BY worker_id LIMIT 1)
     UNION ALL
