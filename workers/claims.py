@@ -28,7 +28,7 @@ _FULL_LOOK_SHARE = 20
 """Of the time, a full look may take one part in this many: under a pinned snapshot one took 345 ms (postgres.md)."""
 _FULL_LOOK_S = 0.25
 _FULL_LOOK_WHEN_BUSY_S = 1.0
-_GATHER_S = 0.002
+GATHER_S = 0.002
 """More was ready than there was room for, and there is less than a wave's: short runs make more of it meanwhile, and one job
 costs a claim as much as fifty."""
 CONTENDED_S, LONGEST_CONTENDED_S = 0.02, 1.0
@@ -139,7 +139,7 @@ class Claims:
             if wait_s:
                 await self._wait(wait_s)
             if not self._short and self._runs.room() < self._runs.wave:
-                await asyncio.sleep(_GATHER_S)
+                await asyncio.sleep(GATHER_S)
 
     async def once(self) -> float:
         """Claim and hand over; returns how long to wait for a wake-up, or for room, before the next look."""

@@ -18,7 +18,7 @@ import structlog
 
 from jobs_core import Jobs, JobType, db
 from jobs_core.claim_limited import Found, claim_limited
-from workers.claims import AWAY_S, CONTENDED_S, LONGEST_CONTENDED_S, Runs
+from workers.claims import AWAY_S, CONTENDED_S, GATHER_S, LONGEST_CONTENDED_S, Runs
 
 log = structlog.get_logger()
 
@@ -84,6 +84,8 @@ class LimitedClaims:
         wait_s: float | None = None
         while True:
             await self._wait(wait_s)
+            if self._runs.room() < self._runs.wave:
+                await asyncio.sleep(GATHER_S)  # at work already: more may end and make room, and free slots, meanwhile
             self._look.clear()
             try:
                 wait_s = await self.once()
