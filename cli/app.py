@@ -16,6 +16,7 @@ from cli.commands import (
     drill,
     emit,
     explain,
+    limit,
     look,
     migrate,
     prune,
@@ -48,6 +49,7 @@ emit.register(app)
 explain.register(app)
 redrive.register(app)
 prune.register(app)
+limit.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)

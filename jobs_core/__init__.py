@@ -17,6 +17,7 @@ from jobs_core.errors import (
     JobsError,
     KeyReused,
     LeaseLost,
+    LimitInUse,
     SchemaMismatch,
     StepUnknown,
     UnknownJobType,
@@ -24,6 +25,7 @@ from jobs_core.errors import (
 )
 from jobs_core.job import AnyJob, Job, fence
 from jobs_core.job_types import HandlerTable, JobType, RetryPolicy
+from jobs_core.limit import Limit
 from jobs_core.new_job import NewJob
 from jobs_core.outcomes import Cancel, Complete, Fail, Outcome, Retry, Snooze, Wait
 from jobs_core.resource import Resource
@@ -49,6 +51,8 @@ __all__ = [
     "JobsError",
     "KeyReused",
     "LeaseLost",
+    "Limit",
+    "LimitInUse",
     "NewJob",
     "Outcome",
     "Resource",

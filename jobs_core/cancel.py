@@ -72,7 +72,7 @@ async def end_unheld(
         values = {"id": job_id, "reason": reason or _REASON, "retention": kept_as}
         if await db.fetch_one(conn, statement("jobs_core", "cancel/end"), values) is None:
             return None
-        numbers = ClaimNumbers(job_id, claim.token or 0, claim.lane, claim.parent_id)
+        numbers = ClaimNumbers(job_id, claim.token or 0, claim.lane, claim.parent_id, limited=False)
         return await after_end(conn, numbers, "cancelled", error=reason or _REASON)
 
 

@@ -9,6 +9,7 @@ JobsError
 │   └── KeyReused           the idempotency key stands for another input: the caller's mistake, a repeat must be the same
 ├── StepUnknown             a step's run was lost while it was under way, and its policy is to fail: a person must look
 ├── WaitTimedOut            an event did not come in time: the handler decides
+├── LimitInUse              jobs hold slots of the limit: set it instead, or remove it when they have ended
 └── LeaseLost               the run no longer holds its job: stop at once, write nothing
 """
 
@@ -51,6 +52,10 @@ class StepUnknown(JobsError):
 
 class WaitTimedOut(JobsError):
     """The event was not emitted in the time that the handler gave it."""
+
+
+class LimitInUse(JobsError):
+    """Jobs hold slots of this limit, so that it was not removed."""
 
 
 class LeaseLost(JobsError):

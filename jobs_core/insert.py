@@ -9,7 +9,7 @@ from jobs_core.statements import statement
 from jobs_core.wake import Ready
 
 _READY_COLUMNS = ("job_type", "queue", "priority", "input", "user_id", "task_id", "project_id")
-_COLUMNS = (*_READY_COLUMNS, "lane", "unique_key", "unique_while", "time", "delay_s")
+_COLUMNS = (*_READY_COLUMNS, "lane", "unique_key", "unique_while", "limits", "limit_group", "time", "delay_s")
 
 
 class Inserted(NamedTuple):
@@ -28,7 +28,7 @@ async def insert_plain(conn: db.Connection, row: Row) -> Inserted:
 
 
 async def insert_ready(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
-    """Insert any number of jobs that are plain, without the look at lanes, keys and times."""
+    """Insert any number of jobs that are plain, without the look at lanes, keys, limits and times."""
     new = await db.fetch_tuples(conn, statement("jobs_core", "job/create_ready"), _arrays(rows, _READY_COLUMNS))
     return Inserted(tuple(job_id for (job_id,) in new), frozenset(), frozenset(map(_where, rows)))
 

@@ -30,6 +30,8 @@ class Claim(Protocol):
     def lane(self) -> str | None: ...
     @property
     def parent_id(self) -> int | None: ...
+    @property
+    def limited(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,16 @@ class ClaimNumbers:
     id: int
     token: int
     lane: str | None
-    parent_id: int | None = None
+    parent_id: int | None
+    limited: bool
 
 
 @dataclass(slots=True)
 class Job(Generic[InputT]):
     """One claimed job. `token` is the claim's: it grows with every claim and is what all writes are fenced by.
 
-    `input` is JSON text as it was stored until the run has fitted it to its type. Handlers change nothing here.
+    `input` is JSON text as it was stored until the run has fitted it to its type. `limited`: it may hold slots of limits, which
+    its settle frees. Handlers change nothing here.
     """
 
     id: int
@@ -67,6 +71,7 @@ class Job(Generic[InputT]):
     give_up_at: datetime
     ready_seq: int
     parent_id: int | None = None
+    limited: bool = False
     cancelled: bool = False
     """Whether somebody wants it ended. An async handler is cancelled then; one that runs in a thread should look here."""
     steps_of: "Callable[[AnyJob], Steps] | None" = field(default=None, repr=False, compare=False)

@@ -5,7 +5,7 @@ A `JobType` is declared in the lowest room that creates such jobs; `cli` binds h
 
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel
 
 from jobs_core.errors import UnknownJobType
+from jobs_core.limit import Limit
 
 InputT = TypeVar("InputT", bound=BaseModel)
 
@@ -71,6 +72,7 @@ class JobType(Generic[InputT]):
     unique_key: names the key that one job at a time holds, from its input, unless its creator gives one; None for no key.
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
+    limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
     """
 
     name: str
@@ -87,6 +89,7 @@ class JobType(Generic[InputT]):
     unique_key: Callable[[InputT], str | None] | None = None
     unique_while: UniqueWhile = "unfinished"
     idempotency_for: timedelta = timedelta(days=7)
+    limits: Callable[[InputT], Sequence[Limit]] | None = None
 
 
 Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]

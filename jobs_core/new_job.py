@@ -1,6 +1,7 @@
 """A job to create: what the caller gave, checked and fitted to its type, as the columns of its row."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from jobs_core import gate
 from jobs_core.errors import InvalidInput
 from jobs_core.job_types import LONGEST_DELAY, PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
+from jobs_core.limit import MOST_GROUP_BYTES, MOST_KEYS, checked
 
 Row = dict[str, Any]
 """One job's columns, by the names that `job/create_one` gives them; `job/create` and `job/create_ready` take arrays."""
@@ -56,6 +58,7 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
         "idempotency_s": job_type.idempotency_for.total_seconds(),
         "unique_key": unique_key,
         "unique_while": unique_while,
+        **_limits(job_type, fitted),
     }
 
 
@@ -65,8 +68,9 @@ def has_keys(row: Row) -> bool:
 
 
 def is_plain(row: Row) -> bool:
-    """Whether it is ready at once, whatever else there is: no lane, no key, no time."""
-    return row["lane"] is None and row["time"] is None and row["delay_s"] is None and not has_keys(row)
+    """Whether it is ready at once, whatever else there is, and for any claim: no lane, no key, no time, no limit."""
+    due_now = row["time"] is None and row["delay_s"] is None
+    return row["lane"] is None and due_now and row["limits"] is None and not has_keys(row)
 
 
 def _name(text: str | None, field: str) -> str | None:
@@ -90,6 +94,22 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
     if key is None and job_type.unique_key is not None:
         key = job_type.unique_key(fitted)
     return (None, None) if key is None else (_name(key, "unique_key"), held_while or job_type.unique_while)
+
+
+def _limits(job_type: JobType[Any], fitted: BaseModel) -> Row:
+    limits = [checked(limit) for limit in job_type.limits(fitted)] if job_type.limits else []
+    if not limits:
+        return {"limits": None, "limit_group": None}
+    by_key = {limit.key: {name: value for name, value in asdict(limit).items() if name != "key"} for limit in limits}
+    if len(by_key) < len(limits) or len(limits) > MOST_KEYS:
+        wrong = (
+            f"{len(limits)} keys, at most {MOST_KEYS} are allowed" if len(limits) > MOST_KEYS else "a key stands twice"
+        )
+        raise InvalidInput(f"limits: {wrong}; see {job_type.name}'s limits", field="limits")
+    group = json.dumps(sorted(by_key), ensure_ascii=False)
+    if len(group.encode()) > MOST_GROUP_BYTES:
+        raise InvalidInput(f"limits: the keys together have more than {MOST_GROUP_BYTES} bytes", field="limits")
+    return {"limits": json.dumps(by_key), "limit_group": group}
 
 
 def _priority(priority: int) -> int:

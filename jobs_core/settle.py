@@ -1,9 +1,9 @@
 """Settle: record how a run ended, fenced by its token, in one transaction with what the handler adds.
 
-    begin ─▶ lock lane, parent ─▶ end, put back or wait (fenced) ─▶ also(conn) ─▶ promote the lane, tell the parent ─▶ commit
+    begin ─▶ lock lane, parent ─▶ end, put back or wait (fenced) ─▶ also(conn) ─▶ lane's next, slots, parent's word ─▶ commit
 
-A job without a lane and an outcome without `also` need no transaction: the fenced statement is one by itself. Those of them
-that completed need no statement of their own either: `end_many` takes hundreds at once.
+A job without a lane or a limit, and an outcome without `also`, need no transaction: the fenced statement is one by itself.
+Those of them that completed need no statement of their own either: `end_many` takes hundreds at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from jobs_core.children import tell_parent
 from jobs_core.due import due_values
 from jobs_core.job import AnyJob, Claim
 from jobs_core.job_types import JobType, Retention
+from jobs_core.limits import free_slots
 from jobs_core.outcomes import Also, Cancel, Complete, Fail, Outcome, Reason, Retry, Snooze, Wait
 from jobs_core.settled import Settled, lost
 from jobs_core.statements import statement
@@ -26,7 +27,7 @@ from jobs_core.wake import Ready
 
 @dataclass(slots=True)
 class Completed:
-    """A run that completed and may be settled with others: no lane, no `also`. result: JSON text."""
+    """A run that completed and may be settled with others: no lane, no limit, no `also`. result: JSON text."""
 
     job: AnyJob
     result: str | None
@@ -112,7 +113,7 @@ async def end(
     also: Also | None = None,
     retention: Retention = "standard",
 ) -> Settled:
-    """End the job as `complete`, `failed` or `cancelled`, promote its lane, and tell its parent. Raises LeaseLost.
+    """End the job as `complete`, `failed` or `cancelled`, with all that its end brings about. Raises LeaseLost.
 
     result: JSON text. because: why the attempt did not complete.
     """
@@ -125,8 +126,8 @@ async def end(
         "reason": because,
         "retention": retention,
     }
-    needed = bool(claim.lane or also or retention == "none" or claim.parent_id or state == "cancelled")
-    async with _transaction(conn, needed=needed):
+    needed = claim.lane or claim.limited or also or retention == "none" or claim.parent_id or state == "cancelled"
+    async with _transaction(conn, needed=bool(needed)):
         if claim.lane:
             await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [claim.lane]})
         if claim.parent_id:
@@ -147,11 +148,13 @@ async def end(
 async def after_end(
     conn: db.Connection, claim: Claim, state: str, *, result: str | None = None, error: str | None = None
 ) -> tuple[Ready, ...]:
-    """What an end brings about, in its transaction: the lane's next, the parent's word; returns where jobs are ready now."""
+    """What an end brings about, in its transaction: lane's next, freed slots, parent's word; returns where jobs are ready."""
     ready = list[Ready]()
     if claim.lane:
         promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
         ready += [Ready(**promoted)] if promoted else []
+    if claim.limited:
+        ready += await free_slots(conn, [claim.id])
     if claim.parent_id:
         ready += await tell_parent(conn, claim.parent_id, claim, state, result=result, error=error)
     if state == "cancelled":
@@ -188,13 +191,14 @@ async def _try_put_back(
         "final": final,
         **due_values(due),
     }
-    async with _transaction(conn, needed=bool(also)):
+    async with _transaction(conn, needed=bool(also or job.limited)):
         row = await db.fetch_one(conn, statement("jobs_core", "job/put_back"), values)
         if row is None:
             return None
         if also:
             await also(conn)
-    return Settled("pending", (Ready(job.queue, job.job_type),) if row["ready"] else ())
+        freed_for = await free_slots(conn, [job.id]) if job.limited else ()
+    return Settled("pending", (*((Ready(job.queue, job.job_type),) if row["ready"] else ()), *freed_for))
 
 
 async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
 from jobs_core import db
 from jobs_core.errors import LeaseLost
 from jobs_core.job import ClaimNumbers
 from jobs_core.job_types import Retention
+from jobs_core.limits import free_slots
 from jobs_core.settle import end, failed_as
 from jobs_core.statements import statement
 from jobs_core.waits import go_on
@@ -26,13 +28,15 @@ _STOPPED = "lost: Postgres was away for longer than the lease, and its worker st
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due (or None), whether
-    somebody wants a job ended, and how many suspects stand ready to run alone or will soon, of those that were asked for."""
+    somebody wants a job ended, how many suspects stand ready to run alone or will soon, of those that were asked for, and
+    whether a job with limits, of anybody's, stands ready."""
 
     expired: bool
     gone: bool
     due_in_s: float | None
     cancels: bool
     suspects: int
+    limited: bool
 
 
 async def look(conn: db.Connection, *, queues: Sequence[str] = (), job_types: Sequence[str] = ()) -> Seen:
@@ -61,9 +65,8 @@ async def rescue(
         return [], set()
     limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost, "error": _LOST}
     ids, ready = list[int](), set[Ready]()
-    while rows := await db.fetch(conn, statement("jobs_core", "job/rescue"), limits):
+    while rows := await _take_back(conn, "job/rescue", limits, ready):
         ids += [row["id"] for row in rows]
-        ready |= _ready_for_all(rows)
     for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
         retention = (retentions or {}).get(row.pop("job_type"), "standard")
         ready.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, failed_as(retention)))
@@ -126,12 +129,20 @@ async def _put_back(
     conn: db.Connection, worker_id: int, known: list[int], *, error: str, suspected: bool
 ) -> set[Ready]:
     values = {"worker_id": worker_id, "ids": known, "error": error, "suspected": suspected}
-    return _ready_for_all(await db.fetch(conn, statement("jobs_core", "job/put_back_strays"), values))
+    ready = set[Ready]()
+    await _take_back(conn, "job/put_back_strays", values, ready)
+    return ready
 
 
-def _ready_for_all(rows: Sequence[db.Row]) -> set[Ready]:
-    """Not only for those that run suspects."""
-    return {Ready(row["queue"], row["job_type"]) for row in rows if not row["alone"]}
+async def _take_back(
+    conn: db.Connection, name: LiteralString, values: Mapping[str, Any], ready: set[Ready]
+) -> list[db.Row]:
+    """Put jobs back, with the slots they held; adds to `ready` where jobs now stand ready for all, not only as suspects."""
+    async with conn.transaction():
+        rows = await db.fetch(conn, statement("jobs_core", name), values)
+        freed_for = await free_slots(conn, [row["id"] for row in rows if row["limited"]])
+    ready |= freed_for | {Ready(row["queue"], row["job_type"]) for row in rows if not row["alone"]}
+    return rows
 
 
 async def forget_workers(conn: db.Connection) -> None:

@@ -14,6 +14,7 @@ from jobs_core.children import CHILDREN, has_children
 from jobs_core.due import due_values
 from jobs_core.errors import InvalidInput
 from jobs_core.job import AnyJob
+from jobs_core.limits import free_slots
 from jobs_core.outcomes import Wait
 from jobs_core.settled import Settled, lost
 from jobs_core.statements import statement
@@ -62,7 +63,10 @@ async def wait(conn: db.Connection, job: AnyJob, outcome: Wait) -> Settled:
             raise lost(job)
         if outcome.also:
             await outcome.also(conn)
-    return Settled("pending", (Ready(job.queue, job.job_type),)) if row["ready"] else Settled("waiting")
+        freed_for = await free_slots(conn, [job.id]) if job.limited else frozenset()
+    if row["ready"]:
+        return Settled("pending", (Ready(job.queue, job.job_type), *freed_for))
+    return Settled("waiting", tuple(freed_for))
 
 
 async def go_on(conn: db.Connection, *, batch: int) -> list[Ready]:

@@ -28,10 +28,10 @@ _FULL_LOOK_SHARE = 20
 """Of the time, a full look may take one part in this many: under a pinned snapshot one took 345 ms (postgres.md)."""
 _FULL_LOOK_S = 0.25
 _FULL_LOOK_WHEN_BUSY_S = 1.0
-_GATHER_S = 0.002
+GATHER_S = 0.002
 """More was ready than there was room for, and there is less than a wave's: short runs make more of it meanwhile, and one job
 costs a claim as much as fifty."""
-_CONTENDED_S, _LONGEST_CONTENDED_S = 0.02, 1.0
+CONTENDED_S, LONGEST_CONTENDED_S = 0.02, 1.0
 """Until the next look when ready jobs were seen but locked by another's claim, which may leave them; then twice as long, …"""
 
 
@@ -112,9 +112,9 @@ class Claims:
         self._look = asyncio.Event()
         self._short = False
         self._news = True
-        self._contended_s = _CONTENDED_S
+        self._contended_s = CONTENDED_S
         self.lock = asyncio.Lock()
-        """Held while a claim is under way."""
+        """Held while a claim for these runs is under way."""
 
     def wake(self) -> None:
         """Look now: a job may be ready."""
@@ -139,16 +139,20 @@ class Claims:
             if wait_s:
                 await self._wait(wait_s)
             if not self._short and self._runs.room() < self._runs.wave:
-                await asyncio.sleep(_GATHER_S)
+                await asyncio.sleep(GATHER_S)
 
     async def once(self) -> float:
         """Claim and hand over; returns how long to wait for a wake-up, or for room, before the next look."""
+        async with self.lock:  # before the look at the room: whoever else claims for these runs takes of it, too
+            return await self._claim()
+
+    async def _claim(self) -> float:
         room = self._runs.room()
         if not room:
             self._short = False
             return self._poll_s()
         clock = asyncio.get_running_loop().time
-        async with self.lock, self._database.connection() as conn:
+        async with self._database.connection() as conn:
             began_s = clock()
             full_look = self._cursor.full_look_is_due(began_s, last_was_short=self._short)
             jobs = await claim(
@@ -166,7 +170,7 @@ class Claims:
             if full_look:
                 self._cursor.looked_from_the_start(began_s, clock())
             if jobs:
-                self._news, self._contended_s = True, _CONTENDED_S
+                self._news, self._contended_s = True, CONTENDED_S
             if not self._short:
                 return 0.0
             if not full_look:
@@ -174,7 +178,7 @@ class Claims:
             contended = self._news and await any_ready(conn, queues=self._queues, job_types=self.job_types)
             self._news = contended
         if contended:
-            wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, _LONGEST_CONTENDED_S)
+            wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
             return wait_s
         return self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
 

@@ -4,8 +4,8 @@
                       ▲                          │ Postgres is away: the same ones again, until it answers
                       └── more came meanwhile ◀──┘
 
-One statement is under way at a time; what comes meanwhile makes the next. A lane's head, and an outcome with `also`, never
-stand here: whoever holds their locks would stall all the others.
+One statement is under way at a time; what comes meanwhile makes the next. A lane's head, a job with
+limits, and an outcome with `also`, never stand here: whoever holds their locks would stall all the others.
 """
 
 import asyncio

@@ -244,7 +244,7 @@ _COMPLETE = Settled("complete")
 
 def _may_be_collected(job: AnyJob, outcome: Complete) -> bool:
     """Whether its settle needs no transaction of its own."""
-    return not outcome.also and not job.lane and not job.parent_id
+    return not (outcome.also or job.lane or job.parent_id or job.limited)
 
 
 def _in_thread(handler: Callable[[AnyJob], Any], job: AnyJob) -> Any:

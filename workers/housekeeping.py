@@ -1,7 +1,7 @@
 """Housekeeping: what nobody needs any more goes, and history's days are made ahead; once an hour, in every worker process.
 
-wait (a minute at most at first) ─▶ dead workers ─▶ idempotency keys ─▶ events, steps ─▶ history's days ─▶ wait an hour ─┐
-                                     ▲──────────────────────────────────────────────────────────────────┘
+wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits ─▶ history's days ─▶ wait an hour ─┐
+                                     ▲────────────────────────────────────────────────────────────────────────────────┘
 
 Apart from upkeep: this may take minutes, and a rescue may not wait for it.
 """
@@ -14,6 +14,7 @@ import structlog
 from jobs_core import Connection, Database, db
 from jobs_core.history import keep_house
 from jobs_core.keys import EXPIRE_BATCH, expire_keys
+from jobs_core.limits import FORGET_BATCH, forget_limits
 from jobs_core.settings import HistorySettings
 from jobs_core.tasks import end_task
 from jobs_core.upkeep import forget_workers
@@ -46,7 +47,7 @@ class Housekeeping:
 
     async def run_once(self) -> None:
         """Do all of it; what fails is logged, and tried again in an hour."""
-        for duty in (forget_workers, _expire_keys, forget_waits, self._keep_history):
+        for duty in (forget_workers, _expire_keys, forget_waits, _forget_limits, self._keep_history):
             try:
                 async with self._database.connection() as conn:
                     await duty(conn)
@@ -74,4 +75,9 @@ class Housekeeping:
 
 async def _expire_keys(conn: Connection) -> None:
     while await expire_keys(conn) == EXPIRE_BATCH:
+        pass
+
+
+async def _forget_limits(conn: Connection) -> None:
+    while await forget_limits(conn) == FORGET_BATCH:
         pass

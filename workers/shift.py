@@ -1,11 +1,12 @@
 """One shift of a worker: all that is done under one worker id.
 
-claims of ordinary jobs ────────────────▶ runners ─▶ executor ─▶ settle alone, or collected with others
+claims of ordinary jobs, and by turns of jobs with limits ─▶ runners ─▶ executor ─▶ settle alone, or collected with others
 claims of brief ones, ahead into a buffer ─▶ runners ─▶ executor ─▶ the same
 sweep: once a lease, and after a claim or a run that went wrong: put back what this id holds and nobody here has
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from jobs_core.upkeep import put_back_strays
 from workers.claims import Claims, Runs
 from workers.collectors import Collectors
 from workers.executor import Executor
+from workers.limited_claims import LimitedClaims
 from workers.outcomes import failure
 from workers.runners import Runners
 from workers.settings import WorkerSettings
@@ -71,6 +73,18 @@ class Shift:
         self._of_ordinary = claims(self._ordinary, [job_type for job_type in known if job_type not in buffered])
         self._of_brief = claims(self._brief, buffered)
         self._lines = [line for line in (self._of_ordinary, self._of_brief) if line.job_types]
+        self._of_limited = LimitedClaims(
+            jobs,
+            self._ordinary,
+            lock=self._of_ordinary.lock,
+            worker_id=worker_id,
+            queues=queues,
+            job_types=known,
+            poll_s=poll_s,
+            on_failure=self._sweep_soon,
+        )
+        self._turns = deque[Claims | LimitedClaims]((self._of_ordinary, self._of_limited))
+        self._ordinary.on_room = self._room_made
         self._sweep_now = asyncio.Event()
         self._failing: dict[int, asyncio.Task[None]] = {}
         self._running: list[asyncio.Task[None]] = []
@@ -84,6 +98,7 @@ class Shift:
 
     def wake(self, job_type: str | None = None) -> None:
         """Look for ready jobs now, of this type or of any."""
+        self._of_limited.wake(job_type)
         for line in self._lines:
             if job_type is None or job_type in line.job_types:
                 line.wake()
@@ -92,6 +107,16 @@ class Shift:
         """Somebody wants this job ended, which this shift holds."""
         self._executor.cancel(job_id, reason)
 
+    def limited_seen(self) -> None:
+        """Upkeep has seen that jobs with limits stand ready, for this worker or another."""
+        self._of_limited.poll()
+
+    def _room_made(self) -> None:
+        """Both lines that claim for the ordinary runners look again, each time the other one first."""
+        self._turns.rotate()
+        for line in self._turns:
+            line.room_made()
+
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Claim meanwhile; what was claimed goes on after it, until `finish` or `drop`."""
@@ -99,7 +124,8 @@ class Shift:
         self._running = [asyncio.create_task(run) for run in runs]
         for task in self._running:
             task.add_done_callback(self._part_ended)
-        claiming = [asyncio.create_task(run) for run in (*(line.run() for line in self._lines), self._keep_sweeping())]
+        lines: list[Claims | LimitedClaims] = [*self._lines, self._of_limited]
+        claiming = [asyncio.create_task(run) for run in (*(line.run() for line in lines), self._keep_sweeping())]
         try:
             yield
         finally:
@@ -141,7 +167,7 @@ class Shift:
         """Put back what this id holds and nobody here has, with no claim under way; False: the database was away."""
         try:
             async with AsyncExitStack() as no_claim:
-                for line in self._lines:
+                for line in (self._of_ordinary, self._of_brief):  # who claims jobs with limits shares the first one's
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
                     held = chain(self._ordinary.held(), self._brief.held(), self._collectors.held(), self._failing)

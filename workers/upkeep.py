@@ -24,16 +24,24 @@ _SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no s
 class Upkeep:
     """The loop; `run_once` is one round of it.
 
-    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them.
+    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them. `on_limited` hears
+    of each round that saw jobs with limits stand ready.
     """
 
     def __init__(
-        self, jobs: Jobs, upkeep_s: float, *, queues: Sequence[str] = (), link: GuardLink | None = None
+        self,
+        jobs: Jobs,
+        upkeep_s: float,
+        *,
+        queues: Sequence[str] = (),
+        link: GuardLink | None = None,
+        on_limited: Callable[[], object] | None = None,
     ) -> None:
         self._jobs = jobs
         self._upkeep_s = upkeep_s
         self._queues = list(queues)
         self._link = link
+        self._on_limited = on_limited
         self._retentions = {name: jobs.table.job_type(name).retention for name in jobs.table.runnable}
         self.on_cancels: Callable[[Connection], Awaitable[object]] | None = None
         """Deals with requests to cancel, where there are any."""
@@ -69,6 +77,8 @@ class Upkeep:
             self._tell(seen.suspects)
             if seen.cancels and self.on_cancels:
                 await self.on_cancels(conn)
+            if seen.limited and self._on_limited:
+                self._on_limited()
             due_in_s = seen.due_in_s
             if due_in_s is not None and due_in_s <= 0:
                 due_in_s, ready = await promote_due(conn)

@@ -62,7 +62,7 @@ class Worker:
         self._resources = resources
         self._link = link
         self._shift: Shift | None = None
-        self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link)
+        self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link, on_limited=self._on_limited)
         self._stopped = set[int]()
         self._declared = False
         self._lost = asyncio.Event()
@@ -191,6 +191,10 @@ class Worker:
     async def _deal_with_cancels(self, conn: Connection) -> None:
         if self._shift:
             await deal_with_cancels(conn, self._jobs, self._shift.worker_id, self._shift.cancel)
+
+    def _on_limited(self) -> None:
+        if self._shift:
+            self._shift.limited_seen()
 
     def _poll_s(self) -> float:
         poll_s = self._settings.poll_s

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, health, jobs, metrics, redrive, steer
+from gateways.web import chat, health, jobs, limits, metrics, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ ROUTES = (
     Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel),
     Route("POST", "/api/events/{event}", steer.emit),
     Route("GET", "/api/job-types", jobs.job_types),
+    Route("GET", "/api/limits", limits.listed),
+    Route("GET", "/api/limits/{key:path}", limits.one),
+    Route("PUT", "/api/limits/{key:path}", limits.put),
+    Route("DELETE", "/api/limits/{key:path}", limits.remove),
     Route("GET", "/api/workers", jobs.workers),
 )
 

@@ -11,7 +11,12 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def path_of(template: str) -> str:
-    return template.replace("{session_id}", "web_unknown").replace("{job_id}", "1").replace("{event}", "e")
+    return (
+        template.replace("{session_id}", "web_unknown")
+        .replace("{job_id}", "1")
+        .replace("{event}", "e")
+        .replace("{key:path}", "a")
+    )
 
 
 async def test_no_route_is_served_that_is_not_declared(jobs: Jobs) -> None:

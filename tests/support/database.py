@@ -29,7 +29,9 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((unique_key IS NULL) = (unique_while IS NULL)),
     ADD CHECK ((waiting_since IS NOT NULL) = (state = 'waiting')),
     ADD CHECK ((wait_event IS NULL AND wait_until IS NULL) = (state <> 'waiting')),
-    ADD CHECK (retry_of < id)
+    ADD CHECK (retry_of < id),
+    ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
+    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 

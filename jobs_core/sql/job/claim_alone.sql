@@ -1,5 +1,5 @@
 -- Takes worker_id, queues, job_types, give_up_s (for a job that was first claimed before such times were kept).
--- Claims one suspect: a job whose started run was lost, and which runs next as the only one in its process. Returns it with the
+-- Claims one suspect without limits: a job whose started run was lost, and which runs next as the only one in its process. Returns it with the
 -- columns of job/claim, or no row.
 -- Locks the worker's row FOR SHARE, so that nobody can bury the worker while it claims, then the job.
 -- Why it is right when two of it race: as in job/claim, whose index holds no suspects; this one's holds nothing else.
@@ -15,6 +15,7 @@ WITH me AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
         WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND j.alone
+          AND j.limit_group IS NULL
         ORDER BY j.priority, j.ready_seq
         LIMIT 1
         FOR UPDATE SKIP LOCKED

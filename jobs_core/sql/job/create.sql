@@ -1,5 +1,6 @@
 -- Takes arrays of equal length, one element a job, in the order wanted: job_type, queue, priority, input, user_id, task_id,
--- project_id, lane, unique_key and unique_while, and when each is due: time, or else delay_s from now, or else now.
+-- project_id, lane, unique_key and unique_while, limits (JSON by key) and limit_group (their keys), and when each
+-- is due: time, or else delay_s from now, or else now.
 -- Returns id, ready of each, in that order.
 -- Locks the rows of the lanes named, sorted; new rows lock nothing. Where another transaction is inserting a job of the same
 -- unique key it waits for that one's end, and then violates jobs_unique: roll back and meet it (job/meet).
@@ -14,10 +15,10 @@ WITH given AS MATERIALIZED (
         SELECT u.*, due.at AS due_at, due.at IS NOT NULL AND due.at > clock_timestamp() AS later
         FROM unnest(%(job_type)b::text[], %(queue)b::text[], %(priority)s::smallint[], %(input)b::text[],
                     %(user_id)b::text[], %(task_id)s::bigint[], %(project_id)b::text[], %(lane)b::text[],
-                    %(unique_key)b::text[], %(unique_while)b::text[],
+                    %(unique_key)b::text[], %(unique_while)b::text[], %(limits)b::text[], %(limit_group)b::text[],
                     %(time)s::timestamptz[], %(delay_s)s::double precision[])
              WITH ORDINALITY AS u (job_type, queue, priority, input, user_id, task_id, project_id, lane, unique_key,
-                                   unique_while, time, delay_s, ordinal)
+                                   unique_while, limits, limit_group, time, delay_s, ordinal)
         CROSS JOIN LATERAL (SELECT coalesce(u.time, clock_timestamp() + make_interval(secs => u.delay_s))) AS due (at)
     ) AS g
 ), joined AS MATERIALIZED (
@@ -38,9 +39,9 @@ WITH given AS MATERIALIZED (
     FROM (SELECT * FROM placed ORDER BY ordinal) AS in_order
 ), inserted AS (
     INSERT INTO {schema}.jobs (id, job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
-                               unique_key, unique_while, ready_seq, scheduled_for)
+                               unique_key, unique_while, limits, limit_group, ready_seq, scheduled_for)
     SELECT id, job_type, queue, priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, input::jsonb,
-           user_id, task_id, project_id, lane, pos, unique_key, unique_while,
+           user_id, task_id, project_id, lane, pos, unique_key, unique_while, limits::jsonb, limit_group,
            CASE WHEN ready THEN nextval('{schema}.ready_seq') END,
            CASE WHEN later THEN due_at END
     FROM numbered

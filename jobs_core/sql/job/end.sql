@@ -4,7 +4,7 @@
 -- end of the transaction); no row: the lease is lost and nothing changed.
 -- Locks the job. A job in a lane is ended with its lane's row locked before, in a statement of its own (lane/lock), and its
 -- lane promoted after (lane/promote), in one transaction; a child likewise with its parent locked before (job/lock), and told
--- after (job/wake_parent). Fenced like job/start.
+-- after (job/wake_parent); and slots that it holds are freed (slot/free). Fenced like job/start.
 WITH ended AS (
     DELETE FROM {schema}.jobs
     WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')

@@ -1,7 +1,7 @@
 -- Takes id, token, time or else delay_s (when it is due again; past or 0: ready now), charge (1 spends a retry, 0 does not),
 -- error (null keeps the last one), reason (of attempts), final (true: not if the job's time to give up has come).
 -- Returns ready, or no row: the lease is lost, or the job is to be given up; nothing changed.
--- Locks the job. It keeps its place in its lane, so no lane is locked. Fenced like job/start. The run is recorded among the
+-- Locks the job. It keeps its place in its lane, so no lane is locked; slots that it holds are freed after it (slot/free). Fenced like job/start. The run is recorded among the
 -- attempts; having ended by its own word, it is no suspect any more.
 WITH due AS MATERIALIZED (
     SELECT at, at <= clock_timestamp() AS now

@@ -1,5 +1,6 @@
 -- Takes worker_id, ids (the jobs that this worker knows it runs), error, suspected. Puts back what it holds besides: taken by a claim whose
--- answer was lost, or left by a run that broke. Returns id, queue, job_type, alone of each.
+-- answer was lost, or left by a run that broke. Returns id, queue, job_type, alone, limited of each; the slots that they hold
+-- are freed after it, in the same transaction (slot/free).
 -- Locks the jobs. The caller has no claim under way, or it would take back what that one is taking. As in job/rescue, only
 -- runs that had started are charged and recorded, and suspected where that is wanted. Only workers that run no suspects ask, so no job is ended here.
 WITH strays AS MATERIALIZED (
@@ -15,4 +16,4 @@ SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq
     lost_count = lost_count + strays.started::integer, alone = strays.alone OR (strays.started AND %(suspected)s),
     last_error = CASE WHEN strays.started THEN %(error)s ELSE last_error END
 FROM strays WHERE j.id = strays.id
-RETURNING j.id, j.queue, j.job_type, j.alone
+RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_group IS NOT NULL AS limited

@@ -1,7 +1,8 @@
 -- Takes worker_ids (of workers that are gone: worker/gone), batch, max_lost, error. Puts back the jobs they hold. A run that had
 -- started is charged as lost, recorded as an attempt, and makes its job a suspect, which runs alone from now on; one that was
--- alone already for the max_lost-th time is left for job/crashed. Returns id, queue, job_type, alone of each.
--- Locks the jobs, skipping those that another rescue has. They keep their place in their lanes, so no lane is locked.
+-- alone already for the max_lost-th time is left for job/crashed. Returns id, queue, job_type, alone, limited of each.
+-- Locks the jobs, skipping those that another rescue has. They keep their place in their lanes, so no lane is locked. The
+-- slots that they hold are freed after it, in the same transaction (slot/free).
 -- Right against the old worker: its settle needs the state that this takes away, and its token is drawn afresh at the next
 -- claim. Right against a living one: the ids are given, not joined, so that a row which another rescue and a claim have
 -- changed since is looked at again by its new holder (a join's other side is not looked up again under the lock).
@@ -22,4 +23,4 @@ SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq
     alone = lost.started OR lost.alone,
     last_error = CASE WHEN lost.started THEN %(error)s ELSE last_error END
 FROM lost WHERE j.id = lost.id
-RETURNING j.id, j.queue, j.job_type, j.alone
+RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_group IS NOT NULL AS limited

@@ -3,9 +3,10 @@
 -- (seconds until the next job falls due, or has waited long enough, 0 or less: now, null: none waits for a
 -- time), cancels (somebody wants a job ended), suspects (of those queues and types:
 -- jobs that stand ready to run alone, and started runs of workers that have said nothing for half their lease, which are about
--- to be lost; counted up to most of each). Locks nothing: the one statement of an idle worker's round. It steps from holder to
--- holder through their index, whatever the statistics say, and each order is there to have an index used. In the first lease
--- after Postgres came up everybody looks silent, and nobody is buried.
+-- to be lost; counted up to most of each), limited (some job with limits stands ready, whoever may run it). Locks nothing: the
+-- one statement of an idle worker's round. It steps from holder to holder through their index, whatever the statistics say, and
+-- each order is there to have an index used. In the first lease after Postgres came up everybody looks silent, and nobody is
+-- buried.
 WITH RECURSIVE holders (id) AS (
     (SELECT worker_id FROM {schema}.jobs WHERE worker_id IS NOT NULL ORDER BY worker_id LIMIT 1)
     UNION ALL
@@ -55,4 +56,9 @@ SELECT
             LIMIT %(most)s
         ) AS held
         WHERE held.state = 'running' AND held.queue = ANY(%(queues)s::text[]) AND held.job_type = ANY(%(job_types)s::text[])
-    ) AS suspects
+    ) AS suspects,
+    (
+        SELECT true FROM {schema}.jobs
+        WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL AND NOT alone
+        ORDER BY queue, job_type LIMIT 1
+    ) IS NOT NULL AS limited

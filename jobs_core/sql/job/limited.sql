@@ -1,0 +1,106 @@
+-- Takes queues, job_types, alone (suspects, or all others), after (a group: look at those behind it), groups (how many of each
+-- queue and type to look at), jobs (how many may start now). A group is the jobs that have the same keys; it waits as one.
+-- Returns one row. lines: what a claim should try, a JSON array of {queue, job_type, limit_group, jobs: how many of it}, and
+-- keys: how many slots of each key these need, {key: slots}. new: keys that are not made yet, with the numbers to make them with.
+-- over: keys that were over their limits and of which a slot was freed since: they are to be fitted first.
+-- last: the group to go on behind; null: none is left. permit_in_s: until a job has its permits; null: none waits for that.
+-- Locks nothing, so what it returns may be taken by another by then: a claim that locks follows. It steps from group to group,
+-- so that a hundred thousand jobs behind one full limit cost as much as one. Whoever comes after a job that does not fit, and
+-- needs the key that is short for it, waits with it: or a job that needs many slots would never get them.
+WITH RECURSIVE waiting (queue, job_type, limit_group, nth) AS (
+    SELECT q.queue, t.job_type, first.limit_group, 1
+    FROM unnest(%(queues)s::text[]) AS q (queue)
+    CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
+    CROSS JOIN LATERAL (
+        SELECT j.limit_group FROM {schema}.jobs AS j
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+          AND j.queue = q.queue AND j.job_type = t.job_type AND j.limit_group > %(after)s
+        ORDER BY j.limit_group LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT w.queue, w.job_type, next.limit_group, w.nth + 1
+    FROM waiting AS w
+    CROSS JOIN LATERAL (
+        SELECT j.limit_group FROM {schema}.jobs AS j
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+          AND j.queue = w.queue AND j.job_type = w.job_type AND j.limit_group > w.limit_group
+        ORDER BY j.limit_group LIMIT 1
+    ) AS next
+    WHERE w.nth < %(groups)s
+), member AS MATERIALIZED (
+    SELECT g.limit_group, k.key
+    FROM (SELECT DISTINCT limit_group FROM waiting) AS g
+    CROSS JOIN LATERAL jsonb_array_elements_text(g.limit_group::jsonb) AS k (key)
+), state AS MATERIALIZED (
+    SELECT k.key, l.key IS NOT NULL AS made, coalesce(l.over AND free.n > 0, false) AS over, l.slots, free.n AS free,
+           l.rate_per_s, l.burst, {schema}.permits_at(l, clock_timestamp()) + 1e-9 AS permits  -- or a wait ends a hair too soon
+    FROM (SELECT DISTINCT key FROM member) AS k
+    LEFT JOIN {schema}.limits AS l ON l.key = k.key
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n FROM {schema}.limit_slots AS s WHERE s.key = k.key AND s.job_id IS NULL
+    ) AS free
+), open AS MATERIALIZED (
+    SELECT m.limit_group FROM member AS m JOIN state AS s ON s.key = m.key
+    GROUP BY m.limit_group
+    HAVING bool_and((s.slots IS NULL OR s.free > 0) AND (s.burst IS NULL OR s.permits >= 1))
+), heads AS MATERIALIZED (
+    SELECT w.queue, w.job_type, w.limit_group, head.priority, head.ready_seq, head.limits
+    FROM waiting AS w
+    JOIN open AS o ON o.limit_group = w.limit_group
+    CROSS JOIN LATERAL (
+        SELECT j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+          AND j.queue = w.queue AND j.job_type = w.job_type AND j.limit_group = w.limit_group
+        ORDER BY j.priority, j.ready_seq
+        LIMIT %(jobs)s
+    ) AS head
+), need AS MATERIALIZED (
+    SELECT own.*, coalesce(sum(own.n_slots) OVER in_order <= own.free, true)
+                  AND coalesce(sum(own.n_permits) OVER in_order <= own.permits, true) AS fits,
+           row_number() OVER in_order AS nth
+    FROM (
+        SELECT h.*, s.*,
+               CASE WHEN s.slots IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.slots) END AS n_slots,
+               CASE WHEN s.burst IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.burst) END AS n_permits
+        FROM heads AS h
+        JOIN member AS m ON m.limit_group = h.limit_group
+        JOIN state AS s ON s.key = m.key
+    ) AS own
+    WINDOW in_order AS (PARTITION BY own.limit_group, own.key ORDER BY own.priority, own.ready_seq)
+), short AS MATERIALIZED (
+    SELECT key, min(ARRAY[priority, ready_seq]) AS place
+    FROM need WHERE nth = 1 AND NOT fits GROUP BY key
+), first AS MATERIALIZED (
+    SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq
+    FROM need AS n LEFT JOIN short AS s ON s.key = n.key AND s.place < ARRAY[n.priority, n.ready_seq]
+    GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq
+    HAVING bool_and(n.fits AND s.key IS NULL)
+    ORDER BY n.priority, n.ready_seq
+    LIMIT %(jobs)s
+)
+SELECT
+    coalesce((
+        SELECT jsonb_agg(to_jsonb(line)) FROM (
+            SELECT queue, job_type, limit_group, count(*) AS jobs FROM first GROUP BY queue, job_type, limit_group
+        ) AS line
+    ), '[]') AS lines,
+    coalesce((
+        SELECT jsonb_object_agg(key, n) FROM (
+            SELECT n.key, coalesce(sum(n.n_slots), 0) AS n
+            FROM need AS n JOIN first AS f ON f.ready_seq = n.ready_seq
+            GROUP BY n.key
+        ) AS wanted
+    ), '{}') AS keys,
+    coalesce((
+        SELECT jsonb_agg((n.limits -> n.key) - 'weight' || jsonb_build_object('key', n.key))
+        FROM need AS n WHERE n.nth = 1 AND NOT n.made
+    ), '[]') AS new,
+    ARRAY(SELECT key FROM state WHERE over) AS over,
+    (SELECT min(limit_group) FROM waiting WHERE nth = %(groups)s) AS last,
+    (
+        SELECT min((wanted - permits) / rate_per_s) FROM (
+            SELECT 1 AS wanted, permits, rate_per_s FROM state WHERE permits < 1
+            UNION ALL
+            SELECT n_permits, permits, rate_per_s FROM need WHERE nth = 1 AND n_permits > permits
+        ) AS waits
+    )::double precision AS permit_in_s

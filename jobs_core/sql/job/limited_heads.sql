@@ -1,0 +1,15 @@
+-- Takes lines, arrays of equal length: line_queues, line_types, line_groups, and jobs (how many of each), and alone.
+-- Returns id, job_type, priority, ready_seq, limits of each, in no order.
+-- Locks them, skipping what others have locked; the caller has locked slots for them (limit/acquire), and claims those that get
+-- all they need.
+SELECT head.*
+FROM unnest(%(line_queues)s::text[], %(line_types)s::text[], %(line_groups)s::text[], %(jobs)s::bigint[])
+     AS line (queue, job_type, limit_group, jobs)
+CROSS JOIN LATERAL (
+    SELECT j.id, j.job_type, j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
+    WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+      AND j.queue = line.queue AND j.job_type = line.job_type AND j.limit_group = line.limit_group
+    ORDER BY j.priority, j.ready_seq
+    LIMIT line.jobs
+    FOR UPDATE SKIP LOCKED
+) AS head

@@ -1,0 +1,45 @@
+-- Takes key (null: all), after (a key: those behind it), limit, most.
+-- Returns the keys in order, with the columns of LimitView; waiting counts up to `most`. Locks nothing. It steps once over all
+-- groups that wait, whoever's they are.
+WITH RECURSIVE line (alone, queue, job_type, limit_group) AS (
+    (
+        SELECT alone, queue, job_type, limit_group FROM {schema}.jobs
+        WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL
+        ORDER BY alone, queue, job_type, limit_group LIMIT 1
+    )
+    UNION ALL
+    SELECT next.*
+    FROM line AS l
+    CROSS JOIN LATERAL (
+        SELECT j.alone, j.queue, j.job_type, j.limit_group FROM {schema}.jobs AS j
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL
+          AND (j.alone, j.queue, j.job_type, j.limit_group) > (l.alone, l.queue, l.job_type, l.limit_group)
+        ORDER BY j.alone, j.queue, j.job_type, j.limit_group LIMIT 1
+    ) AS next
+), member AS MATERIALIZED (
+    SELECT line.*, k.key FROM line CROSS JOIN LATERAL jsonb_array_elements_text(line.limit_group::jsonb) AS k (key)
+)
+SELECT l.key, l.slots, held.in_use, waiting.n AS waiting, l.rate_per_s, l.burst,
+       {schema}.permits_at(l, clock_timestamp()) AS permits, l.by_hand, held.by AS held_by
+FROM (
+    SELECT * FROM {schema}.limits
+    WHERE (%(key)s::text IS NULL OR key = %(key)s) AND key > %(after)s
+    ORDER BY key LIMIT %(limit)s
+) AS l
+CROSS JOIN LATERAL (
+    SELECT count(*)::integer AS in_use, coalesce(array_agg(DISTINCT s.job_id ORDER BY s.job_id), '{}') AS by
+    FROM {schema}.limit_slots AS s WHERE s.key = l.key AND s.job_id IS NOT NULL
+) AS held
+CROSS JOIN LATERAL (
+    SELECT count(*)::integer AS n FROM (
+        SELECT FROM member AS m
+        CROSS JOIN LATERAL (
+            SELECT FROM {schema}.jobs AS j
+            WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = m.alone
+              AND j.queue = m.queue AND j.job_type = m.job_type AND j.limit_group = m.limit_group
+            LIMIT %(most)s
+        ) AS job
+        WHERE m.key = l.key LIMIT %(most)s
+    ) AS first
+) AS waiting
+ORDER BY l.key

@@ -1,0 +1,240 @@
+"""Eight claimers at once, batches, several keys, weights, and deaths between: no limit is passed, and no slot is lost."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import jobs_core.claim_limited
+import jobs_core.upkeep
+from jobs_core import AnyJob, Complete, Connection, Database, Jobs, Limit, NewJob, Snooze, db, execute, fetch, fetch_one
+from jobs_core.claim import start
+from jobs_core.leases import register, retire
+from jobs_core.limits import set_limit
+from jobs_core.settle import settle
+from jobs_core.suspects import claim_alone
+from jobs_core.upkeep import rescue
+from tests.support.limits import BOUND, Bound, claim_once, create, in_use, rate_of, slots_of, table, wrong
+from tests.support.mutants import mutated
+
+CLAIMERS = 8
+JOBS = 120
+KEYS = {"a": 1, "b": 2, "c": 3, "d": 5}
+DRAINED = Snooze(timedelta(0), because="drained")
+
+_LOCKED = """SELECT one.key, one.n FROM {schema}.limit_slots AS one
+        WHERE one.key = g.key AND one.job_id IS NULL
+        ORDER BY one.n
+        LIMIT g.wanted
+        FOR UPDATE SKIP LOCKED"""
+MUTANTS = {
+    "a free slot is seen, not locked": (_LOCKED, _LOCKED.replace("FOR UPDATE SKIP LOCKED", "")),
+    "those that are held are counted": (
+        _LOCKED,
+        """SELECT l.key, n FROM {schema}.limits AS l, generate_series(1, l.slots - (
+            SELECT count(*)::integer FROM {schema}.limit_slots AS s WHERE s.key = l.key AND s.job_id IS NOT NULL
+        )) AS n
+        WHERE l.key = g.key
+        LIMIT g.wanted""",
+    ),
+}
+BUCKET_NOT_LOCKED = ("ORDER BY l.key\n    FOR UPDATE SKIP LOCKED", "ORDER BY l.key")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Database]:
+    """Connections enough for each claimer and its looks."""
+    async with Database(database_url, name="tests", max_connections=CLAIMERS + 2) as database:
+        yield database
+
+
+class Race:
+    """Claimers that settle, put back and die at random; `run` returns what did not hold at some moment, or in the end."""
+
+    def __init__(self, pool: Database, seed: int, *, changing: bool = False) -> None:
+        self._pool = pool
+        self._changing = changing
+        self._chance = random.Random(seed)
+        self._over = False
+        self._wrong: Mapping[str, Sequence[db.Row]] = {}
+        self.claimed = self.deaths = 0
+
+    async def run(self) -> Mapping[str, Sequence[db.Row]]:
+        async with Jobs(self._pool, table()) as jobs:
+            await jobs.create_many([self._new_job() for _ in range(JOBS)])
+        async with asyncio.timeout(150), asyncio.TaskGroup() as group:
+            for _ in range(CLAIMERS):
+                group.create_task(self._work())
+            if self._changing:
+                group.create_task(self._change())
+        return self._wrong
+
+    def _new_job(self) -> NewJob:
+        keys = self._chance.sample(sorted(KEYS), self._chance.choice((1, 1, 2, 3)))
+        limits = [slots_of(key, KEYS[key], self._chance.choice((1, 1, 2))) for key in keys]
+        return NewJob(BOUND, Bound(limits=limits), priority=self._chance.choice((1, 2)))
+
+    async def _work(self) -> None:
+        worker_id = await self._register()
+        while not self._over:
+            async with self._pool.connection() as conn:
+                held = await self._claim(conn, worker_id)
+                await self._look(conn)
+            await asyncio.sleep(self._chance.uniform(0, 0.004))
+            dies = bool(held) and self._chance.random() < 0.15
+            for job in held[: len(held) // 2] if dies else held:
+                async with self._pool.connection() as conn:
+                    await settle(conn, job, self._chance.choice((Complete(), Complete(), Complete(), DRAINED)), BOUND)
+            if dies:
+                await self._die(worker_id, held[-1])
+                worker_id = await self._register()
+
+    async def _claim(self, conn: Connection, worker_id: int) -> list[AnyJob]:
+        if self._chance.random() < 0.2:
+            suspect = await claim_alone(conn, worker_id=worker_id, queues=["default"], job_types=[BOUND.name])
+            return [suspect] if suspect else []
+        jobs = (await claim_once(conn, worker_id, slots=self._chance.randint(1, 5))).jobs
+        self.claimed += len(jobs)
+        return jobs
+
+    async def _look(self, conn: Connection) -> None:
+        if found := await wrong(conn, changing=self._changing):
+            self._wrong, self._over = found, True
+        if await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1") is None:
+            self._over = True
+
+    async def _change(self) -> None:
+        """Lower and raise limits all the time; in the end they are what they were."""
+        while not self._over:
+            await self._set(self._chance.choice(sorted(KEYS)), self._chance.randint(1, 6))
+            await asyncio.sleep(self._chance.uniform(0, 0.02))
+        for key, slots in KEYS.items():
+            await self._set(key, slots)
+
+    async def _set(self, key: str, slots: int) -> None:
+        async with self._pool.connection() as conn:
+            await set_limit(conn, Limit(key, slots=slots))
+
+    async def _register(self) -> int:
+        async with self._pool.connection() as conn:
+            return await register(conn, queues=["default"], job_types=[], slots=5, lease_s=600)
+
+    async def _die(self, worker_id: int, last: AnyJob) -> None:
+        """With the second half of what it held, some of that started; anybody's rescue takes it."""
+        self.deaths += 1
+        async with self._pool.connection() as conn:
+            if self._chance.random() < 0.5:
+                await start(conn, last)
+            await retire(conn, worker_id)
+            await rescue(conn, max_lost=1_000)
+
+
+async def test_no_limit_is_ever_passed_and_no_slot_is_left_behind(pool: Database) -> None:
+    race = Race(pool, seed=random.randrange(2**32))
+    assert await race.run() == {}
+    assert race.claimed >= JOBS
+    assert race.deaths >= 5
+    async with pool.connection() as conn:
+        assert await in_use(conn) == {key: (0, slots) for key, slots in KEYS.items()}
+
+
+async def test_limits_may_be_changed_all_the_while(pool: Database) -> None:
+    race = Race(pool, seed=random.randrange(2**32), changing=True)
+    assert await race.run() == {}
+    async with pool.connection() as conn:
+        assert await in_use(conn) == {key: (0, slots) for key, slots in KEYS.items()}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+async def test_by_looking_or_counting_first_limits_would_be_passed(pool: Database, mutant: str) -> None:
+    with mutated(MUTANTS[mutant]):
+        assert await Race(pool, seed=1).run() != {}
+
+
+async def test_by_a_rescue_that_frees_nothing_slots_would_leak(pool: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def free_none(*_: object) -> frozenset[object]:
+        return frozenset()
+
+    monkeypatch.setattr(jobs_core.upkeep, "free_slots", free_none)
+    assert "leaked" in await Race(pool, seed=1).run()
+
+
+NO_LAST_LOOK = (
+    "AND NOT EXISTS (SELECT FROM {schema}.limits AS l WHERE l.key = ANY((SELECT %(slot_keys)s::text[])::text[]) AND l.over)",
+    "",
+)
+
+
+@pytest.mark.parametrize(("changes", "claimed"), [([], 0), ([NO_LAST_LOOK], 1)], ids=["as it is", "mutant"])
+async def test_a_key_that_was_lowered_while_a_claim_looked_for_its_slots_gives_none(
+    pool: Database, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[str, str]], claimed: int
+) -> None:
+    """A slot that was free before it was lowered, and is free again, can be locked by a claim that saw nothing in between."""
+    acquire = jobs_core.claim_limited._acquire
+
+    async def acquire_by_an_old_look(conn: Connection, wanted: Mapping[str, int]) -> Any:
+        keys = await acquire(conn, wanted)
+        async with pool.connection() as other:
+            await execute(other, "UPDATE jobs.limits SET over = true")
+        return keys
+
+    async with Jobs(pool, table()) as jobs, pool.connection() as conn:
+        await create(jobs, slots_of("a"))
+        worker_id = await register(conn, queues=["default"], job_types=[], slots=1, lease_s=600)
+        await claim_once(conn, worker_id)  # makes the key
+        monkeypatch.setattr(jobs_core.claim_limited, "_acquire", acquire_by_an_old_look)
+        with mutated(*changes):
+            assert len((await claim_once(conn, worker_id)).jobs) == claimed
+
+
+RATE_PER_S, ROUND_S, ROUNDS = 50.0, 0.25, 240
+
+
+async def rated(pool: Database) -> tuple[int, float, float]:
+    """Claims of one key by eight, for a minute that is moved in its row.
+
+    Returns how many, how long it was by the bucket's clock, and by how many permits they were ahead of it at the most.
+    """
+    async with Jobs(pool, table()) as jobs:
+        new = NewJob(BOUND, Bound(limits=[rate_of("a", RATE_PER_S)]))
+        await jobs.create_many([new] * 6_000)
+    async with pool.connection() as conn:
+        workers = [
+            await register(conn, queues=["default"], job_types=[], slots=9, lease_s=600) for _ in range(CLAIMERS)
+        ]
+        await claim_once(conn, workers[0])  # makes the key
+        (bucket,) = await fetch(conn, "SELECT filled_at FROM jobs.limits")
+
+    async def claim(worker_id: int) -> int:
+        async with pool.connection() as conn:
+            return len((await claim_once(conn, worker_id, slots=30)).jobs)
+
+    claimed, took_s, ahead = 0, 0.0, 0.0
+    for moved in range(1, ROUNDS + 1):
+        async with pool.connection() as conn:
+            values = {"round_s": ROUND_S}
+            await execute(
+                conn, "UPDATE jobs.limits SET filled_at = filled_at - make_interval(secs => %(round_s)s)", values
+            )
+        claimed += sum(await asyncio.gather(*map(claim, workers)))
+        async with pool.connection() as conn:
+            (clock,) = await fetch(conn, "SELECT clock_timestamp() AS now")
+        took_s = (clock["now"] - bucket["filled_at"]).total_seconds() + moved * ROUND_S
+        ahead = max(ahead, claimed - RATE_PER_S * took_s)
+    return claimed, took_s, ahead
+
+
+async def test_a_rate_is_kept_within_a_percent_over_a_minute_and_never_run_ahead_of(pool: Database) -> None:
+    claimed, took_s, ahead = await rated(pool)
+    assert took_s >= 60
+    assert claimed == pytest.approx(RATE_PER_S * took_s, rel=0.01)
+    assert ahead <= 1, "the one that is in a new bucket"
+
+
+async def test_by_a_bucket_that_is_read_and_not_locked_several_would_take_the_same_permits(pool: Database) -> None:
+    with mutated(BUCKET_NOT_LOCKED):
+        _, _, ahead = await rated(pool)
+    assert ahead > 1

@@ -1,0 +1,134 @@
+"""The claims of one worker id for jobs with limits, for the runners that its ordinary claims fill, too.
+
+    wait (a hint at a type with limits, upkeep has seen such jobs, room, a permit due) ─▶ claim, with slots ─▶ runs.take ─┐
+      ▲                                                                                                                   │
+      └────────────────────────────────────────────────── nothing that has slots is left ◀────────────────────────────────┘
+
+It asks Postgres nothing by itself: where nobody uses limits it costs nothing. The hint is the quick way; the sure one is
+upkeep's look, which sees in passing that such jobs stand ready, whoever's they are, and while they do, this polls. A job of a
+brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from jobs_core import Jobs, JobType, db
+from jobs_core.claim_limited import Found, claim_limited
+from workers.claims import AWAY_S, CONTENDED_S, GATHER_S, LONGEST_CONTENDED_S, Runs
+
+log = structlog.get_logger()
+
+
+class LimitedClaims:
+    """The loop; `once` is one look. `lock` is held while any claim for these runs is under way: they share the room.
+
+    `poll_s` says how long upkeep's word is passed by after a look that found nothing; `on_failure` hears of a claim gone wrong.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        runs: Runs,
+        *,
+        lock: asyncio.Lock,
+        worker_id: int,
+        queues: Sequence[str],
+        job_types: Sequence[JobType[Any]],
+        poll_s: Callable[[], float],
+        on_failure: Callable[[], object],
+    ) -> None:
+        self._database = jobs.database
+        self._runs = runs
+        self._lock = lock
+        self._worker_id = worker_id
+        self._queues = list(queues)
+        self._job_types = [
+            job_type.name for job_type in job_types
+        ]  # all: who created a job may know limits that we do not
+        self._with_limits = {job_type.name for job_type in job_types if job_type.limits}
+        self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
+        self._poll_s = poll_s
+        self._on_failure = on_failure
+        self._poll_at = 0.0
+        self._contended_s = CONTENDED_S
+        self._look = asyncio.Event()
+        self._wants_room = False
+        self._after = ""
+
+    def wake(self, job_type: str | None = None) -> None:
+        """Look now, if jobs of this type may have limits: one may be ready, or a slot may be free for it.
+
+        None: hints may have been missed; upkeep sees at its next round whether there is anything to look for.
+        """
+        if job_type is None:
+            self._poll_at = 0.0
+        elif job_type in self._with_limits:
+            self._look.set()
+
+    def poll(self) -> None:
+        """Look, unless one found nothing a moment ago: somebody's job with limits stands ready."""
+        if asyncio.get_running_loop().time() >= self._poll_at:
+            self._look.set()
+
+    def room_made(self) -> None:
+        """Look again if there was more to claim than there was room for."""
+        if self._wants_room:
+            self._look.set()
+
+    async def run(self) -> None:
+        """Claim until cancelled."""
+        wait_s: float | None = None
+        while True:
+            await self._wait(wait_s)
+            if self._runs.room() < self._runs.wave:
+                await asyncio.sleep(GATHER_S)  # at work already: more may end and make room, and free slots, meanwhile
+            self._look.clear()
+            try:
+                wait_s = await self.once()
+            except Exception as error:  # noqa: BLE001 - a worker that claims no more would live on for nothing
+                log.warning("claim.failed", error=db.describe(error))
+                self._on_failure()
+                wait_s = AWAY_S
+
+    async def once(self) -> float | None:
+        """Claim and hand over; returns how long to wait for the next look, None: until somebody asks for it."""
+        async with self._lock:
+            room = self._runs.room()
+            self._wants_room = not room
+            if not room:
+                return None
+            async with self._database.connection() as conn:
+                found = await claim_limited(
+                    conn,
+                    worker_id=self._worker_id,
+                    queues=self._queues,
+                    job_types=self._job_types,
+                    slots=room,
+                    give_up_after_s=self._give_up_after_s,
+                    after=self._after,
+                )
+            self._after = found.after
+            if found.jobs:
+                self._runs.take(found.jobs)
+        return 0.0 if len(found.jobs) == room else self._wait_s(found)
+
+    def _wait_s(self, found: Found) -> float | None:
+        if not found.contended:
+            self._contended_s = CONTENDED_S
+            if not found.jobs:
+                pause_s = self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
+                self._poll_at = asyncio.get_running_loop().time() + pause_s
+            return found.again_in_s
+        contended_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
+        return contended_s if found.again_in_s is None else min(contended_s, found.again_in_s)
+
+    async def _wait(self, wait_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._look.wait()
+        except TimeoutError:
+            pass
