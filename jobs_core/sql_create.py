@@ -2,8 +2,8 @@
 
     sql_create(NewJob(…)) ─▶ sql, job, ready ─▶ asyncpg, SQLAlchemy … ─▶ id, met ─ commit ─▶ notifier.wake([ready])
 
-The input is fitted to its model, lane and key are computed here; the rest is the SQL function's. A recipe for each driver:
-docs/create-from-sql.md.
+The input is fitted to its model, lane, key and limits are computed here; the rest is the SQL function's. A recipe for each
+driver: docs/create-from-sql.md.
 """
 
 import json
@@ -28,6 +28,7 @@ _ARGUMENTS = (
     "idempotency_key",
     "unique_key",
     "unique_while",
+    "limits",
 )
 
 
@@ -53,6 +54,8 @@ def sql_create(job: NewJob, *, placeholder: str = "$1", role: str | None = None)
     given = {name: row[name] for name in _ARGUMENTS}
     if job.job_type.unique_key is not None and row["unique_key"] is None:
         given["unique_while"] = "none"  # computed, and there is none; null would say that nobody has computed it
+    if job.job_type.limits is not None and row["limits"] is None:
+        given["limits"] = "{}"  # likewise
     given["time"] = row["time"] and row["time"].isoformat()
     sql = statement("jobs_core", "job/create_by_function")
     sql = sql.replace("{function}", function_of(role)).replace("%(job)s", placeholder)

@@ -1,6 +1,8 @@
 """jobs.create, and sql_create in front of it, do what Jobs.create does: every column of every table is compared."""
 
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from jobs_core.settle import settle
 from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE, Note
+from tests.support.limits import LANE_BOUND, Bound, rate_of, slots_of
 from tests.support.sql_create import create_by_sql, mutate
 
 KEYED = JobType(
@@ -37,7 +40,7 @@ ALL = {
     "unique_key": "u",
 }
 
-Step = tuple[JobType[Note], Note, dict[str, Any]]
+Step = tuple[JobType[Any], Any, dict[str, Any]]
 Door = Callable[[Connection, Step], Awaitable[tuple[int, bool]]]
 
 STATE = """
@@ -58,7 +61,7 @@ ORDER BY 1, 2
 @pytest.fixture(autouse=True)
 async def declared(conn: Connection, jobs: Jobs) -> None:
     """SQL knows the tests' types."""
-    jobs.table.declare(KEYED)
+    jobs.table.declare_all([KEYED, LANE_BOUND])
     await declare_types(conn, jobs.table.job_types)
 
 
@@ -77,6 +80,8 @@ async def through_sql(conn: Connection, step: Step) -> tuple[int, bool]:
     given = dict(more)
     if job_type.lane:
         given["lane"] = job_type.lane(note)
+    if job_type.limits:
+        given["limits"] = json.dumps({limit.pop("key"): limit for limit in map(asdict, job_type.limits(note))})
     if job_type.unique_key and "unique_key" not in more:
         key = job_type.unique_key(note)
         given.update({"unique_key": key} if key else {"unique_while": "none"})
@@ -128,6 +133,11 @@ CASES: dict[str, list[Step]] = {
         (NOTE, Note(), {"idempotency_key": "e"}),
         (NOTE, Note(), {"idempotency_key": "e", "unique_key": "u"}),
         (NOTE, Note(), {"unique_key": "u"}),
+    ],
+    "limits": [
+        (LANE_BOUND, Bound(lane="a", limits=[slots_of("b", 5, weight=2), rate_of("a", 0.5), rate_of("B", 7, 3)]), {}),
+        (LANE_BOUND, Bound(lane="a", limits=[slots_of("é", 0)]), {"scheduled_for": LATER}),
+        (LANE_BOUND, Bound(lane="a"), {}),
     ],
     "met in a lane": [(KEYED, Note(lane="a", text="t"), {}), (KEYED, Note(lane="b", text="t"), {})],
 }

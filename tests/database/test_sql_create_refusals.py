@@ -10,6 +10,7 @@ import pytest
 from jobs_core import Connection, InvalidInput, JobType, execute, fetch, gate
 from jobs_core.declare import declare_types
 from tests.support.job_types import LANE_NOTE, NOTE, Note
+from tests.support.limits import BOUND
 from tests.support.sql_create import create_by_sql, mutate
 
 KEYED = JobType("keyed_note", Note, unique_key=lambda note: note.text)
@@ -19,7 +20,7 @@ INVALID, UNKNOWN, REUSED = "22023", "42704", "42710"
 @pytest.fixture(autouse=True)
 async def declared(conn: Connection) -> None:
     """SQL knows these types."""
-    await declare_types(conn, [NOTE, LANE_NOTE, KEYED])
+    await declare_types(conn, [NOTE, LANE_NOTE, KEYED, BOUND])
 
 
 def nested(levels: int, innermost: str = "[]") -> str:
@@ -69,6 +70,26 @@ def nested(levels: int, innermost: str = "[]") -> str:
             {"job_type": "keyed_note"},
             INVALID,
             "unique_key: Python computes one for jobs of type keyed_note; give it, or ",
+        ),
+        ({"limits": "{}"}, INVALID, "limits: jobs of type note have none; leave them out"),
+        ({"job_type": "bound"}, INVALID, "limits: Python computes those of jobs of type bound; give them, or an empty"),
+        *(
+            ({"job_type": "bound", "limits": limits}, INVALID, says)
+            for limits, says in (
+                ("[]", "limits: is not an object of objects, one a key"),
+                ('{"k": 5}', "limits: is not an object of objects"),
+                ('{"": {"slots": 5}}', "limits: is empty"),
+                ('{"k": {"slot": 5}}', "limits: 'k' has neither slots nor a rate, or a burst without a rate"),
+                ('{"k": {"slots": 5, "burst": 2}}', "limits: 'k' has neither"),
+                ('{"k": {"slots": 5.0}}', 'limits: invalid input syntax for type integer: "5.0"; slots and weight are'),
+                ('{"k": {"slots": 1e10}}', "limits: "),
+                ('{"k": {"rate_per_s": "x"}}', "limits: invalid input syntax"),
+                ('{"k": {"rate_per_s": "NaN"}}', "limits: a number of 'k' is out of range"),
+                ('{"k": {"rate_per_s": 1e7}}', "limits: a number of 'k' is out of range"),
+                ('{"k": {"rate_per_s": 1, "burst": 0.5}}', "limits: a number of 'k' is out of range"),
+                ('{"k": {"slots": 5, "weight": 0}}', "limits: a number of 'k' is out of range"),
+                (json.dumps({str(n): {"slots": 1} for n in range(11)}), "limits: at most 10 keys are allowed"),
+            )
         ),
     ],
     ids=repr,

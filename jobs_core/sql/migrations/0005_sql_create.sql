@@ -16,6 +16,7 @@ CREATE TABLE {schema}.job_types (
     priority        smallint NOT NULL,
     has_lane        boolean NOT NULL,           -- Python computes it from the input; who creates by SQL names it
     has_unique_key  boolean NOT NULL,           -- likewise
+    has_limits      boolean NOT NULL,           -- likewise
     unique_while    text COLLATE "C" NOT NULL,
     idempotency_s   double precision NOT NULL
 );
@@ -64,6 +65,39 @@ BEGIN
     END IF;
 END $$;
 
+-- The limits as jobs_core.limit writes them; refuses what it does: one that a claim could not read would stop all claims of its
+-- kind. Numbers are read as what they are to be, so that 5.0 slots are none, and written anew.
+CREATE FUNCTION {schema}.fitted_limits(given jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    own record;
+    made jsonb := '{}';
+BEGIN
+    IF jsonb_typeof(given) <> 'object' OR jsonb_path_exists(given, 'strict $.* ? (@.type() != "object")') THEN
+        PERFORM {schema}.refuse('limits', 'is not an object of objects, one a key');
+    END IF;
+    FOR own IN
+        SELECT l.key, coalesce(n.weight, 1) AS weight, n.slots, n.rate_per_s,
+               coalesce(n.burst, greatest(1 + n.rate_per_s / 10, n.rate_per_s / 2)) AS burst, row_number() OVER () AS nth
+        FROM jsonb_each(given) AS l, jsonb_to_record(l.value)
+             AS n (weight integer, slots integer, rate_per_s double precision, burst double precision)
+    LOOP
+        PERFORM {schema}.check_name('limits', own.key);
+        IF own.weight NOT BETWEEN 1 AND 10000 OR own.slots NOT BETWEEN 0 AND 10000
+            OR own.rate_per_s <= 0 OR own.rate_per_s > 1000000 OR own.burst NOT BETWEEN 1 AND 1000000 THEN
+            PERFORM {schema}.refuse('limits', format('a number of %L is out of range', own.key));
+        ELSIF own.rate_per_s IS NULL AND (own.slots IS NULL OR own.burst IS NOT NULL) THEN
+            PERFORM {schema}.refuse('limits', format('%L has neither slots nor a rate, or a burst without a rate', own.key));
+        ELSIF own.nth > 10 THEN
+            PERFORM {schema}.refuse('limits', 'at most 10 keys are allowed');
+        END IF;
+        made := made || jsonb_build_object(own.key, jsonb_build_object(
+            'weight', own.weight, 'slots', own.slots, 'rate_per_s', own.rate_per_s, 'burst', own.burst));
+    END LOOP;
+    RETURN nullif(made, '{}');
+EXCEPTION WHEN invalid_text_representation OR numeric_value_out_of_range THEN
+    PERFORM {schema}.refuse('limits', format('%s; slots and weight are integers', SQLERRM));
+END $$;
+
 -- The job as a row of its type; refuses what does not fit. given: the caller's columns, null where the caller said nothing.
 CREATE FUNCTION {schema}.fitted(given {schema}.jobs) RETURNS {schema}.jobs LANGUAGE plpgsql AS $$
 DECLARE
@@ -90,6 +124,15 @@ BEGIN
         PERFORM {schema}.refuse('lane', format('jobs of type %s stand in none; leave it out', declared.name));
     END IF;
     PERFORM {schema}.check_name('lane', given.lane);
+    IF given.limits IS NULL AND declared.has_limits THEN
+        PERFORM {schema}.refuse('limits', format(
+            'Python computes those of jobs of type %s; give them, or an empty object for a job without', declared.name));
+    ELSIF given.limits IS NOT NULL AND NOT declared.has_limits THEN
+        PERFORM {schema}.refuse('limits', format('jobs of type %s have none; leave them out', declared.name));
+    ELSIF given.limits IS NOT NULL THEN
+        given.limits := {schema}.fitted_limits(given.limits);
+        given.limit_key := (SELECT min(l.key COLLATE "C") FROM jsonb_object_keys(given.limits) AS l (key));
+    END IF;
     IF given.unique_while NOT IN ('unstarted', 'unfinished', 'none') THEN
         PERFORM {schema}.refuse('unique_while', format('%L is not one of unstarted, unfinished, none', given.unique_while));
     ELSIF given.unique_key IS NOT NULL AND given.unique_while = 'none' THEN
@@ -122,10 +165,10 @@ BEGIN
     END IF;
     ready := NOT later AND (made.lane IS NULL OR made.lane_pos = head);
     INSERT INTO {schema}.jobs AS j (job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
-                                    unique_key, unique_while, ready_seq, scheduled_for)
+                                    unique_key, unique_while, limits, limit_key, ready_seq, scheduled_for)
     VALUES (made.job_type, made.queue, made.priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, made.input,
             made.user_id, made.task_id, made.project_id, made.lane, made.lane_pos, made.unique_key, made.unique_while,
-            CASE WHEN ready THEN nextval('{schema}.ready_seq') END, CASE WHEN later THEN made.scheduled_for END)
+            made.limits, made.limit_key, CASE WHEN ready THEN nextval('{schema}.ready_seq') END, CASE WHEN later THEN made.scheduled_for END)
     RETURNING j.id INTO made.id;
     RETURN made.id;
 END $$;
@@ -197,6 +240,7 @@ CREATE FUNCTION {schema}.create(
     idempotency_key text DEFAULT NULL,
     unique_key text DEFAULT NULL,
     unique_while text DEFAULT NULL,
+    limits jsonb DEFAULT NULL,
     OUT id bigint,
     OUT met boolean
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
@@ -210,6 +254,7 @@ BEGIN
     made.priority := CASE WHEN priority IS NULL OR priority BETWEEN 0 AND 4 THEN priority ELSE -1 END;  -- a smallint
     made.scheduled_for := scheduled_for;
     made.lane := lane;
+    made.limits := limits;
     made.unique_key := unique_key; made.unique_while := unique_while;
     made := {schema}.fitted(made);
     PERFORM {schema}.check_name('idempotency_key', idempotency_key);
@@ -245,5 +290,5 @@ END $$;
 -- Functions are everybody's unless it is said otherwise. Who is given `create` needs rights on the tables, too; for those who
 -- are to have none there is `jobs role create-sql`.
 REVOKE ALL ON FUNCTION
-    {schema}.refuse, {schema}.check_name, {schema}.check_input, {schema}.fitted, {schema}.add_job, {schema}.job_of_event,
+    {schema}.refuse, {schema}.check_name, {schema}.check_input, {schema}.fitted_limits, {schema}.fitted, {schema}.add_job, {schema}.job_of_event,
     {schema}.job_that_holds, {schema}.take_key, {schema}.create FROM PUBLIC;

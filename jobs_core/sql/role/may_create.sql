@@ -31,6 +31,7 @@ CREATE OR REPLACE FUNCTION "{own}".create(
     idempotency_key text DEFAULT NULL,
     unique_key text DEFAULT NULL,
     unique_while text DEFAULT NULL,
+    limits jsonb DEFAULT NULL,
     OUT id bigint,
     OUT met boolean
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $create$
@@ -43,7 +44,7 @@ BEGIN
     FROM {schema}.create(
         job_type => job_type, input => input, user_id => user_id, task_id => task_id, project_id => project_id,
         queue => queue, priority => priority, scheduled_for => scheduled_for, lane => lane,
-        idempotency_key => idempotency_key, unique_key => unique_key, unique_while => unique_while) AS made;
+        idempotency_key => idempotency_key, unique_key => unique_key, unique_while => unique_while, limits => limits) AS made;
 END
 $create$;
 REVOKE ALL ON FUNCTION "{own}".create FROM PUBLIC;
