@@ -85,6 +85,7 @@ MUTANTS = (
     Check("no fence", "FAULTS=1 NO_FENCE", found="S3_write_of_a_lost_run"),
     Check("fence without its lock", "FAULTS=1 FENCE_WITHOUT_LOCK", found="S3_write_of_a_lost_run"),
     Check("no deadline of the worker's own", "FAULTS=1 NO_DEADLINE", found="S8_agent_of_a_lost_run"),
+    Check("create by an old look", "CREATE_BY_AN_OLD_LOOK", found="S4_lane_out_of_order"),
     Check("lane's lock folded into the look", "LANE_LOCK_FOLDED", found="S11_stranded"),
     Check("no promotion", "NO_PROMOTION", found="S11_stranded"),
     Check("event's lock folded into the look", "WAITER=0 EVENT_LOCK_FOLDED", found="lost_wake_up"),
@@ -111,7 +112,7 @@ def look(check: Check, folder: Path) -> Seen:
     """Carry out the check in this empty folder. Raises CannotRun without spin or a C compiler."""
     spin, cc = shutil.which("spin"), shutil.which("cc")
     if not spin or not cc:
-        raise CannotRun("needs spin and a C compiler (Debian, Ubuntu: apt install spin gcc)")
+        raise CannotRun("needs spin and a C compiler (Debian, Ubuntu: apt install spin gcc libc6-dev)")
     flags = [f"-D{flag}" for flag in check.flags.split()]
     _run([spin, *flags, "-a", str(MODEL)], folder)
     of_claim = ["-DNFAIR=4"] if check.comes else ["-DSAFETY", "-DNOCLAIM"]

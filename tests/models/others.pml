@@ -1,27 +1,38 @@
 /* Everybody else: who creates, cancels and emits, and the upkeep that each worker does for all. */
 
-/* The lane's row gives a position; a head has drawn its number before, and is ready. */
-inline take_place(j) {
+#define lane_has_no_head (head_pos == 0)
+
+/* The lane's row gives a position; the first has drawn its number before, and is ready. */
+inline take_place(j, first) {
     job[j].lane_pos = next_pos;
     next_pos++;
-    job[j].state = (head_pos -> BLOCKED : PENDING);
-    head_pos = (head_pos -> head_pos : job[j].lane_pos);
-    lane_lock = NOBODY
+    job[j].state = (first -> PENDING : BLOCKED);
+    head_pos = (first -> job[j].lane_pos : head_pos);
+    lane_lock = NOBODY;
+    first = 0
 }
 
-inline draw_if_first(j) {
+inline draw_if(first, j) {
     if
-    :: head_pos == 0 -> draw_ready_seq(j)
+    :: first -> draw_ready_seq(j)
     :: else
     fi
 }
 
 proctype create(byte j) {
+    bit first;
     if
     :: j == LATER -> job[j].state = PENDING                                         /* job/create for a later time, commit */
     :: LANED(j) ->
-        atomic { lane_lock == NOBODY -> lane_lock = ANOTHER; draw_if_first(j) }     /* job/create */
-        atomic { take_place(j) }                                                    /* commit */
+#ifdef CREATE_BY_AN_OLD_LOOK
+        first = lane_has_no_head;
+#endif
+        atomic {                                                                    /* job/create */
+            lane_lock == NOBODY -> lane_lock = ANOTHER;
+            first = first || lane_has_no_head;
+            draw_if(first, j)
+        }
+        atomic { take_place(j, first) }                                             /* commit */
     :: !LANED(j) ->
         draw_ready_seq(j);                                                          /* job/create_one */
         job[j].state = PENDING                                                      /* commit */
@@ -43,6 +54,7 @@ proctype create(byte j) {
 /* What passes locked rows over, or tries a lane's lock, comes again: here it waits. */
 proctype upkeep() {
     byte j, next = NONE;
+    bit first;
 end:
     do
     :: atomic { PICK(j, DUE); draw_ready_seq(j); j = 0 }                            /* job/promote */
@@ -51,7 +63,7 @@ end:
        lock_lane_of(j, ANOTHER);                                                    /* lane/try_lock */
        atomic {                                                                     /* job/join, commit */
            if
-           :: JOINS(j) -> draw_if_first(j); take_place(j)
+           :: JOINS(j) -> first = lane_has_no_head; draw_if(first, j); take_place(j, first)
            :: else -> lane_lock = NOBODY
            fi;
            j = 0
