@@ -1,5 +1,5 @@
-/* The queue, as a model: every order in which the statements of producers, workers and upkeep can meet, workers that are killed or
- * freeze at any of them included. `./jobs drill model` checks it, and that it notices each guard's absence (tests/drills/model.py).
+/* The queue, as a model: every order in which the statements of producers, workers and upkeep can meet, with workers that are
+ * killed or freeze at any of them. `./jobs drill model` checks it, and that it notices each guard's absence.
  *
  *     create ─▶ [lane] ─▶ ready ─▶ worker: claim ─▶ start ─▶ agent, fence ─▶ end ─┬─ put back ─┬─ wait
  *                 ▲         ▲ ▲                                                   │            │     │
@@ -7,21 +7,21 @@
  *                           │ └── upkeep: due, crashed, rescue ◀───────────────────────────────┘     │
  *                           └──── emit, or its time is over ◀────────────────────────────────────────┘
  *
- * A step is a statement, named beside it as in <room>/sql, or a commit. In READ COMMITTED a statement sees what was committed when it
- * began, and then waits for the row that it writes, which it sees as it is under the lock. So one that looks at the row that it locks,
- * and at nothing else, is one step; one that looks elsewhere is a look and a lock; and what a transaction of several statements
- * locks stays locked over its steps, until its commit, which is when others see what it wrote (rows.pml).
+ * A step is a statement, named beside it as in jobs_core/sql, or a commit. In READ COMMITTED a statement sees what was
+ * committed when it began, waits for the row that it writes, and sees that as it is under the lock. So one that looks at the row
+ * that it locks, and nowhere else, is one step; one that looks elsewhere is a look and a lock; and what a transaction of several
+ * statements has locked stays locked until its commit, which is when others see what it wrote.
  *
  *     rows.pml     jobs, a lane, an event; what statements do to them; the names of what must never be
  *     worker.pml   claim, start, fence, end, put back, wait; and what befalls a worker
- *     others.pml   create, upkeep (due, join, rescue, crashed, a wait's end), cancel, emit
+ *     others.pml   create, upkeep (due, join, a wait's end, rescue, crashed), cancel, emit
  *
- * Time is order alone. A worker's agent is dead when its own deadline has passed, which is before its lease is over: so the guard,
- * or its absence, is an arrow, and no number. Faults are bounded; nothing else is fair or punctual: whoever can go on may be slow.
- * A poll is a wait for something to find, so that every execution ends, and `all_end` needs no fairness.
+ * Time is order alone: a worker's own deadline comes before the end of its lease, and its agent is dead then. Faults are bounded;
+ * nobody is fair or punctual: whoever can go on may be slow, which is what a freeze looks like from outside. A poll is a wait for
+ * something to find, so that every execution ends, and `all_end` needs no fairness.
  *
- * Left out: several runs in one worker (suspects are told from innocents in `./jobs drill poison`), brief jobs, Snooze and drains
- * (a Retry that costs nothing; TIRELESS has it), children (they are to their parent as emits to a wait), keys, limits, answers
+ * Left out: several runs in one worker (`./jobs drill poison` tells suspects from innocents), brief jobs, Snooze and drains (a
+ * Retry that costs nothing, as TIRELESS does), children (they are to their parent as emits to a wait), keys, limits, and answers
  * that were lost (`./jobs drill cuts`).
  */
 
@@ -54,8 +54,8 @@
 #ifndef LATER
 #define LATER NONE      /* a job that may be created for a later time */
 #endif
-/* CANCEL: somebody cancels a job. NO_ROUND_IS_LOST: where a request and a claim, or a put-back, meet in the same instant, the request
- * does not come too late every time for ever. The other flags each take a guard out. */
+/* CANCEL: somebody cancels a job. NO_ROUND_IS_LOST: a request that meets a claim, or a put-back, in the same instant is not too
+ * late every time, for ever. The other flags each take a guard out. */
 
 byte faults_left = FAULTS;
 

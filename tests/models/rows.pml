@@ -1,7 +1,7 @@
 /* The rows in Postgres, and what statements do to them.
  *
- * A row's lock is a variable that names its owner. Nobody else sees what a transaction writes before its commit, and what it will
- * write it has locked: so its writes are one atomic step, its commit, which unlocks.
+ * A row's lock is a variable that names its owner. Nobody else sees what a transaction writes before its commit, and what it
+ * will write it has locked: so its writes are one atomic step, its commit, which unlocks.
  */
 
 /* jobs.state, history.state */
