@@ -78,6 +78,7 @@ SHORT = (
         for name, flags in (("lanes", _LANES), ("waits", _WAITS), ("cancel", _CANCELS), ("poison", _POISON))
         for comes in ("", "all_end")
     ),
+    Check("no lane", "LANE_JOBS=0 FAULTS=1"),
     Check("tireless", f"{_TIRELESS} FAULTS=1", "cancel_arrives", fair=True),
 )
 

@@ -8,21 +8,21 @@
  *                           └──── emit, or its time is over ◀────────────────────────────────────────┘
  *
  * A step is a statement, named beside it as in jobs_core/sql, or a commit. In READ COMMITTED a statement sees what was
- * committed when it began, waits for the row that it writes, and sees that as it is under the lock. So one that looks at the row
- * that it locks, and nowhere else, is one step; one that looks elsewhere is a look and a lock; and what a transaction of several
- * statements has locked stays locked until its commit, which is when others see what it wrote.
+ * committed when it began, waits for the row that it writes, and sees that as it is under the lock. So one that looks at the
+ * row that it locks, and nowhere else, is one step; one that looks elsewhere is a look and a lock; and what a transaction of
+ * several statements has locked stays locked until its commit, which is when others see what it wrote.
  *
  *     rows.pml     jobs, a lane, an event; what statements do to them; the names of what must never be
  *     worker.pml   claim, start, fence, end, put back, wait; and what befalls a worker
  *     others.pml   create, upkeep (due, join, a wait's end, rescue, crashed), cancel, emit
  *
- * Time is order alone: a worker's own deadline comes before the end of its lease, and its agent is dead then. Faults are bounded;
- * nobody is fair or punctual: whoever can go on may be slow, which is what a freeze looks like from outside. A poll is a wait for
- * something to find, so that every execution ends, and `all_end` needs no fairness.
+ * Time is order alone: a worker's own deadline comes before the end of its lease, and its agent is dead then. Faults are
+ * bounded; nobody is fair or punctual: whoever can go on may be slow, which is what a freeze looks like from outside. A poll
+ * is a wait for something to find, so that every execution ends, and `all_end` needs no fairness.
  *
  * Left out: several runs in one worker (`./jobs drill poison` tells suspects from innocents), brief jobs, Snooze and drains (a
- * Retry that costs nothing, as TIRELESS does), children (they are to their parent as emits to a wait), keys, limits, and answers
- * that were lost (`./jobs drill cuts`).
+ * Retry that costs nothing, as TIRELESS does), children (they are to their parent as emits to a wait), keys, limits, and
+ * answers that were lost (`./jobs drill cuts`).
  */
 
 #define NONE 3          /* no job */

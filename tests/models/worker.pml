@@ -61,9 +61,12 @@ inline begin_anew() {
 }
 
 /* A fenced statement finds its job's row by token and state; no row: the lease is lost, and the run writes nothing. */
-#define FENCED job[J].lock == NOBODY; if :: !(MATCHES) -> lane_lock = (lane_lock == w + 1 -> NOBODY : lane_lock); \
-                                                         unlock_event; forget_run(); goto look \
-                                         :: MATCHES -> skip fi
+#define FENCED \
+    job[J].lock == NOBODY; \
+    if \
+    :: MATCHES \
+    :: !(MATCHES) -> lane_lock = (lane_lock == w + 1 -> NOBODY : lane_lock); unlock_event; forget_run(); goto look \
+    fi
 
 proctype worker(byte w) {
     byte outcome, emitted, next = NONE;

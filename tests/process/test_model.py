@@ -7,6 +7,8 @@ import pytest
 from tests.drills.model import FULL, MUTANTS, SHORT, Check, Seen, look
 from tests.drills.report import CannotRun
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.mark.parametrize("check", SHORT, ids=str)
 def test_in_no_interleaving_a_promise_of_the_queue_breaks(check: Check, tmp_path: Path) -> None:
