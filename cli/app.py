@@ -25,6 +25,7 @@ from cli.commands import (
     test,
     token,
     up,
+    watch,
     web,
     worker,
 )
@@ -50,6 +51,7 @@ explain.register(app)
 redrive.register(app)
 prune.register(app)
 limit.register(app)
+watch.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)

@@ -1,6 +1,6 @@
 """History's days: a partition for each is made a week ahead, and dropped when its class has kept it long enough.
 
-    history ─┬─ history_short ────┬─ history_short_20301231 …      attempts ─┬─ attempts_20301231 …
+    history ─┬─ history_short ────┬─ history_short_20301231 …      attempts ─┬─ attempts_20301231 …      notes ─ likewise
              ├─ history_standard ─┼─ …                                       └─ attempts_default
              └─ history_long      └─ history_short_default
 
@@ -20,7 +20,7 @@ from jobs_core import db
 from jobs_core.settings import HistorySettings
 from jobs_core.statements import schema, statement
 
-Table = Literal["history_short", "history_standard", "history_long", "attempts"]
+Table = Literal["history_short", "history_standard", "history_long", "attempts", "notes"]
 TABLES: tuple[Table, ...] = get_args(Table)
 """What is partitioned by day."""
 
@@ -160,7 +160,7 @@ def _kept_days(table: Table, settings: HistorySettings) -> int:
             return settings.history_short_days
         case "history_long":
             return settings.history_long_days
-        case "history_standard" | "attempts":
+        case "history_standard" | "attempts" | "notes":
             return settings.history_standard_days
 
 
@@ -221,7 +221,9 @@ async def _sweep(conn: db.Connection, settings: HistorySettings) -> int:
     """Delete rows that are old enough from the default partitions; returns how many."""
     today, swept = await _today(conn), 0
     for table in TABLES:
-        delete = sql.SQL(statement("jobs_core", "history/sweep")).format(partition=_identifier(f"{table}_default"))
+        delete = sql.SQL(statement("jobs_core", "history/sweep")).format(
+            partition=_identifier(f"{table}_default"), at=sql.Identifier("said_at" if table == "notes" else "ended_at")
+        )
         before = midnight(today - timedelta(days=_kept_days(table, settings)))
         for _ in range(_MOST_BATCHES):
             cursor = await conn.execute(delete, {"before": before, "batch": BATCH})

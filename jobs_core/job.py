@@ -1,6 +1,7 @@
 """A job as a run sees it, and the fence that every write of the run begins with."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from jobs_core.statements import statement
 
 if TYPE_CHECKING:
     from jobs_core.new_job import NewJob
+    from jobs_core.notes import Notebook
     from jobs_core.steps import Child, Policy, Steps
 
 InputT = TypeVar("InputT", bound=BaseModel)
@@ -76,6 +78,12 @@ class Job(Generic[InputT]):
     """Whether somebody wants it ended. An async handler is cancelled then; one that runs in a thread should look here."""
     steps_of: "Callable[[AnyJob], Steps] | None" = field(default=None, repr=False, compare=False)
     """Who runs it sets this."""
+    notes_of: "Callable[[AnyJob], Notebook] | None" = field(default=None, repr=False, compare=False)
+    """Likewise."""
+    moved_s: float = field(default=0.0, repr=False, compare=False)
+    """When its run last gave a sign of life, a step, a wait, progress or a line, by the monotonic clock; 0: not yet."""
+    notes: "Notebook | None" = field(default=None, repr=False, compare=False)
+    """What its run has said; None: nothing so far."""
     _steps: "Steps | None" = field(default=None, repr=False, compare=False)
 
     async def step(self, name: str, fn: Callable[[], Any], *, on_unknown: "Policy" = "again") -> Any:
@@ -86,7 +94,9 @@ class Job(Generic[InputT]):
         raises StepUnknown, `ask` waits until `./jobs emit step:ID:NAME` says '{"again": true}' or '{"output": …}'; these two
         cost one more write before. Raises LeaseLost, and InvalidInput for a second step of that name.
         """
-        return await self._durable().step(name, fn, on_unknown=on_unknown)
+        output = await self._durable().step(name, fn, on_unknown=on_unknown)
+        self.moved_s = time.monotonic()
+        return output
 
     async def sleep(self, until: datetime | timedelta) -> None:
         """Go on at that time, or after that span; the run ends meanwhile and the handler starts at its top."""
@@ -107,7 +117,32 @@ class Job(Generic[InputT]):
         """How all that were spawned ended, in the order of their ids; the run ends until the last one has."""
         return await self._durable().wait_for_children()
 
+    def progress(self, done: float | Mapping[str, Any], *, text: str = "") -> None:
+        """Say how far the run is: a share from 0 to 1, or what says it better, as JSON of 4 KiB at most; the last one counts.
+
+        Of several within half a second the last is kept. It neither blocks nor raises, in any thread, and is written soon; what
+        a worker has said in its last half second dies with it. Where no worker runs the job nothing is kept.
+        """
+        self.moved_s = time.monotonic()
+        if notes := self._notebook():
+            notes.progress(done, text)
+
+    def log(self, text: str, /, **data: Any) -> None:
+        """Add a line to the job's log: text, cut at 2,000 characters, and JSON of 4 KiB at most. Otherwise as `progress`.
+
+        A job keeps its last 1,000 lines, of all its runs. Whoever may see the job reads them: no secrets.
+        """
+        self.moved_s = time.monotonic()
+        if notes := self._notebook():
+            notes.log(text, data)
+
+    def _notebook(self) -> "Notebook | None":
+        if self.notes is None and self.notes_of is not None:
+            self.notes = self.notes_of(self)
+        return self.notes
+
     def _durable(self) -> "Steps":
+        self.moved_s = time.monotonic()
         if self._steps is None:
             if self.steps_of is None:
                 raise JobsError(f"job {self.id}: steps and waits need a run; no worker runs this one")

@@ -73,6 +73,9 @@ class JobType(Generic[InputT]):
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
+    timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
+        progress to the next; None for as long as it likes. Either ends the run of an async handler as a counted `timeout`; a
+        thread cannot be stopped.
     """
 
     name: str
@@ -83,6 +86,7 @@ class JobType(Generic[InputT]):
     lane: Callable[[InputT], str] | None = None
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: timedelta = timedelta(hours=1)
+    progress_timeout: timedelta | None = None
     brief: bool = False
     give_up_after: timedelta = GIVE_UP_AFTER
     retention: Retention = "standard"

@@ -58,6 +58,6 @@ class HistorySettings(RoomSettings):
     history_short_days: int = Field(3, ge=1, le=3650)
     """Class `short`, and failed jobs of class `none`."""
     history_standard_days: int = Field(30, ge=1, le=3650)
-    """Class `standard`; attempts that did not complete, and counts of jobs that left no history, are kept as long."""
+    """Class `standard`; attempts that did not complete, what runs said, and counts of jobs that left no history, as long."""
     history_long_days: int = Field(365, ge=1, le=3650)
     """Class `long`."""

@@ -8,6 +8,7 @@
 A handler that uses steps must come by the same names in each run. Between two steps it may do what it likes twice.
 """
 
+import asyncio
 import inspect
 import json
 from collections.abc import Callable, Sequence
@@ -67,6 +68,8 @@ class Steps:
         self._records: dict[str, _Record] | None = None
         self._used = set[str]()
         self._sleeps = 0
+        self._writing = asyncio.Lock()
+        """One write after the other: who watches the job's steps goes by the order of their numbers (0008_events.sql)."""
 
     async def step(self, name: str, fn: Callable[[], Any], *, on_unknown: Policy) -> Any:
         """The step's recorded output, or what `fn` returns, recorded; JSON either way. Raises what `fn` raises."""
@@ -122,7 +125,8 @@ class Steps:
             task_id=child.task_id or self._job.task_id,
             project_id=child.project_id or self._job.project_id,
         )
-        created = await db.retried(partial(self._spawn, f"spawn:{name}", child))
+        async with self._writing:
+            created = await db.retried(partial(self._spawn, f"spawn:{name}", child))
         created.wake()
         return int(created.id)
 
@@ -202,7 +206,8 @@ class Steps:
                 await fence(conn, self._job)
                 return await self._put(conn, name, state, output)
 
-        return await repeat_while_away(self._jobs.database, once)  # what was done outside must not be forgotten
+        async with self._writing:
+            return await repeat_while_away(self._jobs.database, once)  # what was done outside must not be forgotten
 
     async def _put(self, conn: db.Connection, name: str, state: str, output: Any) -> Any:
         text = gate.to_json(output, field=f"step {name}", max_bytes=gate.MAX_RESULT_BYTES)

@@ -26,7 +26,8 @@ from jobs_core.settled import Settled
 from jobs_core.steps import Steps, Waiting
 from workers.collectors import Collectors
 from workers.forks import end_if_forked
-from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, timed_out, unfit
+from workers.note_writer import NoteWriter
+from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, stood_still, timed_out, unfit
 
 log = structlog.get_logger()
 
@@ -40,13 +41,15 @@ _WORTH_A_LINE_S = 0.1
 
 @dataclass(slots=True, eq=False)
 class _Handling:
-    """A handler at work in a run's task. told: it was cancelled for taking too long."""
+    """A handler at work in a run's task. told: it was cancelled for taking too long; stood_still: for doing nothing."""
 
     task: asyncio.Task[Any]
     began_s: float
     job: AnyJob
     timeout_s: float  # infinite for a thread, which cannot be stopped
+    idle_s: float  # likewise, and for types without a progress_timeout
     told: bool = False
+    stood_still: bool = False
 
 
 class Executor:
@@ -68,6 +71,8 @@ class Executor:
         self._in_thread = set[int]()
         self._cancels = dict[int, str]()
         self._steps_of = partial(Steps, jobs)
+        self._notes = NoteWriter(jobs.database)
+        self._notes_of = self._notes.notebook
         self._handing_back = False
         self._dropped = False
         self._watching = False
@@ -101,6 +106,7 @@ class Executor:
     def drop(self) -> None:
         """The lease is lost: from now on a run that is cancelled ends with CancelledError, and none writes anything."""
         self._dropped = True
+        self._notes.drop()
 
     async def run(self, job: AnyJob, *, wait: bool = True) -> Settled | None:
         """Run and settle one job; None: the lease was lost and nothing was written.
@@ -111,7 +117,12 @@ class Executor:
         job_type = self._table.job_type(job.job_type)
         mark = current.set(job)
         try:
-            settled = await self.settle(job, await self._outcome(job, job_type), job_type, wait=wait)
+            outcome = await self._outcome(job, job_type)
+            if job.notes is not None:
+                await self._notes.flushed(job)
+                if self._dropped:
+                    raise asyncio.CancelledError
+            settled = await self.settle(job, outcome, job_type, wait=wait)
             spent_s = time.monotonic() - began
             metrics.of_type(job.job_type).run_seconds.observe(spent_s)
             if spent_s > _WORTH_A_LINE_S or settled.state != "complete":
@@ -122,6 +133,8 @@ class Executor:
             log.warning("run.lost")
             return None
         finally:
+            if job.notes is not None:
+                self._notes.close(job)
             self._cancels.pop(job.id, None)
             current.reset(mark)
 
@@ -179,12 +192,12 @@ class Executor:
         if self._dropped:
             raise asyncio.CancelledError  # also where the handler took it for its own
         if handling.told and job.id not in self._cancels:
-            return timed_out(handling.timeout_s)
+            return stood_still(handling.idle_s) if handling.stood_still else timed_out(handling.timeout_s)
         return outcome
 
     async def _call(self, job: AnyJob) -> Any:
         handler = self._table.handler(job.job_type)
-        job.steps_of = self._steps_of
+        job.steps_of, job.notes_of = self._steps_of, self._notes_of
         if self._table.is_async(job.job_type):
             return await handler(job)
         self._in_thread.add(job.id)
@@ -195,8 +208,11 @@ class Executor:
     def _begin_watching(self, job: AnyJob, job_type: JobType[Any]) -> _Handling:
         task = asyncio.current_task()
         assert task is not None
-        timeout_s = job_type.timeout.total_seconds() if self._table.is_async(job.job_type) else math.inf
-        handling = self._handling[job.id] = _Handling(task, time.monotonic(), job, timeout_s)
+        timeout_s = idle_s = math.inf
+        if self._table.is_async(job.job_type):
+            timeout_s = job_type.timeout.total_seconds()
+            idle_s = job_type.progress_timeout.total_seconds() if job_type.progress_timeout else math.inf
+        handling = self._handling[job.id] = _Handling(task, time.monotonic(), job, timeout_s, idle_s)
         if not self._watching:
             self._watching = True
             asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
@@ -208,11 +224,18 @@ class Executor:
             handling.task.uncancel()  # it was for the handler, not for what comes after
 
     def _watch(self) -> None:
-        """Cancel handlers that take too long; give up on the process where one does not end though it was cancelled."""
+        """Cancel handlers that take too long, or do nothing; give up on the process where one does not end though cancelled.
+
+        Also the clock of the notes, which nobody needs when no handler runs.
+        """
         now_s = time.monotonic()
+        self._notes.tick(now_s)
         for job_id, handling in list(self._handling.items()):
             over_s = now_s - handling.began_s - handling.timeout_s
-            if over_s > 0 and not handling.told:
+            stands_still = now_s - max(handling.began_s, handling.job.moved_s) > handling.idle_s
+            if (over_s > 0 or stands_still) and not handling.told:
+                if over_s <= 0:
+                    handling.stood_still, handling.timeout_s = True, now_s - handling.began_s
                 handling.told = True
                 handling.task.cancel()
             elif over_s > _STOP_S:

@@ -36,6 +36,12 @@ def timed_out(timeout_s: float) -> Outcome:
     return Retry(f"timeout: it ran for more than {timeout_s} s", because="timeout")
 
 
+def stood_still(idle_s: float) -> Outcome:
+    """The outcome of a run that gave no sign of life for too long."""
+    log.warning("run.stood_still", progress_timeout_s=idle_s)
+    return Retry(f"timeout: it made no progress for {idle_s} s", because="timeout")
+
+
 def unfit(error: Exception) -> Outcome:
     """The outcome of a run whose input its type does not take any more."""
     return Fail(f"its input does not fit its type any more: {_text(error)}")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from jobs_core import Connection
     from jobs_core.look import Attempt, JobSummary, JobView
+    from jobs_core.notes import Newest
 
 _STATES = ("pending", "blocked", "waiting", "claimed", "running", "complete", "failed", "cancelled")
 
@@ -67,14 +68,15 @@ def show(
     as_json: Json = False,
     data: Data = None,
 ) -> None:
-    """Show all that is known of one job, and its attempts that did not complete."""
+    """Show all that is known of one job: its attempts that did not complete, and the last of what its runs have said."""
     from cli.database import ask
     from cli.errors import CommandFailed
     from jobs_core.look import attempts_of, find
+    from jobs_core.notes import newest
 
-    async def found(conn: "Connection") -> "tuple[JobView, list[Attempt]] | None":
+    async def found(conn: "Connection") -> "tuple[JobView, list[Attempt], Newest] | None":
         job = await find(conn, job_id)
-        return (job, await attempts_of(conn, job)) if job else None
+        return (job, await attempts_of(conn, job), await newest(conn, job_id, job.created_at)) if job else None
 
     answer = ask(found, data)
     if answer is None:
@@ -94,14 +96,15 @@ def _print_list(jobs: "Sequence[JobSummary]", *, as_json: bool) -> None:
     print_table(rows, headings | last, as_json=as_json)
 
 
-def _print_one(job: "JobView", attempts: "Sequence[Attempt]", *, as_json: bool) -> None:
+def _print_one(job: "JobView", attempts: "Sequence[Attempt]", said: "Newest", *, as_json: bool) -> None:
     import json
 
     from cli.printing import line, print_json, print_plain
+    from jobs_core.notes import line_text, progress_text
 
     values = asdict(job)
     if as_json:
-        print_json({**values, "attempts": [asdict(attempt) for attempt in attempts]})
+        print_json({**values, "attempts": [asdict(attempt) for attempt in attempts], **said._asdict()})
         return
     for name, value in values.items():
         if value is not None:
@@ -113,3 +116,7 @@ def _print_one(job: "JobView", attempts: "Sequence[Attempt]", *, as_json: bool) 
         where = f"worker {attempt.worker_id}{', alone' if attempt.alone else ''}"
         error = f": {line(attempt.error)}" if attempt.error else ""
         print_plain(f"{'attempt':14} {line(attempt.ended_at)} {attempt.reason}, {where}{error}")
+    if said.progress:
+        print_plain(f"{'progress':14} {line(said.progress['said_at'])} {line(progress_text(said.progress))}")
+    for note in said.log:
+        print_plain(f"{'log':14} {line(note['said_at'])} {line(line_text(note))}")

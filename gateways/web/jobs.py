@@ -12,7 +12,7 @@ from gateways.web.context import Here
 from gateways.web.errors import Refused
 from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import YEARS, Id, Moment, Name, Page
-from jobs_core import HandlerTable, InvalidInput, UnknownJobType, look
+from jobs_core import HandlerTable, InvalidInput, UnknownJobType, look, notes
 from jobs_core.explain import Why
 from jobs_core.explain import explain as why
 from jobs_core.leases import live_workers
@@ -112,12 +112,13 @@ async def newest(context: Here, matching: Annotated[Matching, Query()]) -> dict[
 
 
 async def one(context: Here, job_id: Annotated[Id, Path()]) -> dict[str, Any]:
-    """One job, living or ended, with its attempts that did not complete."""
+    """One job, living or ended, with its attempts that did not complete, and the last of what its runs have said."""
     async with context.database.connection() as conn:
         job = await look.find(conn, job_id)
         if job is None:
             raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
-        return {**asdict(job), "attempts": await look.attempts_of(conn, job)}
+        said = await notes.newest(conn, job_id, job.created_at)
+        return {**asdict(job), "attempts": await look.attempts_of(conn, job), **said._asdict()}
 
 
 async def explain(context: Here, job_id: Annotated[Id, Path()]) -> dict[str, list[Why]]:

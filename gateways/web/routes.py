@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, health, jobs, limits, metrics, redrive, steer
+from gateways.web import chat, events, health, jobs, limits, metrics, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ ROUTES = (
     Route("POST", "/api/jobs/redrive", redrive.redrive),
     Route("GET", "/api/jobs/{job_id}", jobs.one),
     Route("GET", "/api/jobs/{job_id}/explain", jobs.explain),
+    Route("GET", "/api/jobs/{job_id}/events", events.stream),
     Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel),
     Route("POST", "/api/events/{event}", steer.emit),
     Route("GET", "/api/job-types", jobs.job_types),

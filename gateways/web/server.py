@@ -12,7 +12,8 @@ _LAST_REQUESTS_S = 5
 
 
 async def serve(door: FastAPI, listener: socket.socket) -> None:
-    """Serve until cancelled; then take nothing more, let go of those who wait for a reply (202), and end the other requests.
+    """Serve until cancelled; then take nothing more, let go of those who wait for a reply (202) or watch a job, and end the
+    other requests.
 
     Cancelled again, it ends at once.
     """
@@ -31,6 +32,7 @@ async def serve(door: FastAPI, listener: socket.socket) -> None:
     except asyncio.CancelledError:
         server.should_exit = True
         door.state.replies.close()
+        door.state.streams.close()
         await serving
         raise
     await serving

@@ -110,7 +110,7 @@ async def test_days_are_dropped_when_their_class_has_kept_them(conn: Connection,
     kept = {"short": 2, "standard": 4, "long": 6}
     assert set(house.dropped) == {
         Day(table, today - timedelta(days=days)).name
-        for table, most in zip(TABLES, (2, 4, 6, 4), strict=True)
+        for table, most in zip(TABLES, (2, 4, 6, 4, 4), strict=True)
         for days in range(most + 1, 8)
     }
     rows = await fetch(conn, "SELECT retention, count(*) AS n FROM jobs.history GROUP BY 1")
@@ -131,11 +131,17 @@ async def test_what_is_as_old_leaves_the_default_partitions_and_the_counts_in_ba
         )
         await execute(
             conn,
+            "INSERT INTO jobs.notes (job_id, kind, n, token, said_at)"
+            " VALUES (1, 'log', %(days)s, 1, %(day)s::timestamp AT TIME ZONE 'UTC')",
+            {"days": days, "day": today - timedelta(days=days)},
+        )
+        await execute(
+            conn,
             "INSERT INTO jobs.ended_counts VALUES (%(day)s, 'note', 'complete', 1, 7)",
             {"day": today - timedelta(days=days)},
         )
-    assert (await keep_house(conn, SETTINGS)).swept == 6
-    for table, kept in [("history", 5), ("attempts", 1), ("ended_counts", 1)]:
+    assert (await keep_house(conn, SETTINGS)).swept == 7
+    for table, kept in [("history", 5), ("attempts", 1), ("notes", 1), ("ended_counts", 1)]:
         row = await fetch_one(conn, f"SELECT count(*) AS n FROM jobs.{table}")
         assert row == {"n": kept}, table
 

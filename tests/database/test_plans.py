@@ -74,6 +74,12 @@ STATEMENTS: dict[str, Arguments] = {
     "cancel/end": {"id": "7", "reason": None, "retention": "standard"},
     "lane/promote": {"lane": "long"},
     "redrive/link": {"ids": "{1,2}", "successor_ids": "{7,8}"},
+    "note/write": {
+        **TOGETHER,
+        **dict.fromkeys(("of", "ns"), "{1,2}"),
+        **dict.fromkeys(("kinds", "texts", "data"), "{log,log}"),
+        "said_at": "{now,now}",
+    },
     "upkeep/look": {**NAMES, "most": "100"},
     "worker/gone": {},
 }
@@ -89,6 +95,7 @@ BY_PRIMARY_KEY = [
     "job/lock",
     "cancel/end",
     "redrive/link",
+    "note/write",
 ]
 ORDERED = "ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table"
 

@@ -113,7 +113,7 @@ def test_a_migration_makes_the_days_of_history_in_a_schema_of_any_name(tmp_path:
         days = rows_of(
             dsn, """SELECT FROM pg_class WHERE relnamespace = '"order"'::regnamespace AND relname ~ '_[0-9]{8}$'"""
         )
-    assert len(days) == 4 * 8
+    assert len(days) == 5 * 8
 
 
 def test_a_day_that_a_migration_cannot_make_is_said_so_and_stops_nothing(tmp_path: Path, database_url: str) -> None:

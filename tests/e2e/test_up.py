@@ -181,4 +181,4 @@ def test_it_runs_on_a_database_that_is_there_already(tmp_path: Path, database_ur
     assert home.left() == []
     assert not (tmp_path / "data" / "postgres").exists()
     shown = json.loads(home.run("show", str(job["id"]), "--json", DATABASE_URL=database_url).stdout)
-    assert shown == {**job, "attempts": []}
+    assert shown == {**job, "attempts": [], "progress": None, "log": []}

@@ -2,4 +2,4 @@
 INSERT INTO {schema}.steps (job_id, name, state, output, token)
 VALUES (%(job_id)s, %(name)s, %(state)s, %(output)s::jsonb, %(token)s)
 ON CONFLICT (job_id, name) DO UPDATE
-SET state = excluded.state, output = excluded.output, token = excluded.token, at = clock_timestamp()
+SET state = excluded.state, output = excluded.output, token = excluded.token, at = clock_timestamp(), seq = excluded.seq

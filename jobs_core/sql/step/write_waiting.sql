@@ -5,4 +5,4 @@ SELECT id, %(name)s, 'waiting',
        jsonb_build_object('until', CASE WHEN state = 'pending' THEN clock_timestamp() ELSE wait_until END), %(token)s
 FROM {schema}.jobs WHERE id = %(job_id)s
 ON CONFLICT (job_id, name) DO UPDATE
-SET state = excluded.state, output = excluded.output, token = excluded.token, at = clock_timestamp()
+SET state = excluded.state, output = excluded.output, token = excluded.token, at = clock_timestamp(), seq = excluded.seq
