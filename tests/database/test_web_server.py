@@ -1,32 +1,12 @@
 """The door behind a real socket: it serves, refuses what is not HTTP, and ends when it is told to."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 
-from gateways.web import hosts_at, serve
 from jobs_core import ConfigurationError, Connection, Jobs, fetch
-from tests.support.web import TOKEN, door
-
-AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@asynccontextmanager
-async def serving(jobs: Jobs) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
-    """The task that serves, and where; ended after the block if it has not been."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    task = asyncio.create_task(serve(door(jobs, hosts=hosts_at(port), chat_wait_s=60.0), listener))
-    try:
-        yield task, f"http://127.0.0.1:{port}"
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+from tests.support.web import AUTHORIZED, door, serving
 
 
 async def test_a_caller_is_served_over_a_socket(jobs: Jobs) -> None:

@@ -1,8 +1,10 @@
 """What tests of the web door stand on: the door over ASGI with no network, and a worker reduced to the queue's verbs."""
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +14,7 @@ from httpx import ASGITransport, AsyncClient
 from assistant import chats
 from assistant.chats import CHAT_TURN
 from cli.rooms import ROOMS
-from gateways.web import Context, app, hosts_at
+from gateways.web import Context, app, hosts_at, serve
 from jobs_core import AnyJob, Complete, Connection, Database, Fail, Jobs
 from jobs_core.claim import claim
 from jobs_core.leases import register
@@ -21,6 +23,7 @@ from sessions import begin_turn, end_turn
 
 TOKEN = "a-token-for-tests-only"
 HOST = "127.0.0.1:8080"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def door(jobs: Jobs, **changes: Any) -> FastAPI:
@@ -44,6 +47,20 @@ async def calling(served: FastAPI, *, token: str | None = TOKEN, host: str = HOS
     transport = ASGITransport(served, raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url=f"http://{host}", headers=headers) as client:
         yield client
+
+
+@asynccontextmanager
+async def serving(jobs: Jobs) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
+    """The task that serves a door on a socket, and where; ended after the block if it has not been."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    task = asyncio.create_task(serve(door(jobs, hosts=hosts_at(port), chat_wait_s=60.0), listener))
+    try:
+        yield task, f"http://127.0.0.1:{port}"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def error_of(response: Any, status: int) -> dict[str, Any]:

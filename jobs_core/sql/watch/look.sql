@@ -18,18 +18,18 @@ SELECT clock_timestamp() AS now,
            ) AS a
        ) AS attempts,
        (
-           SELECT coalesce(jsonb_agg(to_jsonb(n) ORDER BY n.n), '[]') FROM (
+           SELECT coalesce(jsonb_agg(to_jsonb(note) ORDER BY note.n), '[]') FROM (
                SELECT n, text, data, said_at FROM {schema}.notes
                WHERE job_id = %(id)s AND kind = 'log' AND n > %(log)s AND said_at >= %(since)s::timestamptz
                ORDER BY n LIMIT %(most)s
-           ) AS n
+           ) AS note
        ) AS log,
        (
-           SELECT coalesce(jsonb_agg(to_jsonb(n) ORDER BY n.n), '[]') FROM (
+           SELECT coalesce(jsonb_agg(to_jsonb(note) ORDER BY note.n), '[]') FROM (
                SELECT n, text, data, said_at FROM {schema}.notes
                WHERE job_id = %(id)s AND kind = 'progress' AND n > %(progress)s AND said_at >= %(since)s::timestamptz
                ORDER BY n LIMIT %(most)s
-           ) AS n
+           ) AS note
        ) AS progress,
        (
            SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.seq), '[]') FROM (
