@@ -153,19 +153,21 @@ async def follow(
 ) -> AsyncIterator[list[JobEvent]]:
     """Look again and again until the job has ended; what each look found, mostly nothing. No connection is held in between.
 
-    A database that is away is told to `on_away`, and looked for again. The caller has looked once.
+    A database that is away is told to `on_away`, once, and looked for again. The caller has looked once.
     """
-    pause_s = SHORTEST_S
+    pause_s, away = SHORTEST_S, False
     while not watch.ended:
         await asyncio.sleep(0 if watch.more else pause_s)
         try:
             async with database.connection() as conn:
                 events = await watch.look(conn) or []
+            away = False
         except Exception as error:
             if not db.will_pass(error):
                 raise
-            on_away(error)
-            events = []
+            if not away:
+                on_away(error)
+            events, away = [], True
         pause_s = SHORTEST_S if events else min(pause_s * 1.5, LONGEST_S)
         yield events
 

@@ -133,6 +133,7 @@ class Executor:
             log.warning("run.lost")
             return None
         finally:
+            job.notes_of = None
             if job.notes is not None:
                 self._notes.close(job)
             self._cancels.pop(job.id, None)

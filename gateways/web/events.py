@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import Header, Path, Request, Response
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from gateways.web.context import Here
 from gateways.web.errors import Refused
@@ -35,11 +36,22 @@ _HEARTBEAT = ": nothing new\n\n"
 
 
 class Streams:
-    """The streams that are open at a door."""
+    """The streams that are open at a door, MOST_STREAMS of them at most."""
 
     def __init__(self) -> None:
-        self.open = 0
+        self._open = 0
         self.closed = False
+
+    def enter(self) -> None:
+        """Count one more, until `leave`. Raises Refused where there are too many."""
+        if self._open >= MOST_STREAMS:
+            message = f"{MOST_STREAMS} watch jobs through this door already; try again later"
+            raise Refused(503, "too_many_streams", message, headers={"Retry-After": "5"})
+        self._open += 1
+
+    def leave(self) -> None:
+        """One has ended."""
+        self._open -= 1
 
     def close(self) -> None:
         """End all of them at their next look: the door closes, and clients come back elsewhere."""
@@ -53,33 +65,46 @@ async def stream(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The events; 404 where there is no such job, 503 where too many watch."""
-    streams: Streams = request.app.state.streams
-    if streams.open >= MOST_STREAMS:
-        message = f"{MOST_STREAMS} watch jobs through this door already; try again later"
-        raise Refused(503, "too_many_streams", message, headers={"Retry-After": "5"})
     watch = Watch(job_id, Cursor.parse(last_event_id, field="Last-Event-ID") if last_event_id else None)
     if watch.ended:
         return Response(status_code=204)
-    async with context.database.connection() as conn:
-        first = await watch.look(conn)
+    streams: Streams = request.app.state.streams
+    first: list[JobEvent] | None = None
+    streams.enter()
+    try:
+        async with context.database.connection() as conn:
+            first = await watch.look(conn)
+    finally:
+        if first is None:
+            streams.leave()
     if first is None:
         raise Refused(404, "no_such_job", f"There is no job {job_id}", field="job_id")
-    return StreamingResponse(_stream(context.database, watch, first, streams), media_type="text/event-stream")
+    return _Stream(streams, _texts(context.database, watch, first, streams))
 
 
-async def _stream(database: Database, watch: Watch, first: Sequence[JobEvent], streams: Streams) -> AsyncIterator[str]:
-    streams.open += 1
-    try:
-        yield _FIRST + _as_text(first)
-        sent_s = time.monotonic()
-        async for events in follow(database, watch, on_away=_note_away):
-            if streams.closed:
-                return
-            if events or time.monotonic() - sent_s >= HEARTBEAT_S:
-                yield _as_text(events) or _HEARTBEAT
-                sent_s = time.monotonic()
-    finally:
-        streams.open -= 1
+class _Stream(StreamingResponse):
+    """Leaves when it has ended, whether or not its first event was sent."""
+
+    def __init__(self, streams: Streams, texts: AsyncIterator[str]) -> None:
+        super().__init__(texts, media_type="text/event-stream")
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams.leave()
+
+
+async def _texts(database: Database, watch: Watch, first: Sequence[JobEvent], streams: Streams) -> AsyncIterator[str]:
+    yield _FIRST + _as_text(first)
+    sent_s = time.monotonic()
+    async for events in follow(database, watch, on_away=_note_away):
+        if streams.closed:
+            return
+        if events or time.monotonic() - sent_s >= HEARTBEAT_S:
+            yield _as_text(events) or _HEARTBEAT
+            sent_s = time.monotonic()
 
 
 def _as_text(events: Sequence[JobEvent]) -> str:

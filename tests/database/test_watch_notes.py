@@ -8,15 +8,29 @@ from typing import Any
 
 import pytest
 
-from jobs_core import AnyJob, Connection, Database, Jobs, fetch, notes
+from jobs_core import (
+    AnyJob,
+    Connection,
+    ConnectionFailed,
+    Database,
+    Jobs,
+    NewJob,
+    db,
+    execute,
+    fetch,
+    notes,
+    statement,
+)
 from jobs_core.db import UniqueViolation
 from jobs_core.job import Job
 from jobs_core.notes import MAX_DATA_BYTES, MAX_TEXT_CHARS, Notebook, begin, write
 from jobs_core.settle import put_back
 from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
-from tests.support.job_types import NOTE
+from tests.support.job_types import NOTE, Note
 from tests.support.mutants import mutated
+from tests.support.worker import ended, working
+from workers.note_writer import NoteWriter
 
 NOW = timedelta(0)
 HELD = "ON j.id = given.id AND j.token = given.token AND j.state NOT IN ('pending', 'blocked', 'waiting')"
@@ -237,6 +251,81 @@ async def test_what_cannot_be_kept_as_it_is_never_fails_the_run(
     else:
         assert rows[0]["data"] == kept_data
     assert rows[1]["data"], "infinite progress says why it is not kept"
+
+
+async def test_a_run_that_says_much_keeps_no_other_from_being_heard(
+    database: Database, conn: Connection, jobs: Jobs, claim_all: ClaimAll
+) -> None:
+    await jobs.create_many([NewJob(NOTE, {})] * 2)
+    loud, terse = await claim_all()
+    writer = NoteWriter(database)
+    loud.notes_of = terse.notes_of = writer.notebook
+    for n in range(notes.KEPT["log"]):
+        loud.log(str(n))
+    terse.log("a word")
+    for _ in range(2):
+        await writer.run_once()
+    assert (1, "a word") in await written(conn)
+    assert loud.notes
+    assert loud.notes.has_news, "it would have been heard without its turn"
+    await writer.flushed(loud)
+    assert len(await written(conn)) == notes.KEPT["log"] + 1
+
+
+async def test_what_a_run_says_after_its_end_is_not_kept(database: Database, conn: Connection) -> None:
+    """By a task or a thread that it left behind."""
+    left = list[AnyJob]()
+
+    async def talker(job: AnyJob) -> None:
+        left.append(job)
+        if job.input.text:
+            job.log("in time")
+
+    async with working(database, {NOTE: talker}) as (jobs, _):
+        for text in ("", "says something"):
+            await ended(database, (await jobs.create(NOTE, Note(text=text))).id)
+            left[-1].log("too late")
+        await ended(database, (await jobs.create(NOTE, Note(text="and one more"))).id)
+    assert await written(conn) == [(1, "in time"), (1, "in time")]
+
+
+async def say_while_answers_are_lost(database: Database, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A job of 100 lines, three of whose writes were committed and never answered; returns its id."""
+    lose, fetch_one = [True, False, True, True], db.fetch_one
+
+    async def losing(conn: Connection, sql: Any, parameters: Any = None) -> Any:
+        row = await fetch_one(conn, sql, parameters)
+        if sql == statement("jobs_core", "note/write") and lose and lose.pop():
+            raise ConnectionFailed[0]("the connection was cut")
+        return row
+
+    async def handle(job: AnyJob) -> None:
+        for n in range(100):
+            job.log(str(n))
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(db, "fetch_one", losing)
+    async with working(database, {NOTE: handle}) as (jobs, _):
+        job_id = (await jobs.create(NOTE, Note())).id
+        assert (await ended(database, job_id)).state == "complete"
+    assert not lose
+    return job_id
+
+
+async def test_lines_whose_write_got_no_answer_are_there_once(
+    database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say_while_answers_are_lost(database, monkeypatch)
+    assert await written(conn) == [(n + 1, str(n)) for n in range(100)]
+
+
+async def test_a_run_is_settled_though_postgres_refuses_what_it_says(database: Database, conn: Connection) -> None:
+    async def handle(job: AnyJob) -> None:
+        job.log("into a table that is not there")
+
+    await execute(conn, "ALTER TABLE jobs.notes RENAME TO elsewhere")
+    async with working(database, {NOTE: handle}) as (jobs, _):
+        assert (await ended(database, (await jobs.create(NOTE, Note())).id)).state == "complete"
 
 
 def test_where_no_worker_runs_a_job_it_may_say_what_it_likes() -> None:

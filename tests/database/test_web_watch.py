@@ -130,12 +130,30 @@ async def test_so_many_may_watch_at_once_and_one_that_goes_makes_room(
                 return response.status_code == 200
 
         async with client.stream("GET", events_of(job_id)) as first, client.stream("GET", events_of(job_id)) as second:
-            for response in (first, second):
-                await anext(read(response))
+            watching = [read(first), read(second)]
+            for one in watching:
+                await anext(one)
             refused = await client.get(events_of(job_id))
             assert error_of(refused, 503)["code"] == "too_many_streams"
             assert refused.headers["retry-after"]
         await until(one_may_watch)
+
+
+async def test_those_who_come_all_at_once_are_counted_too(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those who are refused for another reason, and leave no trace."""
+    monkeypatch.setattr(sse, "MOST_STREAMS", 2)
+    job_id = (await jobs.create(NOTE, {})).id
+    all_asked = asyncio.Barrier(8)
+    async with serving(jobs) as (_, url), httpx.AsyncClient(base_url=url, headers=AUTHORIZED) as client:
+        for _ in range(3):
+            assert (await client.get(events_of(job_id + 1))).status_code == 404
+
+        async def ask() -> int:
+            async with client.stream("GET", events_of(job_id)) as response:
+                await all_asked.wait()
+                return response.status_code
+
+        assert Counter(await asyncio.gather(*(ask() for _ in range(8)))) == {200: 2, 503: 6}
 
 
 async def test_watchers_hold_no_connection_between_two_looks(database_url: str) -> None:
