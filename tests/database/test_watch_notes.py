@@ -29,7 +29,7 @@ from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
 from tests.support.job_types import NOTE, Note
 from tests.support.mutants import mutated
-from tests.support.worker import ended, working
+from tests.support.worker import ended, until, working
 from workers.note_writer import NoteWriter
 
 NOW = timedelta(0)
@@ -281,21 +281,26 @@ async def test_what_a_run_says_after_its_end_is_not_kept(database: Database, con
         if job.input.text:
             job.log("in time")
 
-    async with working(database, {NOTE: talker}) as (jobs, _):
+    async with working(database, {NOTE: talker}) as (jobs, worker):
         for text in ("", "says something"):
             await ended(database, (await jobs.create(NOTE, Note(text=text))).id)
             left[-1].log("too late")
         await ended(database, (await jobs.create(NOTE, Note(text="and one more"))).id)
+        assert worker._shift
+        await until(lambda: asyncio.sleep(0, not worker._shift._executor._notes._open))
     assert await written(conn) == [(1, "in time"), (1, "in time")]
 
 
 async def say_while_answers_are_lost(database: Database, monkeypatch: pytest.MonkeyPatch) -> int:
-    """A job of 100 lines, three of whose writes were committed and never answered; returns its id."""
-    lose, fetch_one = [True, False, True, True], db.fetch_one
+    """A job of 100 lines; some of their writes never came to Postgres, others did and were not answered. Returns its id."""
+    lose, fetch_one = ["after", "before", "", "after", "before"], db.fetch_one
 
     async def losing(conn: Connection, sql: Any, parameters: Any = None) -> Any:
+        lost = lose.pop() if sql == statement("jobs_core", "note/write") and lose else ""
+        if lost == "before":
+            raise ConnectionFailed[0]("the connection was cut")
         row = await fetch_one(conn, sql, parameters)
-        if sql == statement("jobs_core", "note/write") and lose and lose.pop():
+        if lost:
             raise ConnectionFailed[0]("the connection was cut")
         return row
 
@@ -312,7 +317,7 @@ async def say_while_answers_are_lost(database: Database, monkeypatch: pytest.Mon
     return job_id
 
 
-async def test_lines_whose_write_got_no_answer_are_there_once(
+async def test_lines_are_there_once_whenever_the_connection_was_cut(
     database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await say_while_answers_are_lost(database, monkeypatch)
