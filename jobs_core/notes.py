@@ -183,6 +183,19 @@ async def newest(conn: db.Connection, job_id: int, created_at: datetime, *, line
     return Newest(progress, [row for row in rows if row["kind"] == "log"])
 
 
+def line_text(note: db.Row) -> str:
+    """A line of a job's log as a person reads it."""
+    return f"{note['text']}{_shown(note['data'])}"
+
+
+def progress_text(note: db.Row) -> str:
+    """Progress as a person reads it: `40 %, counting`."""
+    text, data = note["text"], note["data"]
+    share = data.get("fraction") if isinstance(data, dict) and len(data) == 1 else None
+    done = f"{share:.0%}".replace("%", " %") if isinstance(share, (int, float)) else _shown(data).strip()
+    return ", ".join(filter(None, (done, text)))
+
+
 async def _trim(conn: db.Connection, notebooks: Sequence[Notebook]) -> None:
     """Drop the oldest notes of jobs that have too many; looked at in tenths of what is kept."""
     too_old = [
@@ -215,3 +228,7 @@ def _data(data: Mapping[str, Any]) -> str | None:
         return gate.to_json(dict(data), field="data", max_bytes=MAX_DATA_BYTES)
     except InvalidInput as error:
         return json.dumps({"not_kept": gate.clean_text(str(error), max_chars=MAX_TEXT_CHARS)})
+
+
+def _shown(data: Any) -> str:
+    return f" {json.dumps(data, ensure_ascii=False)}" if data else ""

@@ -69,7 +69,7 @@ class Steps:
         self._used = set[str]()
         self._sleeps = 0
         self._writing = asyncio.Lock()
-        """One write after the other: who watches the job's steps goes by the order of their numbers (0008_events.sql)."""
+        """One write after the other: who watches the job's steps goes by the order of their numbers (0007_notes.sql)."""
 
     async def step(self, name: str, fn: Callable[[], Any], *, on_unknown: Policy) -> Any:
         """The step's recorded output, or what `fn` returns, recorded; JSON either way. Raises what `fn` raises."""

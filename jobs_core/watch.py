@@ -10,7 +10,6 @@ What leaves no row, nobody is told of later: a wait that is over but for its ste
 """
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from jobs_core import db
 from jobs_core.children import CHILDREN
 from jobs_core.errors import InvalidInput
 from jobs_core.look import JobView, find
+from jobs_core.notes import line_text, progress_text
 from jobs_core.statements import statement
 
 SHORTEST_S, LONGEST_S = 0.25, 1.0
@@ -238,25 +238,8 @@ def _steps(steps: Sequence[db.Row]) -> Iterator[_Found]:
         )
 
 
-def line_text(note: db.Row) -> str:
-    """A line of a job's log as a person reads it."""
-    return f"{note['text']}{_shown(note['data'])}"
-
-
-def progress_text(note: db.Row) -> str:
-    """Progress as a person reads it: `40 %, counting`."""
-    text, data = note["text"], note["data"]
-    share = data.get("fraction") if isinstance(data, dict) and len(data) == 1 else None
-    done = f"{share:.0%}".replace("%", " %") if isinstance(share, (int, float)) else _shown(data).strip()
-    return ", ".join(filter(None, (done, text)))
-
-
 def _said(note: db.Row) -> dict[str, Any]:
     return {"text": note["text"], "data": note["data"]}
-
-
-def _shown(data: Any) -> str:
-    return f" {json.dumps(data, ensure_ascii=False)}" if data else ""
 
 
 def _moment(value: str | datetime) -> datetime:

@@ -65,9 +65,11 @@ async def settle_one(jobs: Jobs, claim_all: ClaimAll, database: Database) -> Set
 
 @asynccontextmanager
 async def reading_history(conn: Connection) -> AsyncIterator[None]:
-    """Someone has a transaction open that has read all of history and the attempts."""
+    """Someone has a transaction open that has read all of history, the attempts and the notes."""
     async with conn.transaction():
-        await fetch(conn, "SELECT FROM jobs.history UNION ALL SELECT FROM jobs.attempts")
+        await fetch(
+            conn, "SELECT FROM jobs.history UNION ALL SELECT FROM jobs.attempts UNION ALL SELECT FROM jobs.notes"
+        )
         yield
 
 
