@@ -8,15 +8,17 @@ that completed need no statement of their own either: `end_many` takes hundreds 
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from jobs_core import db, gate
-from jobs_core.errors import InvalidInput, LeaseLost
+from jobs_core.due import due_values
+from jobs_core.errors import LeaseLost
 from jobs_core.job import AnyJob, Claim
-from jobs_core.job_types import LONGEST_DELAY, JobType, Retention
+from jobs_core.job_types import JobType, Retention
 from jobs_core.outcomes import Also, Complete, Fail, Outcome, Reason, Retry, Snooze
+from jobs_core.pauses import pausing
 from jobs_core.statements import statement
 from jobs_core.wake import Ready
 
@@ -41,9 +43,11 @@ class Completed:
 async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
     """Record the outcome. The connection is not in a transaction.
 
-    Raises LeaseLost where the token is no longer the job's, InvalidInput for a result that does not fit its type, and what
+    Raises LeaseLost where the token is no longer the job's, InvalidInput for a result or a time that does not fit, and what
     `also` raises: nothing was written then.
     """
+    if isinstance(outcome, Snooze):
+        outcome = replace(outcome, also=pausing(job, outcome))
     match outcome:
         case Complete(result, also):
             text = result_text(result, job_type)
@@ -209,23 +213,6 @@ async def settled_earlier(conn: db.Connection, jobs: Sequence[AnyJob]) -> set[in
 def failed_as(retention: Retention) -> Retention:
     """How a failed job of such a type is kept: always, somebody will ask for it."""
     return "short" if retention == "none" else retention
-
-
-def due_values(due: datetime | timedelta) -> dict[str, Any]:
-    """`time` and `delay_s` as the statements take them: spans are added to Postgres' clock, never to ours.
-
-    Raises InvalidInput for what is neither a span nor a time with its zone.
-    """
-    if isinstance(due, timedelta):
-        if abs(due) > LONGEST_DELAY:
-            raise InvalidInput(f"due: {due} is more than {LONGEST_DELAY} away", field="due")
-        return {"time": None, "delay_s": due.total_seconds()}
-    if not isinstance(due, datetime) or due.tzinfo is None:
-        raise InvalidInput(f"due: {due!r} is neither a time with its zone nor a span", field="due")
-    try:
-        return {"time": due.astimezone(UTC), "delay_s": None}
-    except OverflowError:
-        raise InvalidInput("due: is no time of the years 1 to 9999 in UTC", field="due") from None
 
 
 def result_text(result: Any, job_type: JobType[Any]) -> str | None:

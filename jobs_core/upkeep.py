@@ -24,12 +24,13 @@ _STOPPED = "lost: Postgres was away for longer than the lease, and its worker st
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due (or None), and
-    how many suspects stand ready to run alone or will soon, of those that were asked for."""
+    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due or a pause ends (or
+    None), a pause that has ended, and how many suspects stand ready to run alone or will soon, of those that were asked for."""
 
     expired: bool
     gone: bool
     due_in_s: float | None
+    pause_over: bool
     suspects: int
 
 
@@ -85,8 +86,8 @@ async def _fail_crashed(
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[Ready]]:
     """Make due jobs ready; those with a lane join its tail.
 
-    The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits; 0 or less:
-    more are due now) and where jobs became ready.
+    The connection is not in a transaction. Returns the seconds until the next one is due or a pause ends (None: none waits; 0
+    or less: more are due now) and where jobs became ready.
     """
     rows = await db.fetch(conn, statement("jobs_core", "job/promote"), {"batch": BATCH})
     lanes = [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "job/due_for_lanes"), {"batch": BATCH})]

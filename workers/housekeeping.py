@@ -1,7 +1,7 @@
 """Housekeeping: what nobody needs any more goes, and history's days are made ahead; once an hour, in every worker process.
 
-wait (a minute at most at first) ─▶ dead workers ─▶ idempotency keys ─▶ history's days ─▶ wait an hour ─┐
-                                     ▲──────────────────────────────────────────────────────────────────┘
+wait (a minute at most at first) ─▶ dead workers ─▶ idempotency keys ─▶ paused times ─▶ history's days ─▶ wait an hour ─┐
+                                     ▲─────────────────────────────────────────────────────────────────────────────────┘
 
 Apart from upkeep: this may take minutes, and a rescue may not wait for it.
 """
@@ -14,6 +14,7 @@ import structlog
 from jobs_core import Connection, Database, db
 from jobs_core.history import keep_house
 from jobs_core.keys import EXPIRE_BATCH, expire_keys
+from jobs_core.pauses import forget_paused_times
 from jobs_core.settings import HistorySettings
 from jobs_core.tasks import end_task
 from jobs_core.upkeep import forget_workers
@@ -45,7 +46,7 @@ class Housekeeping:
 
     async def run_once(self) -> None:
         """Do all of it; what fails is logged, and tried again in an hour."""
-        for duty in (forget_workers, _expire_keys, self._keep_history):
+        for duty in (forget_workers, _expire_keys, forget_paused_times, self._keep_history):
             try:
                 async with self._database.connection() as conn:
                     await duty(conn)

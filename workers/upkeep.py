@@ -1,7 +1,7 @@
 """Upkeep: what every worker does each second for all of them; whoever comes first has the work. (Hourly: housekeeping.)
 
-look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ promote what is due ─▶ wake ─▶ sleep, upkeep_s at most ─┐
-  ▲───────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+look (one statement) ─▶ bury ─▶ rescue ─▶ end pauses ─▶ tell of suspects ─▶ promote what is due ─▶ sleep, upkeep_s at most ─┐
+  ▲─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import structlog
 
 from jobs_core import Connection, Jobs, db, metrics
+from jobs_core.pauses import end_due
 from jobs_core.upkeep import Seen, bury, look, promote_due, rescue
 from workers.guard_link import GuardLink
 
@@ -57,6 +58,9 @@ class Upkeep:
             seen = await self._look(conn)
             if (seen.expired or seen.gone) and time.monotonic() >= self._takes_over_from_s:
                 await self._take_over(conn, seen)
+                seen = await self._look(conn)
+            if seen.pause_over and await end_due(conn):
+                self._jobs.notifier.wake_all()
                 seen = await self._look(conn)
             self._tell(seen.suspects)
             due_in_s = seen.due_in_s
