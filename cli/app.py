@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli.commands import bench, chat, create, drill, look, migrate, test, token, up, web, worker
+from cli.commands import bench, chat, create, drill, look, migrate, pauses, test, token, up, web, worker
 from cli.known_errors import one_line
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -25,6 +25,7 @@ chat.register(app)
 token.register(app)
 create.register(app)
 look.register(app)
+pauses.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, health, jobs, metrics
+from gateways.web import chat, health, jobs, metrics, pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ ROUTES = (
     Route("GET", "/api/jobs/{job_id}", jobs.one),
     Route("GET", "/api/job-types", jobs.job_types),
     Route("GET", "/api/workers", jobs.workers),
+    Route("GET", "/api/pauses", pauses.in_force),
+    Route("POST", "/api/pauses", pauses.pause, status=201),
+    Route("DELETE", "/api/pauses", pauses.resume),
 )
 
 OPEN = frozenset((route.method, route.path) for route in ROUTES if not route.needs_token)
