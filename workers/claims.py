@@ -74,9 +74,9 @@ class Cursor:
         return max(self._allowed_at - now_s, 0.0)
 
     def claimed(self, jobs: Sequence[AnyJob], *, from_the_start: bool = False) -> None:
-        """Go on behind these, which came in order; where a look from the start found them, back from what was claimed since.
+        """Go on behind these, which came in order; back to where they stood, too, if a look from the start found them.
 
-        More than one claim's worth may lie there: what stood paused, or what a worker that is gone has left behind.
+        More than one claim's worth may lie there: what stood paused while others were claimed.
         """
         for priority, last in {job.priority: job.ready_seq for job in jobs}.items():
             least = 0 if from_the_start else self._floors[priority]
