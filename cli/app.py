@@ -19,6 +19,7 @@ from cli.commands import (
     limit,
     look,
     migrate,
+    pauses,
     prune,
     redrive,
     role,
@@ -52,6 +53,7 @@ redrive.register(app)
 prune.register(app)
 limit.register(app)
 watch.register(app)
+pauses.register(app)
 worker.register(app)
 web.register(app)
 migrate.register(app)

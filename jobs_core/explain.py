@@ -4,9 +4,12 @@ due in 4 min
 waits for the event paid:9 since 09:12
 third in lane turn:7, behind job 812 ─▶ why that one does not end
 no live worker serves mail on queue slow
-ready, 12th of its type
+queue slow is paused by ann until 09:30
+limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
+ready: 11 of its type are before it
 """
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +17,8 @@ from typing import Any
 from jobs_core import db, look
 from jobs_core.children import CHILDREN
 from jobs_core.leases import live_workers
+from jobs_core.limits import find_limit
+from jobs_core.pauses import Pause, pauses
 from jobs_core.statements import statement
 
 MOST_AHEAD = 10_000
@@ -24,7 +29,7 @@ _DEEPEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One reason. kind: ended, running, cancel, due, wait, lane, worker, alone, ready. about: its facts."""
+    """One reason. kind: ended, running, cancel, due, wait, lane, worker, pause, limit, alone, ready. about: its facts."""
 
     kind: str
     text: str
@@ -106,7 +111,7 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
         due = job["scheduled_for"]
         after = f", after {job['retry_count']} retries: {job['last_error']}" if job["retry_count"] else ""
         return [Why("due", f"it is due in {_span(due - job['now'])}{after}", {"due": due})]
-    reasons = [*await _nobody_serves(conn, job)]
+    reasons = [*await _nobody_serves(conn, job), *await _paused(conn, job), *await _limited(conn, job)]
     if job["alone"]:
         reasons.append(
             Why("alone", "a run of it was lost: it waits for a process of its own (a supervisor starts those)")
@@ -117,6 +122,35 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
     ahead = row["ahead"] if row else 0
     place = f"more than {MOST_AHEAD:,} of its type are before it" if ahead == MOST_AHEAD else _place(ahead)
     return [*reasons, Why("ready", f"it is ready: {place}", {"ahead": ahead})]
+
+
+async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:
+    found = [one for one in await pauses(conn) if one.concerns(queue=job["queue"], job_type=job["job_type"])]
+    return [Why("pause", _pause_text(one), {"queue": one.queue, "job_type": one.job_type}) for one in found]
+
+
+def _pause_text(pause: Pause) -> str:
+    what = " and ".join(part for part in (pause.queue and f"queue {pause.queue}", pause.job_type) if part)
+    until = f" until {_clock(pause.until)}" if pause.until else ""
+    reason = f": {pause.reason}" if pause.reason else ""
+    return f"{what} is paused by {pause.set_by}{until}{reason}"
+
+
+async def _limited(conn: db.Connection, job: db.Row) -> list[Why]:
+    """The keys of its limits that let nothing more run now."""
+    reasons = list[Why]()
+    for key in json.loads(job["limit_group"] or "[]"):
+        limit = await find_limit(conn, key)
+        if limit is None:
+            continue
+        if limit.slots is not None and limit.in_use >= limit.slots:
+            held = ", ".join(map(str, limit.held_by))
+            text = f"limit {key}: {limit.in_use} of {limit.slots} in use, held by {held}"
+            reasons.append(Why("limit", text, {"key": key, "held_by": list(limit.held_by)}))
+        if limit.permits is not None and limit.permits < 1:
+            text = f"limit {key}: its {limit.rate_per_s} a second are used up"
+            reasons.append(Why("limit", text, {"key": key, "permits": limit.permits}))
+    return reasons
 
 
 async def _nobody_serves(conn: db.Connection, job: db.Row) -> list[Why]:

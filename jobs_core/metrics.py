@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from jobs_core.db import Row
+from jobs_core.pauses import Pause
 
 _SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
@@ -34,8 +35,11 @@ class OfType:
 of_type = cache(OfType)
 
 
-def from_database(counts: Iterable[Row], live_workers: int, history_days_ahead: int) -> Iterable[Metric]:
-    """Gauges of what is in the database: living jobs by queue, type and state, their oldest age, workers, history's days."""
+def from_database(
+    counts: Iterable[Row], live_workers: int, history_days_ahead: int, pauses: Iterable[Pause]
+) -> Iterable[Metric]:
+    """Gauges of what is in the database: living jobs by queue, type and state, their oldest age, workers, history's days, and
+    what is paused ("": whatever the queue, or the type)."""
     jobs = GaugeMetricFamily("jobs_living", "Jobs not ended.", labels=["queue", "job_type", "state"])
     oldest = GaugeMetricFamily("jobs_oldest_seconds", "Age of the oldest job.", labels=["queue", "job_type", "state"])
     for row in counts:
@@ -52,3 +56,7 @@ def from_database(counts: Iterable[Row], live_workers: int, history_days_ahead: 
     )
     ahead.add_metric([], history_days_ahead)
     yield ahead
+    paused = GaugeMetricFamily("jobs_paused", "1 for each pause in force.", labels=["queue", "job_type", "because"])
+    for pause in pauses:
+        paused.add_metric([pause.queue or "", pause.job_type or "", pause.because], 1)
+    yield paused

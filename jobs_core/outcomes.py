@@ -40,12 +40,16 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Not now: put back until `until`, nothing counted but the time: after the type's `give_up_after` the job fails."""
+    """Not now: put back until `until`, nothing counted but the time: after the type's `give_up_after` the job fails.
+
+    pause_queue_until: what keeps this job from its work keeps all of its queue: no job of it is claimed until then (pauses.py).
+    """
 
     until: datetime | timedelta
     reason: str = "snoozed"
     also: Also | None = None
     because: Literal["snoozed", "rate_limited", "budget", "drained"] = "snoozed"
+    pause_queue_until: datetime | timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

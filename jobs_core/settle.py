@@ -8,7 +8,7 @@ Those of them that completed need no statement of their own either: `end_many` t
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, LiteralString
 
@@ -19,6 +19,7 @@ from jobs_core.job import AnyJob, Claim
 from jobs_core.job_types import JobType, Retention
 from jobs_core.limits import free_slots
 from jobs_core.outcomes import Also, Cancel, Complete, Fail, Outcome, Reason, Retry, Snooze, Wait
+from jobs_core.pauses import pausing
 from jobs_core.settled import Settled, lost
 from jobs_core.statements import statement
 from jobs_core.waits import wait
@@ -37,9 +38,11 @@ class Completed:
 async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
     """Record the outcome. The connection is not in a transaction.
 
-    Raises LeaseLost where the token is no longer the job's, InvalidInput for a result that does not fit its type, and what
+    Raises LeaseLost where the token is no longer the job's, InvalidInput for a result or a time that does not fit, and what
     `also` raises: nothing was written then.
     """
+    if isinstance(outcome, Snooze):
+        outcome = replace(outcome, also=pausing(job, outcome))
     match outcome:
         case Complete(result, also):
             text = result_text(result, job_type)

@@ -27,14 +27,15 @@ _STOPPED = "lost: Postgres was away for longer than the lease, and its worker st
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due (or None), whether
-    somebody wants a job ended, how many suspects stand ready to run alone or will soon, of those that were asked for, and
-    whether a job with limits, of anybody's, stands ready."""
+    """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due or a pause ends (or
+    None), whether somebody wants a job ended, a pause that has ended, how many suspects, of those asked for, stand ready to run
+    alone or will soon, and whether a job with limits, of anybody's, stands ready."""
 
     expired: bool
     gone: bool
     due_in_s: float | None
     cancels: bool
+    pause_over: bool
     suspects: int
     limited: bool
 
@@ -90,8 +91,8 @@ async def _fail_crashed(
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[Ready]]:
     """Make ready what is due, or has waited long enough; due jobs with a lane join its tail.
 
-    The connection is not in a transaction. Returns the seconds until the next one is due (None: none waits; 0 or less:
-    more are due now) and where jobs became ready.
+    The connection is not in a transaction. Returns the seconds until the next one is due or a pause ends (None: none waits; 0
+    or less: more are due now) and where jobs became ready.
     """
     waited = await go_on(conn, batch=BATCH)
     rows = await db.fetch(conn, statement("jobs_core", "job/promote"), {"batch": BATCH})

@@ -1,6 +1,7 @@
 """Wake-ups: hints that a queue has a ready job of some type. The poll is the truth; a hint that is lost costs one poll.
 
     create, settle, promote ─ commit ─▶ Notifier ─ coalesced ─▶ NOTIFY [queue, job type] ─▶ Listener ─▶ the worker looks
+    a pause has ended ─▶ Notifier ─▶ NOTIFY null ─▶ every worker looks for everything
 
 NOTIFY is never sent inside the transaction that inserts: it serialises all commits, and a stuck listener fails them.
 """
@@ -44,13 +45,13 @@ class Notifier:
 
     def __init__(self, database: db.Database) -> None:
         self._database = database
-        self._waiting = set[Ready | str]()
+        self._waiting = set[Ready | str | None]()
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failing = False
         self.on_cancels: Callable[[], object] = _nobody_runs
-        self.on_wake: Callable[[Ready], object] = _nobody
-        """Hears of each at once: a worker in this process needs no NOTIFY, and gets none while that is jammed."""
+        self.on_wake: Callable[[Ready | None], object] = _nobody
+        """Hears of each at once (None: all): a worker in this process needs no NOTIFY, and gets none while that is jammed."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="notifier")
@@ -62,7 +63,11 @@ class Notifier:
         await asyncio.gather(self._task, return_exceptions=True)
         await self._send()
 
-    def wake(self, ready: Iterable[Ready]) -> None:
+    def wake_all(self) -> None:
+        """Ask every worker for a look at everything; call it after the commit that ended a pause."""
+        self.wake([None])
+
+    def wake(self, ready: Iterable[Ready | None]) -> None:
         """Ask for a look at these; call it after the commit that made jobs ready there."""
         for one in ready:
             self._waiting.add(one)
@@ -144,7 +149,7 @@ class Listener:
 
 
 def _ready(hint: str) -> Ready | None:
-    """None for a hint that another version may have sent: look for everything."""
+    """None for `null`, and for a hint that another version may have sent: look for everything."""
     try:
         queue, job_type = json.loads(hint)
     except (ValueError, TypeError):
@@ -152,7 +157,7 @@ def _ready(hint: str) -> Ready | None:
     return Ready(queue, job_type)
 
 
-def _nobody(_: Ready) -> None:
+def _nobody(_: Ready | None) -> None:
     """No worker in this process."""
 
 

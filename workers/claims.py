@@ -73,10 +73,14 @@ class Cursor:
         """How long until a full look is allowed after a short claim."""
         return max(self._allowed_at - now_s, 0.0)
 
-    def claimed(self, jobs: Sequence[AnyJob]) -> None:
-        """Go on behind these, which came in order."""
+    def claimed(self, jobs: Sequence[AnyJob], *, from_the_start: bool = False) -> None:
+        """Go on behind these, which came in order; back to where they stood, too, if a look from the start found them.
+
+        More than one claim's worth may lie there: what stood paused while others were claimed.
+        """
         for priority, last in {job.priority: job.ready_seq for job in jobs}.items():
-            self._floors[priority] = max(self._floors[priority], last - _BEHIND)
+            least = 0 if from_the_start else self._floors[priority]
+            self._floors[priority] = max(least, last - _BEHIND)
 
     def looked_from_the_start(self, began_s: float, now_s: float) -> None:
         """A full look took that long."""
@@ -165,7 +169,7 @@ class Claims:
                 floors=FROM_THE_START if full_look else self._cursor.floors(),
             )
             self._runs.take(jobs)
-            self._cursor.claimed(jobs)
+            self._cursor.claimed(jobs, from_the_start=full_look)
             self._short = len(jobs) < room
             if full_look:
                 self._cursor.looked_from_the_start(began_s, clock())

@@ -1,7 +1,7 @@
 """Housekeeping: what nobody needs any more goes, and history's days are made ahead; once an hour, in every worker process.
 
-wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits ─▶ history's days ─▶ wait an hour ─┐
-                                     ▲────────────────────────────────────────────────────────────────────────────────┘
+wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, pauses ─▶ history's days ─▶ wait an hour ─┐
+                                     ▲────────────────────────────────────────────────────────────────────────────────────────┘
 
 Apart from upkeep: this may take minutes, and a rescue may not wait for it.
 """
@@ -15,6 +15,7 @@ from jobs_core import Connection, Database, db
 from jobs_core.history import keep_house
 from jobs_core.keys import EXPIRE_BATCH, expire_keys
 from jobs_core.limits import FORGET_BATCH, forget_limits
+from jobs_core.pauses import forget_paused_times
 from jobs_core.settings import HistorySettings
 from jobs_core.tasks import end_task
 from jobs_core.upkeep import forget_workers
@@ -47,7 +48,14 @@ class Housekeeping:
 
     async def run_once(self) -> None:
         """Do all of it; what fails is logged, and tried again in an hour."""
-        for duty in (forget_workers, _expire_keys, forget_waits, _forget_limits, self._keep_history):
+        for duty in (
+            forget_workers,
+            _expire_keys,
+            forget_waits,
+            _forget_limits,
+            forget_paused_times,
+            self._keep_history,
+        ):
             try:
                 async with self._database.connection() as conn:
                     await duty(conn)

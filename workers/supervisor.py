@@ -3,7 +3,7 @@
     wait (a signal, one tick at most) ─▶ a worker ended? note it ─▶ strangers? kill and reap them ─┐
       ▲                                                                                            │
       │   a limit passed? kill ◀── a deadline passed? kill below ◀── hear what the workers tell ◀──┤
-      └── start who is due, and alone runners for suspects ◀── asked to stop? tell the workers ◀───┘
+      └── start who is due, and alone runners for suspects ◀── asked to stop, or for more or fewer? ◀┘
     all workers ended, or they took too long to ─▶ kill whatever is left, return
 
 A token fences the database, not an agent: after SIGKILL or SIGSTOP of its worker an agent would run its tool to the end and
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -41,6 +42,9 @@ _DRAIN_MARGIN_S = 15.0
 _FORCE_S = 2.0
 _CLEAN_UP_S = 5.0
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_SCALE_SIGNALS = {signal.SIGUSR1: 1, signal.SIGUSR2: -1}
+"""One worker more, one fewer; SIGTTIN and SIGTTOU, which others take for that, come from a terminal, too."""
+_MOST_WORKERS = 64
 
 
 class Supervisor:
@@ -48,7 +52,8 @@ class Supervisor:
 
     `command` starts one worker, which picks up its GuardLink, `alone_command` one alone runner, of which there are at most
     `alone_processes`; `environment` is all that they get (None: what this process has). `drain_s` is what the workers
-    themselves allow their runs after the first SIGTERM. `limits` is what each may take.
+    themselves allow their runs after the first SIGTERM. `limits` is what each may take. SIGUSR1 asks for one worker more,
+    SIGUSR2 for one fewer, which drains; 1 to 64 of them.
     """
 
     def __init__(
@@ -63,9 +68,10 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         given = dict(os.environ if environment is None else environment)
-        self._workers = [Supervised(command, given) for _ in range(processes)]
+        self._place = partial(Supervised, command, given)
+        self._workers = [self._place() for _ in range(processes)]
+        self._leaving: dict[Supervised, float] = {}  # each with when it is killed
         self._alone = AloneRunners(alone_command, given, most=alone_processes)
-        self._everyone = [*self._workers, *self._alone.places]
         self._limits = limits or Limits()
         self._drain_s = drain_s
         self._stop_by: float | None = None
@@ -109,10 +115,17 @@ class Supervisor:
         for number in signals:
             if number in _STOP_SIGNALS:
                 self._stop(number)
+            elif number in _SCALE_SIGNALS:
+                self._scale(_SCALE_SIGNALS[signal.Signals(number)])
+        self._see_off()
         if self._stop_by is None:
             for worker in self._workers:
                 worker.start_if_due()
             self._alone.start_for(max((worker.suspects for worker in self._workers), default=0))
+
+    @property
+    def _everyone(self) -> list[Supervised]:
+        return [*self._workers, *self._leaving, *self._alone.places]
 
     def _stopped(self) -> bool:
         if self._stop_by is None:
@@ -158,17 +171,45 @@ class Supervisor:
         within_s = self._drain_s + _DRAIN_MARGIN_S if drains else _FORCE_S
         self._stop_by = min(self._stop_by or float("inf"), time.monotonic() + within_s)
         log.info("supervisor.draining" if drains else "supervisor.forced", by=signal.Signals(number).name)
+        leaving = self._leaving if drains else {}  # they drain already: asked again, they would hand back at once
         for worker in self._everyone:
-            worker.terminate()
+            if worker not in leaving:
+                worker.terminate()
+
+    def _scale(self, step: int) -> None:
+        if self._stop_by is not None:
+            return
+        if not 1 <= len(self._workers) + step <= _MOST_WORKERS:
+            meaning = f"1 to {_MOST_WORKERS} workers run under a supervisor"
+            log.warning("supervisor.not_scaled", processes=len(self._workers), meaning=meaning)
+            return
+        if step > 0:
+            self._workers.append(self._place())
+        else:
+            leaving = self._workers.pop()
+            leaving.terminate()
+            self._leaving[leaving] = time.monotonic() + self._drain_s + _DRAIN_MARGIN_S
+        log.info("supervisor.scaled", processes=len(self._workers))
+
+    def _see_off(self) -> None:
+        """Forget who has left, kill who takes too long."""
+        for worker, until in list(self._leaving.items()):
+            if worker.pid is None:
+                del self._leaving[worker]
+            elif time.monotonic() >= until and not worker.killed:
+                self._kill(worker)
+
+    def _kill(self, worker: Supervised) -> None:
+        log.error("worker.killed", worker_pid=worker.pid, why="it did not end in time")
+        self._had_to_kill = True
+        worker.kill()
 
     def _clean_up(self) -> None:
         """Whatever happened: leave no worker and no stranger. Ends within 5 s, and says what could not be killed."""
         until = time.monotonic() + _CLEAN_UP_S
         for worker in self._everyone:
             if worker.pid and not worker.note_end():
-                log.error("worker.killed", worker_pid=worker.pid, why="it did not end in time")
-                self._had_to_kill = True
-                worker.kill()
+                self._kill(worker)
         while True:
             self._look()
             left = {child.pid for child in children(os.getpid())} - self._not_ours
@@ -182,7 +223,7 @@ class Supervisor:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Signals wake the loop through a pipe meanwhile."""
-        numbers = (*_STOP_SIGNALS, signal.SIGCHLD)
+        numbers = (*_STOP_SIGNALS, *_SCALE_SIGNALS, signal.SIGCHLD)
         former = {number: signal.signal(number, lambda *_: None) for number in numbers}  # the pipe tells
         former_wake = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         try:

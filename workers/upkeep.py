@@ -1,7 +1,7 @@
 """Upkeep: what every worker does each second for all of them; whoever comes first has the work. (Hourly: housekeeping.)
 
-look (one statement) ─▶ bury ─▶ rescue ─▶ tell of suspects ─▶ cancel ─▶ promote what is due ─▶ wake ─▶ sleep, ≤ upkeep_s ─┐
-  ▲──────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+look (one statement) ─▶ bury ─▶ rescue ─▶ end pauses ─▶ tell of suspects ─▶ cancel ─▶ promote ─▶ sleep, ≤ upkeep_s ─┐
+  ▲────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contextlib import suppress
 import structlog
 
 from jobs_core import Connection, Jobs, db, metrics
+from jobs_core.pauses import end_due
 from jobs_core.upkeep import Seen, bury, look, promote_due, rescue
 from workers.guard_link import GuardLink
 
@@ -73,6 +74,9 @@ class Upkeep:
             seen = await self._look(conn)
             if (seen.expired or seen.gone) and time.monotonic() >= self._takes_over_from_s:
                 await self._take_over(conn, seen)
+                seen = await self._look(conn)
+            if seen.pause_over and await end_due(conn):
+                self._jobs.notifier.wake_all()
                 seen = await self._look(conn)
             self._tell(seen.suspects)
             if seen.cancels and self.on_cancels:

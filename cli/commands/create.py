@@ -88,7 +88,7 @@ async def _create(name: str, job_input: Any, new: Any, *, wait: bool, as_json: b
         async with Jobs(database, table) as jobs:
             created = await jobs.create(job_type, job_input, **new)
         if not created.met:
-            await _warn_if_nobody_serves(database, job_type, new["queue"] or job_type.queue)
+            await _warn_if_it_will_wait(database, job_type, new["queue"] or job_type.queue)
         if wait:
             return _show_end(await _end_of(database, created.id), as_json=as_json)
     _show(created, as_json=as_json)
@@ -106,12 +106,18 @@ def _show(created: "Created", *, as_json: bool) -> None:
         note(f"job {created.id} has this key: nothing was created")
 
 
-async def _warn_if_nobody_serves(database: "Database", job_type: "JobType[Any]", queue: str) -> None:
+async def _warn_if_it_will_wait(database: "Database", job_type: "JobType[Any]", queue: str) -> None:
+    from cli.commands.pauses import described
     from cli.printing import warn
     from jobs_core.leases import live_workers
+    from jobs_core.pauses import pauses
 
     async with database.connection() as conn:
         workers = await live_workers(conn)
+        paused = await pauses(conn)
+    for pause in paused:
+        if pause.concerns(queue=queue, job_type=job_type.name):
+            warn(described(pause))
     if not any(queue in worker["queues"] and job_type.name in worker["job_types"] for worker in workers):
         warn(f"no live worker serves {job_type.name} on queue {queue}: it waits until one does (./jobs worker)")
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jobs_core import Connection
     from jobs_core.look import Attempt, JobSummary, JobView
     from jobs_core.notes import Newest
+    from jobs_core.pauses import Pause
 
 _STATES = ("pending", "blocked", "waiting", "claimed", "running", "complete", "failed", "cancelled")
 
@@ -44,10 +45,12 @@ def list_jobs(
     data: Data = None,
 ) -> None:
     """List the newest jobs, living and ended."""
+    from cli.commands.pauses import described
     from cli.database import ask
     from cli.filters import check_names, check_state, times
-    from cli.printing import print_table
+    from cli.printing import note, print_table
     from jobs_core.look import ended_counts, newest
+    from jobs_core.pauses import pauses
 
     check_state(state, _STATES)
     check_names({"--type": job_type, "--queue": queue, "--user": user, "--lane": lane})
@@ -59,8 +62,15 @@ def list_jobs(
         print_table(rows, {"day": "day", "job_type": "type", "state": "state", "n": "jobs"}, as_json=as_json)
         return
     matching = {"state": state, "job_type": job_type, "queue": queue, "user_id": user, "lane": lane, **when}
-    jobs = ask(lambda conn: newest(conn, **matching, limit=limit, before_id=before), data)
+
+    async def found(conn: "Connection") -> "tuple[list[JobSummary], list[Pause]]":
+        return await newest(conn, **matching, limit=limit, before_id=before), await pauses(conn)
+
+    jobs, paused = ask(found, data)
     _print_list(jobs, as_json=as_json)
+    for pause in paused:
+        if pause.concerns(queue=queue, job_type=job_type) and not as_json:
+            note(described(pause))
 
 
 def show(

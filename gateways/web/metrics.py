@@ -18,6 +18,7 @@ from jobs_core.history import days_ahead
 from jobs_core.leases import live_workers
 from jobs_core.look import counts
 from jobs_core.metrics import from_database
+from jobs_core.pauses import pauses
 
 
 async def metrics(request: Request) -> Response:
@@ -30,7 +31,8 @@ async def metrics(request: Request) -> Response:
 async def look_for_metrics(context: Context) -> list[Metric]:
     """The metrics of what stands in the database; reads all living jobs."""
     async with context.database.connection() as conn:
-        return list(from_database(await counts(conn), len(await live_workers(conn)), await days_ahead(conn)))
+        workers = len(await live_workers(conn))
+        return list(from_database(await counts(conn), workers, await days_ahead(conn), await pauses(conn)))
 
 
 class _Given(Collector):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, events, health, jobs, limits, metrics, redrive, steer
+from gateways.web import chat, events, health, jobs, limits, metrics, pauses, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ ROUTES = (
     Route("PUT", "/api/limits/{key:path}", limits.put),
     Route("DELETE", "/api/limits/{key:path}", limits.remove),
     Route("GET", "/api/workers", jobs.workers),
+    Route("GET", "/api/pauses", pauses.in_force),
+    Route("POST", "/api/pauses", pauses.pause, status=201),
+    Route("DELETE", "/api/pauses", pauses.resume),
 )
 
 OPEN = frozenset((route.method, route.path) for route in ROUTES if not route.needs_token)

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
-from jobs_core import Complete, Connection, Jobs, NewJob, Retry, Wait, execute
+from jobs_core import Complete, Connection, Jobs, JobType, Limit, NewJob, Retry, Wait, execute
 from jobs_core.claim import start
+from jobs_core.claim_limited import claim_limited
 from jobs_core.explain import explain
 from jobs_core.leases import register, retire
+from jobs_core.pauses import pause
 from jobs_core.settle import settle
 from tests.database.conftest import ClaimAll
-from tests.support.job_types import LANE_NOTE, NOTE
+from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.web import calling, door, error_of
 
 HOUR = timedelta(hours=1)
@@ -92,3 +94,16 @@ async def test_the_door_tells_the_same_and_how_a_job_ended(jobs: Jobs, conn: Con
         (why,) = (await client.get(f"/api/jobs/{job.id}/explain")).json()["reasons"]
         assert (why["kind"], why["about"]) == ("ended", {"state": "complete"})
         assert error_of(await client.get("/api/jobs/9/explain"), 404)["code"] == "no_such_job"
+
+
+async def test_a_pause_and_a_full_limit_are_named(jobs: Jobs, conn: Connection, worker_id: int) -> None:
+    limited = JobType("limited", Note, limits=lambda _: [Limit("project:acme", slots=1)])
+    jobs.table.declare(limited)
+    first, second = [(await jobs.create(limited, {})).id for _ in range(2)]
+    names = {"queues": ["default"], "job_types": ["limited"], "give_up_after_s": {}, "alone": False, "after": ""}
+    for _ in range(2):  # the first one makes the key
+        await claim_limited(conn, worker_id=worker_id, slots=5, **names)
+    await pause(conn, queue="default", reason="the API is down", set_by="ann")
+    said = await texts(conn, second)
+    assert "queue default is paused by ann: the API is down" in said
+    assert f"limit project:acme: 1 of 1 in use, held by {first}" in said

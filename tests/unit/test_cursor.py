@@ -24,6 +24,16 @@ def test_it_never_goes_back_but_by_a_full_look() -> None:
     assert list(cursor.floors()) == [0, 0, 4_000, 0, 0]
 
 
+def test_a_full_look_goes_back_to_where_it_claimed_in_the_classes_that_it_claimed_of() -> None:
+    """More than it took may lie there: what stood paused while others were claimed."""
+    cursor = Cursor()
+    cursor.claimed([claimed(2, 50_000), claimed(3, 50_001)])
+    cursor.claimed([claimed(2, 5_000)], from_the_start=True)
+    assert list(cursor.floors()) == [0, 0, 4_000, 49_001, 0]
+    cursor.claimed([claimed(2, 70)], from_the_start=True)
+    assert list(cursor.floors()) == [0, 0, 0, 49_001, 0]
+
+
 def test_the_first_look_is_a_full_one() -> None:
     assert Cursor().full_look_is_due(0.0, last_was_short=False)
 

@@ -1,8 +1,9 @@
 -- Takes queues, job_types.
--- Returns `ready`: whether a job stands ready for them. Locks nothing. A worker whose claim came back short asks this, for a
--- claim skips what another holds locked for that instant, and does not learn whether that one took it.
+-- Returns `ready`: whether a job stands ready for them and is not paused. Locks nothing. A worker whose claim came back short
+-- asks this, for a claim skips what another holds locked for that instant, and does not learn whether that one took it.
+WITH pauses AS MATERIALIZED (SELECT {schema}.paused(%(queues)s::text[], %(job_types)s::text[]))
 SELECT EXISTS (
-    SELECT FROM unnest(%(queues)s::text[]) AS q (queue)
+    SELECT FROM pauses CROSS JOIN unnest(%(queues)s::text[]) AS q (queue)
     CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
     CROSS JOIN LATERAL (
         SELECT FROM {schema}.jobs AS j
@@ -11,4 +12,5 @@ SELECT EXISTS (
         ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table
         LIMIT 1
     ) AS ready
+    WHERE NOT coalesce(paused -> q.queue ? t.job_type, false)
 ) AS ready

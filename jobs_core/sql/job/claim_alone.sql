@@ -2,9 +2,10 @@
 -- Claims one suspect without limits: a job whose started run was lost, and which runs next as the only one in its process. Returns it with the
 -- columns of job/claim, or no row.
 -- Locks the worker's row FOR SHARE, so that nobody can bury the worker while it claims, then the job.
--- Why it is right when two of it race: as in job/claim, whose index holds no suspects; this one's holds nothing else.
+-- Why it is right when two of it race, and beside a pause: as in job/claim, whose index holds no suspects; this one's holds
+-- nothing else.
 WITH me AS MATERIALIZED (
-    SELECT id FROM {schema}.workers
+    SELECT id, {schema}.paused(%(queues)s::text[], %(job_types)s::text[]) AS paused FROM {schema}.workers
     WHERE id = %(worker_id)s AND dead_at IS NULL AND expires_at > clock_timestamp()
     FOR SHARE
 ), first AS MATERIALIZED (
@@ -20,13 +21,15 @@ WITH me AS MATERIALIZED (
         LIMIT 1
         FOR UPDATE SKIP LOCKED
     ) AS ready
+    WHERE NOT coalesce(me.paused -> q.queue ? t.job_type, false)
     ORDER BY ready.priority, ready.ready_seq
     LIMIT 1
 )
 UPDATE {schema}.jobs AS j
 SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = nextval('{schema}.token_seq'),
     claimed_at = clock_timestamp(), started_at = NULL,
-    give_up_at = coalesce(j.give_up_at, clock_timestamp() + make_interval(secs => %(give_up_s)s))
+    give_up_at = CASE WHEN j.give_up_at IS NULL THEN clock_timestamp() + make_interval(secs => %(give_up_s)s)
+                 ELSE j.give_up_at + make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.claimed_at)) END
 FROM first WHERE j.id = first.id
 RETURNING j.id, j.job_type, j.queue, j.priority, j.input::text, j.user_id, j.task_id, j.project_id, j.lane, j.token,
           j.retry_count, j.lost_count, j.rescued, j.created_at, j.claimed_at, j.give_up_at, first.ready_seq, j.parent_id

@@ -7,9 +7,12 @@
 -- Locks nothing, so what it returns may be taken by another by then: a claim that locks follows. It steps from group to group,
 -- so that a hundred thousand jobs behind one full limit cost as much as one. Whoever comes after a job that does not fit, and
 -- needs the key that is short for it, waits with it: or a job that needs many slots would never get them.
-WITH RECURSIVE waiting (queue, job_type, limit_group, nth) AS (
+WITH RECURSIVE me AS MATERIALIZED (
+    SELECT {schema}.paused(%(queues)s::text[], %(job_types)s::text[]) AS paused
+), waiting (queue, job_type, limit_group, nth) AS (
     SELECT q.queue, t.job_type, first.limit_group, 1
-    FROM unnest(%(queues)s::text[]) AS q (queue)
+    FROM me
+    CROSS JOIN unnest(%(queues)s::text[]) AS q (queue)
     CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
     CROSS JOIN LATERAL (
         SELECT j.limit_group FROM {schema}.jobs AS j
@@ -17,6 +20,7 @@ WITH RECURSIVE waiting (queue, job_type, limit_group, nth) AS (
           AND j.queue = q.queue AND j.job_type = t.job_type AND j.limit_group > %(after)s
         ORDER BY j.limit_group LIMIT 1
     ) AS first
+    WHERE NOT coalesce(me.paused -> q.queue ? t.job_type, false)
     UNION ALL
     SELECT w.queue, w.job_type, next.limit_group, w.nth + 1
     FROM waiting AS w

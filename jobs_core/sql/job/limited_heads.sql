@@ -1,9 +1,13 @@
 -- Takes lines, arrays of equal length: line_queues, line_types, line_groups, and jobs (how many of each), and alone.
 -- Returns id, job_type, priority, ready_seq, limits of each, in no order.
--- Locks them, skipping what others have locked; the caller has locked slots for them (limit/acquire), and claims those that get
+-- What was paused before this statement began is left alone. Locks them, skipping what others have locked; the caller has locked slots for them (limit/acquire), and claims those that get
 -- all they need.
+WITH me AS MATERIALIZED (
+    SELECT {schema}.paused(%(line_queues)s::text[], %(line_types)s::text[]) AS paused
+)
 SELECT head.*
-FROM unnest(%(line_queues)s::text[], %(line_types)s::text[], %(line_groups)s::text[], %(jobs)s::bigint[])
+FROM me
+CROSS JOIN unnest(%(line_queues)s::text[], %(line_types)s::text[], %(line_groups)s::text[], %(jobs)s::bigint[])
      AS line (queue, job_type, limit_group, jobs)
 CROSS JOIN LATERAL (
     SELECT j.id, j.job_type, j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
@@ -13,3 +17,4 @@ CROSS JOIN LATERAL (
     LIMIT line.jobs
     FOR UPDATE SKIP LOCKED
 ) AS head
+WHERE NOT coalesce(me.paused -> line.queue ? line.job_type, false)

@@ -62,6 +62,7 @@ BEGIN
         UPDATE {schema}.jobs AS j
         SET state = 'pending', ready_seq = nextval('{schema}.ready_seq'), wait_event = NULL, wait_until = NULL,
             waiting_since = NULL, give_up_at = j.give_up_at + (clock_timestamp() - j.waiting_since)
+        - make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.waiting_since))
         FROM waiting WHERE j.id = waiting.id AND j.wait_event = event
         RETURNING j.queue, j.job_type
     )

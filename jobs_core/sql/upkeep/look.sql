@@ -1,12 +1,12 @@
 -- Takes queues, job_types of the worker that asks, most.
 -- Returns expired (a live worker's lease has run out), gone (a job is held by a worker that is dead or missing), due_in_s
--- (seconds until the next job falls due, or has waited long enough, 0 or less: now, null: none waits for a
--- time), cancels (somebody wants a job ended), suspects (of those queues and types:
--- jobs that stand ready to run alone, and started runs of workers that have said nothing for half their lease, which are about
--- to be lost; counted up to most of each), limited (some job with limits stands ready, whoever may run it). Locks nothing: the
--- one statement of an idle worker's round. It steps from holder to holder through their index, whatever the statistics say, and
--- each order is there to have an index used. In the first lease after Postgres came up everybody looks silent, and nobody is
--- buried.
+-- (seconds until the next job falls due or has waited long enough, or the next pause ends; 0 or less: a job is due now, null: none
+-- of these), cancels (somebody wants a job ended), pause_over (one has ended, and nobody was woken for it yet), suspects (of those
+-- queues and types, and not paused: jobs that stand ready to run alone, and started runs of workers that have said nothing for
+-- half their lease, which are about to be lost; counted up to most of each), limited (some job with limits stands ready, whoever
+-- may run it). Locks nothing: the one statement of an idle worker's round. It steps from holder to holder through their index,
+-- whatever the statistics say, and each order is there to have an index used. In the first lease after Postgres came up
+-- everybody looks silent, and nobody is buried.
 WITH RECURSIVE holders (id) AS (
     (SELECT worker_id FROM {schema}.jobs WHERE worker_id IS NOT NULL ORDER BY worker_id LIMIT 1)
     UNION ALL
@@ -16,6 +16,8 @@ WITH RECURSIVE holders (id) AS (
     SELECT id FROM {schema}.workers
     WHERE dead_at IS NULL AND expires_at < clock_timestamp() + make_interval(secs => lease_s / 2)
       AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => lease_s)
+), pauses AS MATERIALIZED (
+    SELECT {schema}.paused(%(queues)s::text[], %(job_types)s::text[])
 )
 SELECT
     EXISTS (SELECT FROM {schema}.workers WHERE dead_at IS NULL AND expires_at < clock_timestamp()) AS expired,
@@ -35,11 +37,14 @@ SELECT
             WHERE ready_seq IS NULL AND state = 'pending' AND lane IS NOT NULL AND lane_pos IS NULL
             ORDER BY scheduled_for LIMIT 1
         ),
-        (SELECT wait_until FROM {schema}.jobs WHERE wait_until IS NOT NULL ORDER BY wait_until LIMIT 1)
+        (SELECT wait_until FROM {schema}.jobs WHERE wait_until IS NOT NULL ORDER BY wait_until LIMIT 1),
+        (SELECT min(until) FROM {schema}.pauses WHERE until > clock_timestamp())
     ) - clock_timestamp())::double precision AS due_in_s,
     EXISTS (SELECT FROM {schema}.cancel_requests) AS cancels,
+    EXISTS (SELECT FROM {schema}.pauses WHERE until <= clock_timestamp()) AS pause_over,
     (
-        SELECT count(*) FROM unnest(%(queues)s::text[]) AS q (queue)
+        SELECT count(*) FROM pauses
+        CROSS JOIN unnest(%(queues)s::text[]) AS q (queue)
         CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
         CROSS JOIN LATERAL (
             SELECT FROM {schema}.jobs AS j
@@ -47,8 +52,10 @@ SELECT
             ORDER BY j.priority, j.ready_seq
             LIMIT %(most)s
         ) AS ready
+        WHERE NOT coalesce(paused -> q.queue ? t.job_type, false)
     ) + (
-        SELECT count(*) FROM silent AS w
+        SELECT count(*) FROM pauses
+        CROSS JOIN silent AS w
         CROSS JOIN LATERAL (
             SELECT j.state, j.queue, j.job_type FROM {schema}.jobs AS j
             WHERE j.worker_id >= w.id AND j.worker_id <= w.id
@@ -56,6 +63,7 @@ SELECT
             LIMIT %(most)s
         ) AS held
         WHERE held.state = 'running' AND held.queue = ANY(%(queues)s::text[]) AND held.job_type = ANY(%(job_types)s::text[])
+          AND NOT coalesce(paused -> held.queue ? held.job_type, false)
     ) AS suspects,
     (
         SELECT true FROM {schema}.jobs
