@@ -9,6 +9,7 @@ worker's upkeep (`asked`). A run that completes before it was told is complete.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from jobs_core import db, gate
 from jobs_core.job import ClaimNumbers
@@ -54,20 +55,30 @@ async def cancel(
         return None
     ended, asked, ready = list[int](), list[int](), list[Ready]()
     for row in rows:
-        over = await end_unheld(conn, row["job_id"], reason=text, retentions=retentions)
+        over = await db.retried(partial(end_unheld, conn, row["job_id"], reason=text, retentions=retentions))
         (asked if over is None else ended).append(row["job_id"])
         ready += over or ()
     return Cancelled(ended, asked, ready)
 
 
 async def end_unheld(
-    conn: db.Connection, job_id: int, *, reason: str | None, retentions: Mapping[str, Retention] | None = None
+    conn: db.Connection,
+    job_id: int,
+    *,
+    reason: str | None,
+    retentions: Mapping[str, Retention] | None = None,
+    patient: bool = True,
 ) -> tuple[Ready, ...] | None:
     """End a job as cancelled that no worker holds; returns where jobs are ready now. None: one does, or it has ended."""
     async with conn.transaction():
+        if not patient:
+            await db.wait_briefly_for_locks(conn)
         claim = await _lock(conn, job_id)
         if claim is None:
             return None
+        await db.execute(conn, statement("jobs_core", "job/lock"), {"id": job_id})
+        # Again, under its lock: a run that had not been told may have spawned since the request.
+        await db.execute(conn, statement("jobs_core", "cancel/ask"), {"ids": [job_id], "reason": reason})
         kept_as = failed_as((retentions or {}).get(claim.job_type, "standard"))
         values = {"id": job_id, "reason": reason or _REASON, "retention": kept_as}
         if await db.fetch_one(conn, statement("jobs_core", "cancel/end"), values) is None:

@@ -37,6 +37,7 @@ Retryable = (
 )
 """What a transaction may raise though nothing is wrong with it: run it again from its start (`retried`)."""
 
+LockNotAvailable = psycopg.errors.LockNotAvailable
 UniqueViolation = psycopg.errors.UniqueViolation
 SerializationFailure = psycopg.errors.SerializationFailure
 
@@ -214,6 +215,11 @@ async def fetch_one(conn: Connection, sql: LiteralString, parameters: Mapping[st
     """Run one statement and return its first row, or None."""
     rows = await fetch(conn, sql, parameters)
     return rows[0] if rows else None
+
+
+async def wait_briefly_for_locks(conn: Connection) -> None:
+    """Until this transaction ends: for 20 ms, then raise LockNotAvailable."""
+    await execute(conn, "SET LOCAL lock_timeout = '20ms'")
 
 
 def bigints(numbers: Iterable[int]) -> str:

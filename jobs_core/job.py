@@ -1,7 +1,7 @@
 """A job as a run sees it, and the fence that every write of the run begins with."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -86,7 +86,7 @@ class Job(Generic[InputT]):
     """What its run has said; None: nothing so far."""
     _steps: "Steps | None" = field(default=None, repr=False, compare=False)
 
-    async def step(self, name: str, fn: Callable[[], Any], *, on_unknown: "Policy" = "again") -> Any:
+    def step(self, name: str, fn: Callable[[], Any], *, on_unknown: "Policy" = "again") -> Awaitable[Any]:
         """Do something once, however often the job is run: what `fn`, plain or async, returns is recorded, as JSON.
 
         A later run gets the recorded output (with lists for tuples) and `fn` is not called. What `fn` raises is raised, and
@@ -94,28 +94,31 @@ class Job(Generic[InputT]):
         raises StepUnknown, `ask` waits until `./jobs emit step:ID:NAME` says '{"again": true}' or '{"output": …}'; these two
         cost one more write before. Raises LeaseLost, and InvalidInput for a second step of that name.
         """
-        output = await self._durable().step(name, fn, on_unknown=on_unknown)
-        self.moved_s = time.monotonic()
-        return output
+        return self._durable().step(name, fn, on_unknown=on_unknown)
 
-    async def sleep(self, until: datetime | timedelta) -> None:
+    def sleep(self, until: datetime | timedelta) -> Awaitable[None]:
         """Go on at that time, or after that span; the run ends meanwhile and the handler starts at its top."""
-        await self._durable().sleep(until)
+        return self._durable().sleep(until)
 
-    async def wait_for(self, event: str, *, timeout: datetime | timedelta | None = None) -> Any:
+    def wait_for(self, event: str, *, timeout: datetime | timedelta | None = None) -> Awaitable[Any]:
         """The payload of an event, emitted before or after; the run ends meanwhile. Raises WaitTimedOut, in later runs too."""
-        return await self._durable().wait_for(event, timeout)
+        return self._durable().wait_for(event, timeout)
 
-    async def spawn(self, name: str, child: "NewJob") -> int:
+    def spawn(self, name: str, child: "NewJob") -> Awaitable[int]:
         """Create a child, once, as the step of that name; returns its id. It is for the same user, task and project.
 
         Its end is told to this job (`wait_for_children`), and to cancel this job cancels it.
         """
-        return await self._durable().spawn(name, child)
+        return self._durable().spawn(name, child)
 
-    async def wait_for_children(self) -> "Sequence[Child]":
+    def wait_for_children(self) -> "Awaitable[Sequence[Child]]":
         """How all that were spawned ended, in the order of their ids; the run ends until the last one has."""
-        return await self._durable().wait_for_children()
+        return self._durable().wait_for_children()
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether this run has used any verb of these."""
+        return self._steps is not None
 
     def progress(self, done: float | Mapping[str, Any], *, text: str = "") -> None:
         """Say how far the run is: a share from 0 to 1, or what says it better, as JSON of 4 KiB at most; the last one counts.
@@ -145,7 +148,7 @@ class Job(Generic[InputT]):
         self.moved_s = time.monotonic()
         if self._steps is None:
             if self.steps_of is None:
-                raise JobsError(f"job {self.id}: steps and waits need a run; no worker runs this one")
+                raise JobsError(f"job {self.id}: steps and waits need the run of an async handler")
             self._steps = self.steps_of(self)
         return self._steps
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, LiteralString
 from jobs_core import db, gate
 from jobs_core.children import tell_parent
 from jobs_core.due import due_values
+from jobs_core.errors import LeaseLost
 from jobs_core.job import AnyJob, Claim
 from jobs_core.job_types import JobType, Retention
 from jobs_core.limits import free_slots
@@ -52,7 +53,11 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
         case Cancel(text, also):
             return await _end_badly(conn, job, job_type, "cancelled", text, also, "cancelled")
         case Wait():
-            return await wait(conn, job, outcome)
+            try:
+                return await wait(conn, job, outcome)
+            except LeaseLost:  # or it need not wait, and its time to give up has come: this is fenced all the same
+                gave_up = f"gave up {job_type.give_up_after} after its first claim: it waits for what has happened"
+                return await _end_badly(conn, job, job_type, "failed", gave_up, None, "error")
         case Retry() | Snooze():
             return await _again(conn, job, outcome, job_type)
 
@@ -136,6 +141,7 @@ async def end(
         if claim.parent_id:
             await db.execute(conn, statement("jobs_core", "job/lock"), {"id": claim.parent_id})
         if state == "cancelled":  # before the job goes: its children are found by it
+            await db.execute(conn, statement("jobs_core", "job/lock"), {"id": claim.id})
             await db.execute(conn, statement("jobs_core", "cancel/ask"), {"ids": [claim.id], "reason": error})
         ended = await db.fetch_one(conn, statement("jobs_core", "job/end"), values)
         if ended is None:

@@ -11,6 +11,7 @@ A handler that uses steps must come by the same names in each run. Between two s
 import asyncio
 import inspect
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 Policy = Literal["again", "ask", "fail"]
 """What to do about a step of which nobody knows whether it was done: its run was lost while it was under way."""
 _MAX_NAME_CHARS = 100
+_CANCELLED_WRITE_S = 1.0
+"""How long a run that is cancelled may go on writing what a step has come to."""
+_LOOK_AGAIN = timedelta(minutes=10)
+"""A worker of an older version ends a child and tells nobody."""
 
 
 class Waiting(BaseException):
@@ -73,22 +78,26 @@ class Steps:
 
     async def step(self, name: str, fn: Callable[[], Any], *, on_unknown: Policy) -> Any:
         """The step's recorded output, or what `fn` returns, recorded; JSON either way. Raises what `fn` raises."""
+        if on_unknown == "ask":
+            event_name(f"step:{self._job.id}:{name}:99")
         name = f"step:{name}"
         record = await self._record(name)
         if record and record.state == "done":
             return record.output
-        if record and on_unknown != "again":
-            known = await self._ask(name, on_unknown)
+        asked = (record.output or 0) if record else 0  # how often somebody has said: again
+        if record and on_unknown != "again" and record.state != "raised":
+            known = await self._ask(name, on_unknown, asked)
             if known is not None:
                 return await self._write(name, "done", known[0])
+            asked += 1
         if on_unknown != "again":
-            await self._write(name, "started", None)
-        output = fn()
+            await self._write(name, "started", asked)
         try:
+            output = fn()
             output = await output if inspect.isawaitable(output) else output
-        except Exception:
+        except (Exception, Waiting):
             if on_unknown != "again":
-                await self._write(name, "raised", None)  # known: it was not done
+                await self._write(name, "raised", asked)  # known: it was not done
             raise
         return await self._write(name, "done", output)
 
@@ -138,13 +147,15 @@ class Steps:
         if missing:
             async with self._jobs.database.connection() as conn:
                 if await has_children(conn, self._job.id):
-                    raise Waiting(Wait(CHILDREN))
+                    raise Waiting(Wait(CHILDREN, _LOOK_AGAIN))
                 records = self._records = await _load(conn, self._job.id)
         ends = (records.get(record_of(child_id)) for child_id in ids)
         return [Child(**end.output) if end else Child(id_, "unknown") for id_, end in zip(ids, ends, strict=True)]
 
     async def _spawn(self, name: str, child: NewJob) -> "Created":
         lane = self._jobs.lane_of(child)
+        if lane and lane == self._job.lane:
+            raise InvalidInput(f"spawn: lane {lane} is its parent's, which would wait before it for ever", field="lane")
         async with self._jobs.database.transaction() as conn:
             if lane:  # before our own row: lanes are locked first
                 await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [lane]})
@@ -157,16 +168,13 @@ class Steps:
             await self._put(conn, name, "done", {"job_id": created.id})
         return created
 
-    async def _ask(self, name: str, policy: Policy) -> tuple[Any] | None:
+    async def _ask(self, name: str, policy: Policy, asked: int) -> tuple[Any] | None:
         """The output that somebody gave for an unknown step, in a tuple; None: it is to be done again."""
-        record = (await self._loaded())[name]
-        if record.state == "raised":
-            return None
         if policy == "fail":
             raise StepUnknown(
                 f"job {self._job.id}: a run was lost in the middle of {name}, and nobody knows whether that was done"
             )
-        event = name.replace(":", f":{self._job.id}:", 1)
+        event = name.replace(":", f":{self._job.id}:", 1) + (f":{asked + 1}" if asked else "")  # an event is told once
         async with self._jobs.database.connection() as conn:
             answer = await emitted(conn, event)
         if answer is None:
@@ -174,7 +182,9 @@ class Steps:
         said = answer[0]
         if isinstance(said, dict) and "output" in said:
             return (said["output"],)
-        return None
+        if said == {"again": True}:
+            return None
+        raise StepUnknown(f"job {self._job.id}: the answer {event} says neither output nor again")
 
     async def _is_over(self, name: str) -> bool:
         record = await self._record(name)
@@ -194,8 +204,9 @@ class Steps:
 
     async def _loaded(self) -> dict[str, _Record]:
         if self._records is None:
-            async with self._jobs.database.connection() as conn:
-                self._records = await _load(conn, self._job.id)
+            records = await repeat_while_away(self._jobs.database, partial(_load, job_id=self._job.id))
+            if self._records is None:  # or another task of this run was faster, and has written since
+                self._records = records
         return self._records
 
     async def _write(self, name: str, state: str, output: Any) -> Any:
@@ -207,7 +218,15 @@ class Steps:
                 return await self._put(conn, name, state, output)
 
         async with self._writing:
-            return await repeat_while_away(self._jobs.database, once)  # what was done outside must not be forgotten
+            writing = asyncio.ensure_future(repeat_while_away(self._jobs.database, once))
+            try:
+                return await asyncio.shield(writing)  # what was done outside must not be forgotten
+            except asyncio.CancelledError:
+                await asyncio.wait({writing}, timeout=_CANCELLED_WRITE_S)
+                writing.cancel()
+                raise
+            finally:
+                self._job.moved_s = time.monotonic()
 
     async def _put(self, conn: db.Connection, name: str, state: str, output: Any) -> Any:
         text = gate.to_json(output, field=f"step {name}", max_bytes=gate.MAX_RESULT_BYTES)

@@ -79,13 +79,20 @@ async def _fail_crashed(
 ) -> tuple[Ready, ...]:
     """End a job that was lost alone for the last time; returns where a job became ready."""
     error = f"lost: its worker died or froze {max_lost} times while this job was the only one in its process; not tried again"
+    lane_is_ours = False
     try:
         async with conn.transaction():
             if crashed.lane and not await _try_lock(conn, [crashed.lane]):
                 return ()  # someone holds its lane: in the next round
+            lane_is_ours = True
+            await db.wait_briefly_for_locks(conn)  # its parent's
             return (await end(conn, crashed, "failed", error=error, because="lost", retention=retention)).ready
     except LeaseLost:  # another worker's rescue was faster
         return ()
+    except db.LockNotAvailable:
+        if not lane_is_ours:
+            raise
+        return ()  # someone holds its parent: in the next round
 
 
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[Ready]]:

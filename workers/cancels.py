@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from jobs_core import Connection, Jobs
+from jobs_core import Connection, Jobs, db
 from jobs_core.cancel import end_unheld, forget, requests
 
 log = structlog.get_logger()
@@ -22,6 +22,14 @@ async def deal_with_cancels(conn: Connection, jobs: Jobs, worker_id: int, tell: 
         elif request.mine:
             tell(request.job_id, request.reason or "cancelled")
         elif not request.held:
-            ready = await end_unheld(conn, request.job_id, reason=request.reason, retentions=retentions)
+            try:
+                ready = await end_unheld(
+                    conn, request.job_id, reason=request.reason, retentions=retentions, patient=False
+                )
+            except (
+                db.LockNotAvailable,
+                *db.Retryable,
+            ):  # somebody holds its lane, its parent or itself: in the next round
+                continue
             jobs.notifier.wake(ready or ())
             log.info("job.cancelled", job_id=request.job_id)

@@ -100,7 +100,6 @@ class Executor:
         if handling := self._handling.get(job_id):
             handling.job.cancelled = True
             if job_id not in self._in_thread:
-                handling.told, handling.timeout_s = True, time.monotonic() - handling.began_s
                 handling.task.cancel()
 
     def drop(self) -> None:
@@ -181,6 +180,9 @@ class Executor:
             outcome = returned(await self._call(job))
         except Waiting as waiting:
             outcome = waiting.outcome
+        except BaseExceptionGroup as group:
+            waits, others = group.split(Waiting)
+            outcome = _first(waits).outcome if waits and not others else raised(group, job_type)
         except asyncio.CancelledError:
             outcome = DRAINED if self._handing_back else CANCELLED_ITSELF
         except (SystemExit, KeyboardInterrupt) as error:  # they would end the whole worker
@@ -198,8 +200,9 @@ class Executor:
 
     async def _call(self, job: AnyJob) -> Any:
         handler = self._table.handler(job.job_type)
-        job.steps_of, job.notes_of = self._steps_of, self._notes_of
+        job.notes_of = self._notes_of
         if self._table.is_async(job.job_type):
+            job.steps_of = self._steps_of  # not in a thread: the pool belongs to this loop
             return await handler(job)
         self._in_thread.add(job.id)
         thread = self._threads.submit(copy_context().run, _in_thread, handler, job)
@@ -268,7 +271,13 @@ _COMPLETE = Settled("complete")
 
 def _may_be_collected(job: AnyJob, outcome: Complete) -> bool:
     """Whether its settle needs no transaction of its own."""
-    return not (outcome.also or job.lane or job.parent_id or job.limited)
+    special = outcome.also or job.lane or job.parent_id or job.limited
+    return not special and not job.has_steps  # the ends of children lock their parent's row
+
+
+def _first(group: BaseExceptionGroup[Any]) -> Any:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _in_thread(handler: Callable[[AnyJob], Any], job: AnyJob) -> Any:

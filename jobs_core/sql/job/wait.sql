@@ -15,4 +15,5 @@ SET state = CASE WHEN due.now THEN 'pending' ELSE 'waiting' END, worker_id = NUL
     waiting_since = CASE WHEN NOT due.now THEN clock_timestamp() END
 FROM due
 WHERE j.id = %(id)s AND j.token = %(token)s AND j.state NOT IN ('pending', 'blocked', 'waiting')
+  AND NOT (due.now AND coalesce(j.give_up_at <= clock_timestamp(), false))
 RETURNING j.ready_seq IS NOT NULL AS ready, due.at AS until

@@ -53,7 +53,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO {schema}.events AS e (name) VALUES (event) ON CONFLICT (name) DO UPDATE SET name = e.name;
-    UPDATE {schema}.events AS e SET payload = emit.payload, emitted_at = clock_timestamp()
+    UPDATE {schema}.events AS e SET payload = emit.payload, emitted_at = clock_timestamp(), made_at = clock_timestamp()
     WHERE e.name = event AND e.emitted_at IS NULL;
     first := FOUND;
     WITH waiting AS MATERIALIZED (

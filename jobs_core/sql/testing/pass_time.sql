@@ -20,4 +20,6 @@ BEGIN
     LOOP
         EXECUTE format('UPDATE %s SET %s', moved.moved_table, moved.changes) USING passed;
     END LOOP;
+    UPDATE {schema}.steps SET output = jsonb_set(output, '{until}', to_jsonb((output ->> 'until')::timestamptz - passed))
+    WHERE state = 'waiting' AND output ->> 'until' IS NOT NULL;
 END $$
