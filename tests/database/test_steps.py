@@ -217,6 +217,24 @@ async def test_a_step_that_a_lost_run_had_begun_fails_or_is_asked_about_as_it_sa
     assert not charged
 
 
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_a_step_that_raised_is_known_not_to_be_done(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll, kind: str
+) -> None:
+    async def refuse() -> None:
+        raise RuntimeError("refused")
+
+    def refuse_plainly() -> None:
+        raise RuntimeError("refused")
+
+    await jobs.create(NOTE, {})
+    job = await again(jobs, conn, claim_all)
+    with pytest.raises(RuntimeError):
+        await job.step("charge", refuse if kind == "async" else refuse_plainly, on_unknown="fail")
+    job = await again(jobs, conn, claim_all)
+    assert await job.step("charge", lambda: "charged", on_unknown="fail") == "charged"
+
+
 async def test_a_step_of_a_run_that_lost_its_job_is_not_recorded(
     jobs: Jobs, conn: Connection, claim_all: ClaimAll
 ) -> None:
