@@ -45,3 +45,9 @@ def test_an_exception_may_have_a_policy_of_its_own() -> None:
     assert policy.after(FileNotFoundError()) is never
     assert policy.after(ValueError()) is policy
     assert policy.after(KeyError()) is None
+
+
+def test_a_type_can_be_the_key_of_a_dict_whatever_its_retries_are() -> None:
+    policy = RetryPolicy(by_exception={OSError: RetryPolicy(max_retries=1)})
+    job_type = JobType("note", Note, retries=policy)
+    assert {job_type: 1}[job_type] == 1
