@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from jobs_core.claim import start
 from jobs_core.leases import register, retire
 from jobs_core.look import attempts_of, find
 from jobs_core.settle import put_back, settle
+from jobs_core.steps import Steps
 from jobs_core.upkeep import rescue
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE, Note
@@ -175,6 +177,24 @@ async def test_a_request_outlives_the_worker_that_held_its_job(
     assert not told
     for job in (lost, drained):
         view = await find(conn, job.id)
+        assert view
+        assert view.state == "cancelled"
+    assert not await requested(conn)
+
+
+async def test_a_child_that_a_run_created_after_its_end_was_wanted_is_cancelled_with_it(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    await jobs.create(NOTE, {})
+    (job,) = await claim_all()
+    job.steps_of = partial(Steps, jobs)
+    await jobs.cancel(job.id)
+    child = await job.spawn("late", NewJob(NOTE, {}))
+    await put_back(conn, job, timedelta(0), because="drained")
+    for _ in range(2):
+        await deal_with_cancels(conn, jobs, 0, lambda *_: None)
+    for job_id in (job.id, child):
+        view = await find(conn, job_id)
         assert view
         assert view.state == "cancelled"
     assert not await requested(conn)
