@@ -1,0 +1,20 @@
+"""R2 in its short form: random operations on the real SQL, held against the model after every step. `./jobs drill stateful`."""
+
+import pytest
+
+from tests.drills.stateful import CAUGHT_WITHIN, MUTANTS, NO_INDEX, Plan, broken, run
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def test_what_is_promised_holds_after_each_step_and_at_the_end_everything_ends(database_url: str) -> None:
+    plan = Plan(steps=4_000, seed=2)
+    report = await run(database_url, plan)
+    assert broken(plan, report) == [], report.last_steps
+
+
+@pytest.mark.parametrize("mutant", [*MUTANTS, NO_INDEX])
+async def test_with_a_guard_taken_out_the_same_walk_breaks(database_url: str, mutant: str) -> None:
+    plan = Plan(CAUGHT_WITHIN, seed=2, mutant=mutant)
+    report = await run(database_url, plan)
+    assert broken(plan, report) == []

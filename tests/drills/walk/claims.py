@@ -1,0 +1,113 @@
+"""Rules of claims and starts: how a worker comes to hold a job."""
+
+import asyncio
+from collections.abc import Sequence
+
+from jobs_core import AnyJob
+from jobs_core.claim import FROM_THE_START, claim, start, start_many
+from jobs_core.suspects import claim_alone
+from tests.drills.walk.tables import Violation
+from tests.drills.walk.walk import QUEUES, TYPES, Walk, rule
+
+
+def _ready(walk: Walk, *, alone: bool, types: Sequence[str], floors: Sequence[int] = FROM_THE_START) -> list[int]:
+    """What a claim must find, in its order."""
+    found = [
+        job
+        for job in walk.model.jobs.values()
+        if job.state == "ready" and job.alone is alone and job.job_type in types and job.seq > floors[job.priority]
+    ]
+    return [job.id for job in sorted(found, key=lambda job: (job.priority, job.seq))]
+
+
+def _claimed(walk: Walk, worker: int, runs: Sequence[AnyJob], wanted: list[int]) -> str:
+    if [run.id for run in runs] != wanted:
+        raise Violation(f"a claim took {[run.id for run in runs]}; first in priority and readiness are {wanted}")
+    for run in sorted(runs, key=lambda run: run.token):
+        walk.took(run, worker)
+    return f"worker {worker} has {wanted}"
+
+
+def _types(walk: Walk) -> list[str]:
+    return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 2)
+
+
+@rule(8)
+async def claim_some(walk: Walk) -> str:
+    """The first in priority and readiness, of the types that the worker knows."""
+    worker, types, slots = walk.worker(), _types(walk), walk.dice.choice((1, 2, 3, 5))
+    runs = await claim(walk.conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots)
+    return _claimed(walk, worker, runs, _ready(walk, alone=False, types=types)[:slots])
+
+
+@rule()
+async def claim_with_floors(walk: Walk) -> str:
+    """Jobs up to a number of their class are not looked at."""
+    worker, types, slots = walk.worker(), _types(walk), walk.dice.choice((1, 2, 3))
+    highest = max((job.seq for job in walk.model.jobs.values()), default=0)
+    floors = [walk.dice.choice((0, max(highest - walk.dice.randrange(10), 0))) for _ in FROM_THE_START]
+    runs = await claim(walk.conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots, floors=floors)
+    return _claimed(walk, worker, runs, _ready(walk, alone=False, types=types, floors=floors)[:slots])
+
+
+@rule(1.5)
+async def claim_twice_at_once(walk: Walk) -> str:
+    """Two workers: what one has locked the other passes over, and none is taken twice."""
+    workers = [walk.worker(), walk.worker()]
+
+    async def one(worker: int) -> list[AnyJob]:
+        async with walk.jobs.database.connection() as conn:
+            return await claim(conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES), slots=2)
+
+    took = await asyncio.gather(*map(one, workers))
+    ready = set(_ready(walk, alone=False, types=list(TYPES)))
+    all_ = sorted(((run.token, worker, run) for worker, runs in zip(workers, took, strict=True) for run in runs))
+    if not {run.id for *_, run in all_} <= ready:
+        raise Violation(f"two claims took {[run.id for *_, run in all_]}; ready were {ready}")
+    for _, worker, run in all_:
+        walk.took(run, worker)
+    return str([(worker, run.id) for _, worker, run in all_])
+
+
+@rule(1.5)
+async def claim_one_alone(walk: Walk) -> str:
+    """The first suspect."""
+    worker, types = walk.worker(alone=True), list(TYPES)
+    wanted = walk.pick([_ready(walk, alone=True, types=types)[:1] or []] if walk.model.jobs else [])
+    run = await claim_alone(walk.conn, worker_id=worker, queues=QUEUES, job_types=types)
+    return _claimed(walk, worker, [run] if run else [], wanted)
+
+
+@rule(1)
+async def claim_without_a_lease(walk: Walk) -> str:
+    """A worker that was buried, or whose lease ran out: nothing."""
+    worker = walk.worker(alone=None, good=False)
+    if walk.chance(0.5):
+        runs = await claim(walk.conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES), slots=5)
+    else:
+        one = await claim_alone(walk.conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES))
+        runs = [one] if one else []
+    return _claimed(walk, worker, runs, [])
+
+
+@rule(2)
+async def start_one(walk: Walk) -> str:
+    """It is running from now; again does no harm."""
+    run, job = walk.run()
+    await start(walk.conn, run)
+    job.state = "running"
+    return f"job {job.id}"
+
+
+@rule(2)
+async def start_several(walk: Walk) -> str:
+    """In one statement, stale ones among them."""
+    held, stale = [walk.run() for _ in range(3)], walk.runs[:1]
+    runs = {run.token: run for run in [*(run for run, _ in held), *stale]}
+    wanted = {job.id for run, job in walk.current() if run.token in runs}
+    got = await start_many(walk.conn, list(runs.values()))
+    if got != wanted:
+        raise Violation(f"S3: {got} were started; those that their runs hold are {wanted}")
+    for job_id in wanted:
+        walk.model.jobs[job_id].state = "running"
+    return str(wanted)

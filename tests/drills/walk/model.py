@@ -1,0 +1,243 @@
+"""What must be true: the queue's rules in Python, as plain as they can be said, without time, locks or tables.
+
+The walk tells it what was done; it says which rows there must be then. Nothing here looks at the database.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from jobs_core import RetryPolicy
+from jobs_core.children import CHILDREN, record_of
+from jobs_core.upkeep import MAX_LOST_ALONE
+
+RETRIES = RetryPolicy(max_retries=2, first_s=3600, last_s=3600)
+HELD = ("claimed", "running")
+
+
+@dataclass(slots=True)
+class Known:
+    """A job. state: as the table has it, but `scheduled` and `ready` for pending.
+
+    joined: has a place in its lane. due: in which order the times came that it waited for; None: not yet. seq: its readiness,
+    as last seen. claims, resumes, not_started: how often it was claimed, went on after a wait, and was taken from a worker
+    that had not started it.
+    """
+
+    id: int
+    job_type: str
+    priority: int
+    lane: str | None = None
+    parent_id: int | None = None
+    unique_key: str | None = None
+    unique_while: str | None = None
+    state: str = "scheduled"
+    worker: int | None = None
+    token: int | None = None
+    retries: int = 0
+    lost: int = 0
+    alone: bool = False
+    alone_lost: int = 0
+    rescued: bool = False
+    joined: bool = False
+    waits_for: str | None = None
+    timed: bool = False
+    due: int | None = None
+    gives_up: bool = False
+    told: bool = False
+    seq: int = 0
+    claims: int = 0
+    resumes: int = 0
+    not_started: int = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether a worker has it."""
+        return self.state in HELD
+
+    @property
+    def holds_key(self) -> bool:
+        """Whether its unique key is taken."""
+        return self.unique_key is not None and (self.unique_while == "unfinished" or self.token is None)
+
+
+@dataclass(slots=True)
+class Worker:
+    """alone: runs suspects only. good: its lease runs. dead: buried or retired."""
+
+    alone: bool
+    good: bool = True
+    dead: bool = False
+
+
+@dataclass(slots=True)
+class Step:
+    """A record; past: of a wait, its time was moved to the past. output: of a step that is done."""
+
+    state: str
+    token: int
+    output: Any = None
+    past: bool = False
+
+
+@dataclass(slots=True)
+class EventKey:
+    """What an idempotency key stands for."""
+
+    job_id: int
+    text: str
+    expired: bool = False
+
+
+@dataclass(slots=True)
+class Model:
+    """Everything that the tables must show. events: those emitted, with their payload. awaited: names with a row of theirs."""
+
+    jobs: dict[int, Known] = field(default_factory=dict)
+    ended: dict[int, Known] = field(default_factory=dict)
+    lanes: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    workers: dict[int, Worker] = field(default_factory=dict)
+    attempts: Counter[tuple[int, int, str]] = field(default_factory=Counter)
+    steps: dict[tuple[int, str], Step] = field(default_factory=dict)
+    events: dict[str, Any] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
+    requests: set[int] = field(default_factory=set)
+    keys: dict[tuple[str, str], EventKey] = field(default_factory=dict)
+    effects: Counter[tuple[int, int]] = field(default_factory=Counter)
+    tokens: set[int] = field(default_factory=set)
+    _times: "count[int]" = field(default_factory=count)
+
+    def create(self, job: Known, *, later: bool) -> None:
+        """A new job, due now or later."""
+        self.jobs[job.id] = job
+        if not later:
+            self._become_due(job)
+
+    def holder(self, job_type: str, unique_key: str | None) -> int | None:
+        """The job that has this key."""
+        holders = [
+            j.id for j in self.jobs.values() if j.holds_key and (j.job_type, j.unique_key) == (job_type, unique_key)
+        ]
+        return holders[0] if holders else None
+
+    def claim(self, job_id: int, worker: int, token: int) -> None:
+        """A worker has it; the token is a new one, higher than all before."""
+        job = self.jobs[job_id]
+        assert job.state == "ready", f"S4: job {job_id} was claimed, though it is {job.state}"
+        assert token > max(self.tokens, default=0), f"S3: token {token} was drawn after a higher one"
+        self.tokens.add(token)
+        job.state, job.worker, job.token, job.told = "claimed", worker, token, False
+        job.claims += 1
+
+    def end(self, job: Known, state: str, reason: str | None = None) -> None:
+        """It ends: its lane goes on, its parent is told, and what it created is to be cancelled with it."""
+        if reason:
+            self.attempts[job.id, job.token or 0, reason] += 1
+        if state == "cancelled":
+            self.requests |= self.family(job.id)
+        del self.jobs[job.id]
+        job.state, job.worker = state, None
+        self.ended[job.id] = job
+        if job.joined and job.lane:
+            self.lanes[job.lane].remove(job.id)
+            for next_ in self.lanes[job.lane][:1]:
+                self._ready_if(self.jobs[next_], "blocked")
+        if job.parent_id:
+            self.steps[job.parent_id, record_of(job.id)] = Step("done", job.token or 0)
+            parent = self.jobs.get(job.parent_id)
+            if parent and parent.waits_for == CHILDREN and not self.children(parent.id):
+                self.go_on(parent)
+        if state == "cancelled":
+            self.requests.discard(job.id)
+
+    def put_back(self, job: Known, reason: str, *, later: bool, charge: int, final: bool) -> None:
+        """A run's own word: again, now or later; `final`: not if its time to give up has come."""
+        if (charge and job.retries >= RETRIES.max_retries) or (final and job.gives_up):
+            self.end(job, "failed", reason)
+            return
+        self.attempts[job.id, job.token or 0, reason] += 1
+        job.retries += charge
+        job.alone = job.alone and not final
+        job.state, job.worker, job.due = "scheduled" if later else "ready", None, None
+
+    def wait(self, job: Known, event: str | None, *, timed: bool) -> None:
+        """It waits, unless that has happened."""
+        job.alone, job.worker = False, None
+        if event and event != CHILDREN:
+            self.awaited.add(event)
+        if event in self.events or (event == CHILDREN and not self.children(job.id)):
+            job.state, job.resumes = "ready", job.resumes + 1
+        else:
+            job.state, job.waits_for, job.timed, job.due = "waiting", event, timed, None
+
+    def go_on(self, job: Known) -> None:
+        """What it waits for has happened."""
+        job.state, job.waits_for, job.timed, job.due, job.resumes = "ready", None, False, None, job.resumes + 1
+
+    def emit(self, event: str, payload: Any) -> bool:
+        """The first one counts."""
+        first = event not in self.events
+        self.awaited.add(event)
+        self.events.setdefault(event, payload)
+        for job in list(self.jobs.values()):
+            if job.waits_for == event:
+                self.go_on(job)
+        return first
+
+    def children(self, job_id: int) -> list[Known]:
+        """Those that live."""
+        return [job for job in self.jobs.values() if job.parent_id == job_id]
+
+    def family(self, job_id: int) -> set[int]:
+        """The job and its living descendants."""
+        return {job_id}.union(*(self.family(child.id) for child in self.children(job_id)))
+
+    def cancel_unheld(self, job_id: int) -> bool:
+        """Somebody wants it ended: done, unless a worker has it or it has ended."""
+        job = self.jobs.get(job_id)
+        if job is None or job.held:
+            return False
+        self.end(job, "cancelled")
+        return True
+
+    def time_comes(self, job: Known) -> None:
+        """For one that waits for a time: upkeep may let it go on from now."""
+        job.due = next(self._times)
+
+    def over(self) -> list[Known]:
+        """Waiting jobs and scheduled ones whose time has come, in the order in which it did."""
+        return sorted((job for job in self.jobs.values() if job.due is not None), key=lambda job: job.due or 0)
+
+    def fall_due(self, job: Known) -> None:
+        """Upkeep found it due."""
+        job.due = None
+        if job.joined or not job.lane:
+            job.state = "ready"
+        else:
+            self._become_due(job)
+
+    def take_back(self, job: Known, *, rescue: bool, suspected: bool = True) -> None:
+        """Its worker is gone, or does not know it; only a run that had started is charged."""
+        started = job.state == "running"
+        if rescue and started and job.alone and job.alone_lost + 1 >= MAX_LOST_ALONE:
+            self.end(job, "failed", "lost")
+            return
+        if started:
+            self.attempts[job.id, job.token or 0, "lost"] += 1
+        job.not_started += not started
+        job.lost += started
+        job.alone_lost += rescue and started and job.alone
+        job.alone = job.alone or (started and suspected)
+        job.state, job.worker, job.rescued = "ready", None, True
+
+    def _become_due(self, job: Known) -> None:
+        job.state = "ready"
+        if job.lane:
+            job.joined = True
+            self.lanes[job.lane].append(job.id)
+            job.state = "ready" if self.lanes[job.lane][0] == job.id else "blocked"
+
+    def _ready_if(self, job: Known, state: str) -> None:
+        if job.state == state:
+            job.state = "ready"

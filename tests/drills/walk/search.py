@@ -1,0 +1,92 @@
+"""Many walks, and a walk that fails made as short as it goes.
+
+What a step chooses comes from the seed, the walk's number and its own: it is the same when steps before it are left out.
+The walks are not thrown by hypothesis, whose generator repeats itself: of 500 walks 77 had a seed of their own.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobs_core import Connection, Database, Jobs
+from tests.drills.walk.finish import all_end
+from tests.drills.walk.rules import RULES
+from tests.drills.walk.tables import check, empty, prepare
+from tests.drills.walk.upkeep import new_worker
+from tests.drills.walk.walk import LAST_STEPS, Walk, step, table
+
+LENGTH = 150
+"""Steps of a walk: enough for a job to be lost thrice alone."""
+
+
+@dataclass(slots=True)
+class Report:
+    """steps: of all walks that held. fired: how often, by rule. violation: what did not hold, in the shortest walk that was found
+    to fail; after how many steps of it, and its last ones."""
+
+    steps: int = 0
+    fired: dict[str, int] = field(default_factory=lambda: dict.fromkeys(sorted(RULES), 0))
+    violation: str = ""
+    failed_after: int = 0
+    last_steps: str = ""
+
+
+async def search(dsn: str, steps: int, seed: int, *, shorten: bool) -> Report:
+    """Walk that many steps on a migrated database, or until something breaks."""
+    report = Report()
+    async with (
+        Database(dsn, name="walk", max_connections=4) as database,
+        Jobs(database, table()) as jobs,
+        database.connection() as conn,
+    ):
+        await prepare(conn)
+        while report.steps < steps and not report.violation:
+            number = report.steps // LENGTH
+            numbers = [f"{seed} {number} {nth}" for nth in range(min(LENGTH, steps - report.steps))]
+            walk, broken = await _walk(jobs, conn, numbers)
+            if broken and shorten:
+                walk, broken = await _shortened(jobs, conn, numbers)
+            _add(report, walk, f"walk {number}: {broken}" if broken else "")
+    return report
+
+
+def _add(report: Report, walk: Walk, violation: str) -> None:
+    for name, times in walk.fired.items():
+        report.fired[name] += times
+    if violation:
+        report.violation, report.failed_after = violation, len(walk.story)
+        report.last_steps = "\n".join(["", *walk.story[-LAST_STEPS:]])
+    else:
+        report.steps += len(walk.story)
+
+
+async def _walk(jobs: Jobs, conn: Connection, numbers: Sequence[str]) -> tuple[Walk, str]:
+    """A walk of these steps, and what broke."""
+    await empty(conn)
+    walk = Walk(jobs, conn, random.Random(0))
+    try:
+        for alone in (False, False, True):
+            await new_worker(walk, alone=alone)
+        for number in numbers:
+            walk.dice = random.Random(number)
+            await step(walk)
+            await check(conn, walk.model, walk.fingerprints)
+        await all_end(walk)
+    except Exception as error:  # noqa: BLE001 - an error that no rule foresees is a violation, too
+        return walk, f"{type(error).__name__}: {error}"
+    return walk, ""
+
+
+async def _shortened(jobs: Jobs, conn: Connection, numbers: list[str]) -> tuple[Walk, str]:
+    """The shortest walk that fails which is found by leaving out half of the steps, a quarter, an eighth … a single one."""
+    size = len(numbers)
+    while size := size // 2:
+        start = 0
+        while start < len(numbers):
+            fewer = numbers[:start] + numbers[start + size :]
+            _, broken = await _walk(jobs, conn, fewer)
+            if broken:
+                numbers = fewer
+            else:
+                start += size
+    return await _walk(jobs, conn, numbers)

@@ -1,0 +1,164 @@
+"""Rules of steps: what a run has recorded, and the children it has created, for the runs after it."""
+
+import asyncio
+from typing import Literal, NoReturn
+
+from jobs_core import Complete, InvalidInput, StepUnknown, Wait
+from jobs_core.children import CHILDREN
+from jobs_core.settle import settle
+from jobs_core.steps import Waiting
+from tests.drills.walk.creates import HOUR, New, stands_for
+from tests.drills.walk.model import Known, Step
+from tests.drills.walk.tables import must
+from tests.drills.walk.waits import settle_wait
+from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
+from tests.support.database import Undone
+
+CHILD_LANES = ("x", "y")
+"""Of children, and nobody in these waits for its own: a parent waits for ever for a child that stands behind it in its lane."""
+
+
+class Dead(BaseException):
+    """A run's process died in the middle of a step."""
+
+
+@rule(3)
+async def take_a_step(walk: Walk) -> str:
+    """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
+    run, job = walk.run()
+    name = walk.unused(run, "s1", "s2")
+    policy: Literal["again", "ask", "fail"] = walk.dice.choice(("again", "ask", "fail"))
+    record, event = walk.model.steps.get((job.id, f"step:{name}")), f"step:{job.id}:{name}"
+    unknown = record is not None and record.state == "started" and policy != "again"
+    called = list[int]()
+
+    def do() -> int:
+        called.append(run.token)
+        return run.token
+
+    try:
+        output = await run.step(name, do, on_unknown=policy)
+    except StepUnknown:
+        must(unknown and policy == "fail", f"job {job.id}: step {name} is not unknown")
+        return f"job {job.id}, {name}: unknown"
+    except Waiting as wait:
+        must(unknown and policy == "ask" and event not in walk.model.events, f"job {job.id}: nobody need be asked")
+        await settle_wait(walk, run, job, wait.outcome)
+        return f"job {job.id}, {name}: asks"
+    answer = walk.model.events.get(event) if unknown else None
+    known = record.output if record and record.state == "done" else answer["output"] if answer else run.token
+    must(not (unknown and policy == "fail"), f"job {job.id}: {name} is unknown, and was done again")
+    must(output == known, f"job {job.id}: {name} is {output}, must be {known}")
+    must(bool(called) is (output == run.token), f"job {job.id}: {name} was called {len(called)} times")
+    if not record or record.state != "done":
+        walk.model.steps[job.id, f"step:{name}"] = Step("done", run.token, known)
+    return f"job {job.id}, {name}: {output}"
+
+
+@rule(2.5)
+async def die_in_a_step(walk: Walk) -> str:
+    """Nobody knows whether it was done."""
+    run, job = walk.run()
+    name = walk.unused(run, "s1", "s2")
+    if (job.id, f"step:{name}") in walk.model.steps:
+        raise NotNow
+
+    def die() -> NoReturn:
+        raise Dead
+
+    try:
+        await run.step(name, die, on_unknown="ask")
+    except Dead:
+        walk.model.steps[job.id, f"step:{name}"] = Step("started", run.token)
+    return f"job {job.id}, {name}"
+
+
+@rule(2.5)
+async def raise_in_a_step(walk: Walk) -> str:
+    """It was not done, and that is known."""
+    run, job = walk.run()
+    name = walk.unused(run, "s1", "s2")
+    if (job.id, f"step:{name}") in walk.model.steps:
+        raise NotNow
+    policy: Literal["again", "ask", "fail"] = walk.dice.choice(("again", "ask", "fail"))
+
+    def broken() -> NoReturn:
+        raise Undone
+
+    try:
+        await run.step(name, broken, on_unknown=policy)
+    except Undone:
+        if policy != "again":
+            walk.model.steps[job.id, f"step:{name}"] = Step("raised", run.token)
+    return f"job {job.id}, {name}"
+
+
+@rule(4)
+async def spawn(walk: Walk) -> str:
+    """A child, once a name; one whose key is held is refused."""
+    walk.has_room()
+    wanted_dead = walk.model.requests if walk.chance(0.3) else set()
+    run, job = walk.run(lambda job: not wanted_dead or job.id in wanted_dead)
+    name = walk.unused(run, "c1", "c2")
+    lane = walk.pick(CHILD_LANES) if walk.chance(0.4) else None
+    later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
+    child = New(
+        "lane_note" if lane else walk.dice.choice(("note", "counted")),
+        lane,
+        later,
+        unique_key=unique,
+        unique_while="unfinished" if unique else None,
+        at=HOUR if later else None,
+    )
+    place = (job.id, f"spawn:{name}")
+    known, met = walk.model.steps.get(place), stands_for(walk, child)
+    try:
+        child_id = await run.spawn(name, child.job())
+    except InvalidInput:
+        must(known is None and met is not None, f"job {job.id}: its child's key is free")
+        return f"job {job.id}, {name}: met {met}"
+    must(not known or child_id == known.output, f"job {job.id}: {name} was spawned twice")
+    if not known:
+        must(met is None, f"S10: job {met} has the key of child {child_id}")
+        walk.model.create(child.known(child_id, job.id), later=later)
+        walk.model.steps[place] = Step("done", run.token, child_id)
+    return f"job {job.id}, {name}: {child_id}"
+
+
+@rule(10)
+async def wait_for_children(walk: Walk) -> str:
+    """Not before the last has ended; then it learns how each did."""
+    run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
+    try:
+        ends = await run.wait_for_children()
+    except Waiting as wait:
+        must(walk.model.children(job.id), f"job {job.id}: no child of it lives, and it would wait")
+        await settle_wait(walk, run, job, wait.outcome)
+        return f"job {job.id}: it waits"
+    wanted = [(child, walk.model.ended[child].state) for child in sorted(_spawned(walk, job))]
+    must([(end.id, end.state) for end in ends] == wanted, f"job {job.id}: its children are {wanted}, not {ends}")
+    return f"job {job.id}: {wanted}"
+
+
+@rule(40)
+async def the_last_child_ends_while_its_parent_waits(walk: Walk) -> str:
+    """The two at once; with another child left it goes on waiting."""
+    run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and walk.model.children(job.id))
+    other, child = walk.run(lambda job: job.parent_id == parent.id)
+
+    async def end() -> None:
+        async with walk.jobs.database.connection() as conn:
+            await settle(conn, other, Complete(), TYPES[other.job_type])
+
+    await asyncio.gather(settle(walk.conn, run, Wait(CHILDREN), TYPES[run.job_type]), end())
+    walk.model.end(child, "complete")
+    walk.model.wait(parent, CHILDREN, timed=False)
+    return f"job {parent.id}, child {child.id}"
+
+
+def _spawned(walk: Walk, job: Known) -> list[int]:
+    return [
+        int(step.output)
+        for (job_id, name), step in walk.model.steps.items()
+        if job_id == job.id and name.startswith("spawn:")
+    ]

@@ -1,0 +1,233 @@
+"""Rules of what is done for all: workers that come, go and die, times that come, and requests to cancel."""
+
+from jobs_core import execute
+from jobs_core.leases import register, renew, retire
+from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_strays, rescue
+from jobs_core.waits import forget, go_on
+from tests.drills.walk.model import Worker
+from tests.drills.walk.tables import Violation
+from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
+from workers.cancels import deal_with_cancels
+
+MOST_WORKERS = 5
+_RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
+
+
+@rule(2)
+async def register_a_worker(walk: Walk) -> str:
+    """Its lease runs for a day; one that runs suspects, or one that does not."""
+    if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
+        raise NotNow
+    return f"worker {await new_worker(walk, alone=walk.chance(0.4))}"
+
+
+async def new_worker(walk: Walk, *, alone: bool) -> int:
+    """A live worker's id."""
+    worker = await register(walk.conn, queues=QUEUES, job_types=list(TYPES), slots=5, lease_s=0.01)
+    await _lease(walk, worker, "1 day")
+    walk.model.workers[worker] = Worker(alone)
+    return worker
+
+
+async def _lease(walk: Walk, worker: int, span: str) -> None:
+    """It runs for that long from now. (The row's own span is short: nobody is buried in the server's first lease.)"""
+    sql = "UPDATE jobs.workers SET expires_at = clock_timestamp() + %(span)s::interval WHERE id = %(id)s"
+    await execute(walk.conn, sql, {"id": worker, "span": span})
+
+
+def _busy(walk: Walk) -> int:
+    """A worker that can claim, mostly one that holds a job."""
+    busy = {job.worker for job in walk.model.jobs.values()}
+    workers = [id_ for id_, worker in walk.model.workers.items() if worker.good and not worker.dead]
+    return walk.pick([id_ for id_ in workers if id_ in busy] or workers)
+
+
+@rule(0.7)
+async def renew_a_lease(walk: Walk) -> str:
+    """It goes on where it runs; one that ran out is lost for good."""
+    worker = walk.pick(walk.model.workers)
+    known = walk.model.workers[worker]
+    good = await renew(walk.conn, worker)
+    if good is not (known.good and not known.dead):
+        raise Violation(f"worker {worker}: its renewal said {good}")
+    if good:
+        await _lease(walk, worker, "1 day")
+    return f"worker {worker}: {good}"
+
+
+@rule(1)
+async def a_lease_runs_out(walk: Walk) -> str:
+    """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
+    worker = _busy(walk)
+    await _lease(walk, worker, "-1 second")
+    walk.model.workers[worker].good = False
+    return f"worker {worker}"
+
+
+@rule(2.5)
+async def bury_workers(walk: Walk) -> str:
+    """Those whose lease ran out."""
+    wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
+    if not wanted:
+        raise NotNow
+    got = {row["id"] for row in await bury(walk.conn)}
+    if got != wanted:
+        raise Violation(f"{got} were buried; leases ran out of {wanted}")
+    for worker in wanted:
+        walk.model.workers[worker].dead = True
+    return str(wanted)
+
+
+@rule(1)
+async def retire_a_worker(walk: Walk) -> str:
+    """It says so itself; what it holds can be taken at once."""
+    worker = _busy(walk)
+    await retire(walk.conn, worker)
+    walk.model.workers[worker].dead = True
+    return f"worker {worker}"
+
+
+@rule(40)
+async def rescue_jobs(walk: Walk) -> str:
+    """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
+    gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
+    lost = [job for job in walk.model.jobs.values() if job.worker in gone]
+    if not lost:
+        raise NotNow
+    ids, _ = await rescue(walk.conn, retentions=_RETENTIONS)
+    for job in lost:
+        walk.model.take_back(job, rescue=True)
+    if sorted(ids) != sorted(job.id for job in lost if job.state == "ready" and job.rescued):
+        raise Violation(f"{ids} were rescued, of {[job.id for job in lost]}")
+    return str([(job.id, job.state) for job in lost])
+
+
+@rule(6)
+async def put_strays_back(walk: Walk) -> str:
+    """What a worker holds and does not run."""
+    worker = walk.worker()
+    held = [job for job in walk.model.jobs.values() if job.worker == worker]
+    known = [job.id for job in held if walk.chance(0.5)]
+    strays = [job for job in held if job.id not in known]
+    if not strays:
+        raise NotNow
+    await put_back_strays(walk.conn, worker, known)
+    for job in strays:
+        walk.model.take_back(job, rescue=False)
+    return f"worker {worker}: {[job.id for job in strays]}"
+
+
+@rule(3)
+async def put_stopped_back(walk: Walk) -> str:
+    """What a worker stopped itself: nobody is suspected."""
+    worker = walk.worker()
+    held = [job for job in walk.model.jobs.values() if job.worker == worker]
+    if not held:
+        raise NotNow
+    await put_back_stopped(walk.conn, worker)
+    for job in held:
+        walk.model.take_back(job, rescue=False, suspected=False)
+    return f"worker {worker}: {[job.id for job in held]}"
+
+
+@rule(2)
+async def a_jobs_time_comes(walk: Walk) -> str:
+    """It is due from now."""
+    job = walk.job(lambda job: job.state == "scheduled" and job.due is None)
+    sql = "UPDATE jobs.jobs SET scheduled_for = clock_timestamp() - interval '1 second' WHERE id = %(id)s"
+    await execute(walk.conn, sql, {"id": job.id})
+    walk.model.time_comes(job)
+    return f"job {job.id}"
+
+
+@rule(1.5)
+async def promote(walk: Walk) -> str:
+    """Waits that are over, due jobs, and those that join their lane, in the order in which they fell due."""
+    over = walk.model.over()
+    await promote_due(walk.conn)
+    for job in over:
+        _let_go_on(walk, waiting=True, id_=job.id)
+    for job in over:
+        _let_go_on(walk, waiting=False, id_=job.id)
+    return str([job.id for job in over])
+
+
+@rule(12)
+async def let_waits_go_on(walk: Walk) -> str:
+    """Those alone whose time is over."""
+    over = [job for job in walk.model.over() if job.state == "waiting"]
+    if not over:
+        raise NotNow
+    await go_on(walk.conn, batch=1000)
+    for job in over:
+        _let_go_on(walk, waiting=True, id_=job.id)
+    return str([job.id for job in over])
+
+
+def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
+    job = walk.model.jobs[id_]
+    if waiting and job.state == "waiting":
+        walk.model.go_on(job)
+    elif not waiting and job.state == "scheduled":
+        walk.model.fall_due(job)
+
+
+@rule(3)
+async def cancel(walk: Walk) -> str:
+    """In whatever state: it ends, with all that it created, or its run is to be told."""
+    some = list(walk.model.jobs.values())
+    fits = walk.dice.choice((lambda _: True, lambda job: job.held, lambda job: walk.model.children(job.id)))
+    job = walk.pick(list(filter(fits, some)) or some)
+    family = sorted(walk.model.family(job.id), reverse=True)
+    got = await walk.jobs.cancel(job.id, reason="enough")
+    walk.model.requests |= set(family)
+    ended = [job_id for job_id in family if walk.model.cancel_unheld(job_id)]
+    if got is None or (list(got.ended), sorted(got.asked)) != (ended, sorted(set(family) - set(ended))):
+        raise Violation(f"S6: of {family} {ended} end at once; it said {got}")
+    return f"{ended} of {family}"
+
+
+@rule()
+async def cancel_one_that_has_ended(walk: Walk) -> str:
+    """It stays as it is."""
+    job_id = walk.pick(walk.model.ended)
+    if await walk.jobs.cancel(job_id) is not None:
+        raise Violation(f"S9: job {job_id} has ended, and was cancelled")
+    return f"job {job_id}"
+
+
+@rule(12)
+async def deal_with_requests(walk: Walk) -> str:
+    """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
+    asked = sorted(walk.model.requests, reverse=True)
+    if not asked:
+        raise NotNow
+    worker, told = walk.worker(alone=None), list[int]()
+    await deal_with_cancels(walk.conn, walk.jobs, worker, lambda job_id, _: told.append(job_id))
+    for job_id in asked:
+        if job_id not in walk.model.jobs:
+            walk.model.requests.discard(job_id)
+        elif (job := walk.model.jobs[job_id]).worker == worker:
+            job.told = True
+        else:
+            walk.model.cancel_unheld(job_id)
+    if set(told) != {
+        job_id for job_id in asked if job_id in walk.model.jobs and walk.model.jobs[job_id].worker == worker
+    }:
+        raise Violation(f"worker {worker} told {told}")
+    return f"worker {worker}: {asked}, told {told}"
+
+
+@rule()
+async def forget_what_is_old(walk: Walk) -> str:
+    """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
+    await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")
+    await execute(walk.conn, "UPDATE jobs.steps SET at = at - interval '31 days'")
+    await forget(walk.conn)
+    awaited = {job.waits_for for job in walk.model.jobs.values()}
+    for event in [event for event in walk.model.awaited if event not in awaited]:
+        walk.model.awaited.discard(event)
+        walk.model.events.pop(event, None)
+    for place in [place for place in walk.model.steps if place[0] not in walk.model.jobs]:
+        del walk.model.steps[place]
+    return ""

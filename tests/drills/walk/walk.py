@@ -1,0 +1,164 @@
+"""One walk: what its rules share, and the loop that takes its steps."""
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, LeaseLost, execute
+from jobs_core.steps import Steps
+from tests.drills.walk.model import RETRIES, Known, Model
+from tests.drills.walk.tables import Violation
+
+T = TypeVar("T")
+
+MOST_JOBS = 25
+"""That live at once: more would seldom meet each other."""
+LAST_STEPS = 30
+
+
+class Input(BaseModel):
+    """Of all jobs of a walk."""
+
+    text: str = ""
+    lane: str = ""
+
+
+NOTE = JobType("note", Input, retries=RETRIES)
+COUNTED = JobType("counted", Input, retries=RETRIES, retention="none", brief=True)
+LANE_NOTE = JobType("lane_note", Input, retries=RETRIES, lane=lambda note: note.lane)
+TYPES = {job_type.name: job_type for job_type in (NOTE, COUNTED, LANE_NOTE)}
+QUEUES = ["default"]
+
+
+def table() -> HandlerTable:
+    """A table that knows these types."""
+    known = HandlerTable()
+    known.declare_all(TYPES.values())
+    return known
+
+
+class NotNow(Exception):
+    """There is nothing that this rule could be applied to; it has done nothing."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """runs: every claim so far, as its run has it. used: names of steps by the token of the run that used them."""
+
+    jobs: Jobs
+    conn: Connection
+    dice: random.Random
+    model: Model = field(default_factory=Model)
+    runs: list[AnyJob] = field(default_factory=list)
+    used: set[tuple[int, str]] = field(default_factory=set)
+    fingerprints: dict[int, str] = field(default_factory=dict)
+    story: list[str] = field(default_factory=list)
+    fired: Counter[str] = field(default_factory=Counter)
+
+    def pick(self, some: Iterable[T]) -> T:
+        """Any of them. Raises NotNow where there is none."""
+        known = list(some)
+        if not known:
+            raise NotNow
+        return self.dice.choice(known)
+
+    def chance(self, part: float) -> bool:
+        """True for about that part of the calls."""
+        return self.dice.random() < part
+
+    def current(self) -> list[tuple[AnyJob, Known]]:
+        """Runs that hold their job, with what the model knows of it."""
+        found = ((run, self.model.jobs.get(run.id)) for run in self.runs)
+        return [(run, job) for run, job in found if job and job.held and job.token == run.token]
+
+    def run(self, fits: Callable[[Known], object] = lambda _: True) -> tuple[AnyJob, Known]:
+        """A run that holds its job."""
+        return self.pick(pair for pair in self.current() if fits(pair[1]))
+
+    def unused(self, run: AnyJob, *names: str) -> str:
+        """A name of a step that this run has not used yet."""
+        name = self.pick(name for name in names if (run.token, name) not in self.used)
+        self.used.add((run.token, name))
+        return name
+
+    def stale_run(self) -> AnyJob:
+        """A run whose job was taken from it, was put back, waits, or has ended."""
+        holding = {run.token for run, _ in self.current()}
+        return self.pick(run for run in self.runs if run.token not in holding)
+
+    def job(self, fits: Callable[[Known], object]) -> Known:
+        """A living job."""
+        return self.pick(job for job in self.model.jobs.values() if fits(job))
+
+    def worker(self, *, alone: bool | None = False, good: bool = True) -> int:
+        """A worker that can claim, or one that cannot."""
+        return self.pick(
+            id_
+            for id_, worker in self.model.workers.items()
+            if (worker.good and not worker.dead) is good and alone in {None, worker.alone}
+        )
+
+    def has_room(self) -> None:
+        """Raises NotNow where enough jobs live."""
+        if len(self.model.jobs) >= MOST_JOBS:
+            raise NotNow
+
+    def took(self, run: AnyJob, worker: int) -> None:
+        """A claim came back with this."""
+        self.model.claim(run.id, worker, run.token)
+        run.steps_of = partial(Steps, self.jobs)
+        self.runs.append(run)
+
+    def effect(self, run: AnyJob) -> Callable[[Connection], Awaitable[None]]:
+        """An `also` that leaves a row of this run."""
+
+        async def also(conn: Connection) -> None:
+            values = {"job_id": run.id, "token": run.token}
+            await execute(conn, "INSERT INTO effects (job_id, token) VALUES (%(job_id)s, %(token)s)", values)
+
+        return also
+
+
+Rule = Callable[[Walk], Awaitable[str]]
+RULES: dict[str, Rule] = {}
+_WEIGHTS: list[float] = []
+
+
+def rule(weight: float = 1.0) -> Callable[[Rule], Rule]:
+    """Register a rule: it does one thing to the database and to the model, and says what. weight: how often it is tried."""
+
+    def register(function: Rule) -> Rule:
+        RULES[function.__name__] = function
+        _WEIGHTS.append(weight)
+        return function
+
+    return register
+
+
+async def step(walk: Walk) -> None:
+    """Take one step, of a rule that can be applied now."""
+    names = list(RULES)
+    while True:
+        (name,) = walk.dice.choices(names, _WEIGHTS)
+        try:
+            walk.story.append(f"{name}: …")
+            walk.story[-1] = f"{name}: {await RULES[name](walk)}"
+        except NotNow:
+            walk.story.pop()
+            continue
+        walk.fired[name] += 1
+        return
+
+
+async def refused(verb: Awaitable[Any], run: AnyJob) -> str:
+    """A write of a stale run, which must be refused."""
+    try:
+        got = await verb
+    except LeaseLost:
+        return f"job {run.id} token {run.token}"
+    raise Violation(f"S3: a write of job {run.id} with the stale token {run.token} was accepted: {got!r}")
