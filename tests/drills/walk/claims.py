@@ -32,7 +32,7 @@ def _types(walk: Walk) -> list[str]:
     return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 2)
 
 
-@rule(8)
+@rule(9)
 async def claim_some(walk: Walk) -> str:
     """The first in priority and readiness, of the types that the worker knows."""
     worker, types, slots = walk.worker(), _types(walk), walk.dice.choice((1, 2, 3, 5))
@@ -78,7 +78,7 @@ async def claim_one_alone(walk: Walk) -> str:
     return _claimed(walk, worker, [run] if run else [], wanted)
 
 
-@rule(1)
+@rule(1.5)
 async def claim_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -90,7 +90,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return _claimed(walk, worker, runs, [])
 
 
-@rule(2)
+@rule(2.5)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     run, job = walk.run()
@@ -99,7 +99,7 @@ async def start_one(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(2)
+@rule(3)
 async def start_several(walk: Walk) -> str:
     """In one statement, stale ones among them."""
     held, stale = [walk.run() for _ in range(3)], walk.runs[:1]

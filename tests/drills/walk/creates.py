@@ -101,25 +101,25 @@ async def _create(walk: Walk, one: New) -> str:
     return created(walk, [one], await walk.jobs.create_many([one.job()]))
 
 
-@rule()
+@rule(4)
 async def create_plain(walk: Walk) -> str:
     """Ready at once."""
     return await _create(walk, new(walk))
 
 
-@rule(2)
+@rule(1.8)
 async def create_in_lane(walk: Walk) -> str:
     """At the tail of a lane."""
     return await _create(walk, new(walk, lane=True))
 
 
-@rule()
+@rule(1.1)
 async def create_later(walk: Walk) -> str:
     """Due in an hour."""
     return await _create(walk, new(walk, later=True))
 
 
-@rule()
+@rule(1.1)
 async def create_later_in_lane(walk: Walk) -> str:
     """Joins its lane in an hour."""
     return await _create(walk, new(walk, later=True, lane=True))
@@ -151,7 +151,7 @@ async def create_idempotent(walk: Walk) -> str:
     return await _create(walk, New(idempotency_key=key, text=known.text if known and not known.expired else "first"))
 
 
-@rule(1.6)
+@rule(2)
 async def reuse_an_idempotency_key(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     (job_type, name), key = walk.pick(walk.model.keys.items())
@@ -164,7 +164,7 @@ async def reuse_an_idempotency_key(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule()
+@rule(2)
 async def create_many(walk: Walk) -> str:
     """Of all kinds, in one call, all or none."""
     walk.has_room()
@@ -213,7 +213,7 @@ async def a_keys_time_is_over(walk: Walk) -> str:
     return name
 
 
-@rule(1.2)
+@rule(1)
 async def expire_the_keys(walk: Walk) -> str:
     """Housekeeping deletes those whose time is over, and no other."""
     over = [place for place, key in walk.model.keys.items() if key.expired]

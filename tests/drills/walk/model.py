@@ -193,6 +193,13 @@ class Model:
         """The job and its living descendants."""
         return {job_id}.union(*(self.family(child.id) for child in self.children(job_id)))
 
+    def cancel(self, job_id: int) -> tuple[list[int], set[int]]:
+        """Somebody wants it ended, and what it has created: those that end at once, children first, and those to be told."""
+        family = self.family(job_id)
+        self.requests |= family
+        ended = [one for one in sorted(family, reverse=True) if self.cancel_unheld(one)]
+        return ended, family.difference(ended)
+
     def cancel_unheld(self, job_id: int) -> bool:
         """Somebody wants it ended: done, unless a worker has it or it has ended."""
         job = self.jobs.get(job_id)

@@ -21,8 +21,8 @@ LENGTH = 150
 
 @dataclass(slots=True)
 class Report:
-    """steps: of all walks that held. fired: how often, by rule. violation: what did not hold, in the shortest walk that was found
-    to fail; after how many steps of it, and its last ones."""
+    """steps: of all walks that held. fired: how often, by rule. violation: what did not hold, in the shortest walk that was
+    found to fail; after how many steps of it, and its last ones."""
 
     steps: int = 0
     fired: dict[str, int] = field(default_factory=lambda: dict.fromkeys(sorted(RULES), 0))

@@ -57,7 +57,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(2)
+@rule(3)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its policy says."""
     run, job = walk.run()
@@ -121,7 +121,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(2.5)
+@rule(3.5)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = walk.run()
@@ -132,7 +132,7 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(2)
+@rule(3)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
     _, job = walk.run(lambda job: not job.gives_up)

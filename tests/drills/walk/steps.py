@@ -55,7 +55,7 @@ async def take_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}: {output}"
 
 
-@rule(2.5)
+@rule(3)
 async def die_in_a_step(walk: Walk) -> str:
     """Nobody knows whether it was done."""
     run, job = walk.run()
@@ -73,7 +73,7 @@ async def die_in_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}"
 
 
-@rule(2.5)
+@rule(3)
 async def raise_in_a_step(walk: Walk) -> str:
     """It was not done, and that is known."""
     run, job = walk.run()
@@ -93,7 +93,7 @@ async def raise_in_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}"
 
 
-@rule(4)
+@rule(6)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held is refused."""
     walk.has_room()
@@ -125,7 +125,7 @@ async def spawn(walk: Walk) -> str:
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(10)
+@rule(14)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
@@ -141,19 +141,24 @@ async def wait_for_children(walk: Walk) -> str:
 
 
 @rule(40)
-async def the_last_child_ends_while_its_parent_waits(walk: Walk) -> str:
-    """The two at once; with another child left it goes on waiting."""
+async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
+    """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and walk.model.children(job.id))
-    other, child = walk.run(lambda job: job.parent_id == parent.id)
+    child = walk.pick(walk.model.children(parent.id))
+    others = [other for other, job in walk.current() if job is child]
 
     async def end() -> None:
         async with walk.jobs.database.connection() as conn:
-            await settle(conn, other, Complete(), TYPES[other.job_type])
+            await settle(conn, others[0], Complete(), TYPES[child.job_type])
 
-    await asyncio.gather(settle(walk.conn, run, Wait(CHILDREN), TYPES[run.job_type]), end())
-    walk.model.end(child, "complete")
+    begins = settle(walk.conn, run, Wait(CHILDREN), TYPES[run.job_type])
+    await asyncio.gather(begins, end() if others else walk.jobs.cancel(child.id))
+    if others:
+        walk.model.end(child, "complete")
+    else:
+        walk.model.cancel(child.id)
     walk.model.wait(parent, CHILDREN, timed=False)
-    return f"job {parent.id}, child {child.id}"
+    return f"job {parent.id}, child {child.id} {child.state}"
 
 
 def _spawned(walk: Walk, job: Known) -> list[int]:

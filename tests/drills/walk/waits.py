@@ -86,7 +86,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule()
+@rule(1.5)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
