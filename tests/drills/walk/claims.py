@@ -7,7 +7,7 @@ from jobs_core import AnyJob
 from jobs_core.claim import FROM_THE_START, claim, start, start_many
 from jobs_core.suspects import claim_alone
 from tests.drills.walk.tables import Violation
-from tests.drills.walk.walk import QUEUES, TYPES, Walk, rule
+from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 
 
 def _ready(walk: Walk, *, alone: bool, types: Sequence[str], floors: Sequence[int] = FROM_THE_START) -> list[int]:
@@ -40,7 +40,7 @@ async def claim_some(walk: Walk) -> str:
     return _claimed(walk, worker, runs, _ready(walk, alone=False, types=types)[:slots])
 
 
-@rule()
+@rule(1.3)
 async def claim_with_floors(walk: Walk) -> str:
     """Jobs up to a number of their class are not looked at."""
     worker, types, slots = walk.worker(), _types(walk), walk.dice.choice((1, 2, 3))
@@ -69,11 +69,13 @@ async def claim_twice_at_once(walk: Walk) -> str:
     return str([(worker, run.id) for _, worker, run in all_])
 
 
-@rule(1.5)
+@rule(8)
 async def claim_one_alone(walk: Walk) -> str:
     """The first suspect."""
     worker, types = walk.worker(alone=True), list(TYPES)
-    wanted = walk.pick([_ready(walk, alone=True, types=types)[:1] or []] if walk.model.jobs else [])
+    wanted = _ready(walk, alone=True, types=types)[:1]
+    if not wanted and walk.chance(0.9):
+        raise NotNow
     run = await claim_alone(walk.conn, worker_id=worker, queues=QUEUES, job_types=types)
     return _claimed(walk, worker, [run] if run else [], wanted)
 
@@ -90,7 +92,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return _claimed(walk, worker, runs, [])
 
 
-@rule(2.5)
+@rule(3.2)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     run, job = walk.run()
@@ -99,7 +101,7 @@ async def start_one(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(3)
+@rule(3.5)
 async def start_several(walk: Walk) -> str:
     """In one statement, stale ones among them."""
     held, stale = [walk.run() for _ in range(3)], walk.runs[:1]

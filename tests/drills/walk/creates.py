@@ -119,7 +119,7 @@ async def create_later(walk: Walk) -> str:
     return await _create(walk, new(walk, later=True))
 
 
-@rule(1.1)
+@rule(1.3)
 async def create_later_in_lane(walk: Walk) -> str:
     """Joins its lane in an hour."""
     return await _create(walk, new(walk, later=True, lane=True))

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Literal
 
 from jobs_core import AnyJob, Cancel, Complete, Connection, Fail, Outcome, Retry, Snooze, Wait, execute, fence
+from jobs_core.create import Created
 from jobs_core.settle import Completed, end_many, settle
-from tests.drills.walk.creates import HOUR, New, created
+from tests.drills.walk.creates import HOUR, LANES, New, created
 from tests.drills.walk.model import Known
 from tests.drills.walk.tables import Violation
 from tests.drills.walk.walk import TYPES, Walk, rule
@@ -24,14 +25,14 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(2.5)
+@rule(3.5)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(2.5)
+@rule(3)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
     run, job = walk.run()
@@ -40,6 +41,24 @@ async def complete_with_also(walk: Walk) -> str:
 
 
 @rule(2.5)
+async def complete_and_create_and_emit(walk: Walk) -> str:
+    """In the settling transaction, in its own lane, too."""
+    walk.has_room()
+    run, job = walk.run()
+    one = New("lane_note", job.lane) if job.lane in LANES else New()
+    event, payload = f"also {job.id}", {"output": 0}
+    got = list[Created]()
+
+    async def also(conn: Connection) -> None:
+        got.append(await walk.jobs.create_many([one.job()], conn=conn))
+        await walk.jobs.emit(event, payload, conn=conn)
+
+    said = await ended_as(walk, run, job, Complete(also=also), "complete")
+    walk.model.emit(event, payload)
+    return f"{said}; {created(walk, [one], got[0])}"
+
+
+@rule(3)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = walk.run()
@@ -57,7 +76,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(3)
+@rule(3.5)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its policy says."""
     run, job = walk.run()
@@ -69,7 +88,7 @@ async def retry(walk: Walk) -> str:
     return f"job {job.id}, now: {now}"
 
 
-@rule(2.5)
+@rule(3)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
     run, job = walk.run()
@@ -81,7 +100,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(2.5)
+@rule(3)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     wanted_dead = walk.model.requests if walk.chance(0.5) else set()
@@ -98,7 +117,7 @@ async def fail(walk: Walk) -> str:
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(2.5)
+@rule(3.2)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
@@ -106,7 +125,7 @@ async def end_as_cancelled(walk: Walk) -> str:
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(3)
+@rule(4.5)
 async def end_several(walk: Walk) -> str:
     """Completed runs without a lane or a parent, in one statement; stale ones among them."""
     held = {run.id: run for run, job in walk.current() if not job.lane and not job.parent_id}
@@ -142,11 +161,11 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(7)
+@rule(9)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     walk.has_room()
-    run, job = walk.run(lambda job: job.lane in {"a", "b"})
+    run, job = walk.run(lambda job: job.lane in LANES)
     one = New("lane_note", job.lane)
     got, _ = await asyncio.gather(
         walk.jobs.create_many([one.job()]), settle(walk.conn, run, Complete(), TYPES[run.job_type])

@@ -22,7 +22,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(3)
+@rule(3.5)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
@@ -55,7 +55,7 @@ async def take_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}: {output}"
 
 
-@rule(3)
+@rule(3.5)
 async def die_in_a_step(walk: Walk) -> str:
     """Nobody knows whether it was done."""
     run, job = walk.run()
@@ -140,7 +140,7 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(40)
+@rule(60)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and walk.model.children(job.id))

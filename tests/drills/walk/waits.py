@@ -30,7 +30,7 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(2.5)
+@rule(3)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
     run, job = walk.run()
@@ -50,7 +50,7 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(3)
+@rule(3.5)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
     run, job = walk.run()
