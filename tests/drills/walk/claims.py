@@ -20,34 +20,40 @@ def _ready(walk: Walk, *, alone: bool, types: Sequence[str], floors: Sequence[in
     return [job.id for job in sorted(found, key=lambda job: (job.priority, job.seq))]
 
 
-def _claimed(walk: Walk, worker: int, runs: Sequence[AnyJob], wanted: list[int]) -> str:
+async def _claimed(walk: Walk, worker: int, runs: Sequence[AnyJob], wanted: list[int], *, start_part: float) -> str:
+    """The model learns of a claim; as a worker does, about that part of the runs begins at once."""
     if [run.id for run in runs] != wanted:
         raise Violation(f"a claim took {[run.id for run in runs]}; first in priority and readiness are {wanted}")
     for run in sorted(runs, key=lambda run: run.token):
         walk.took(run, worker)
-    return f"worker {worker} has {wanted}"
+    begun = [run for run in runs if walk.chance(start_part)]
+    for run in begun:
+        await start(walk.conn, run)
+        walk.model.jobs[run.id].state = "running"
+    return f"worker {worker} has {wanted}, started {[run.id for run in begun]}"
 
 
 def _types(walk: Walk) -> list[str]:
     return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 2)
 
 
-@rule(9)
+@rule(25)
 async def claim_some(walk: Walk) -> str:
     """The first in priority and readiness, of the types that the worker knows."""
     worker, types, slots = walk.worker(), _types(walk), walk.dice.choice((1, 2, 3, 5))
     runs = await claim(walk.conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots)
-    return _claimed(walk, worker, runs, _ready(walk, alone=False, types=types)[:slots])
+    return await _claimed(walk, worker, runs, _ready(walk, alone=False, types=types)[:slots], start_part=0.4)
 
 
-@rule(1.3)
+@rule(1.8)
 async def claim_with_floors(walk: Walk) -> str:
     """Jobs up to a number of their class are not looked at."""
     worker, types, slots = walk.worker(), _types(walk), walk.dice.choice((1, 2, 3))
     highest = max((job.seq for job in walk.model.jobs.values()), default=0)
     floors = [walk.dice.choice((0, max(highest - walk.dice.randrange(10), 0))) for _ in FROM_THE_START]
     runs = await claim(walk.conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots, floors=floors)
-    return _claimed(walk, worker, runs, _ready(walk, alone=False, types=types, floors=floors)[:slots])
+    wanted = _ready(walk, alone=False, types=types, floors=floors)[:slots]
+    return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
 @rule(1.5)
@@ -69,7 +75,7 @@ async def claim_twice_at_once(walk: Walk) -> str:
     return str([(worker, run.id) for _, worker, run in all_])
 
 
-@rule(8)
+@rule(40)
 async def claim_one_alone(walk: Walk) -> str:
     """The first suspect."""
     worker, types = walk.worker(alone=True), list(TYPES)
@@ -77,7 +83,7 @@ async def claim_one_alone(walk: Walk) -> str:
     if not wanted and walk.chance(0.9):
         raise NotNow
     run = await claim_alone(walk.conn, worker_id=worker, queues=QUEUES, job_types=types)
-    return _claimed(walk, worker, [run] if run else [], wanted)
+    return await _claimed(walk, worker, [run] if run else [], wanted, start_part=0.9)
 
 
 @rule(1.5)
@@ -89,13 +95,14 @@ async def claim_without_a_lease(walk: Walk) -> str:
     else:
         one = await claim_alone(walk.conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES))
         runs = [one] if one else []
-    return _claimed(walk, worker, runs, [])
+    return await _claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(3.2)
+@rule(3)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
-    run, job = walk.run()
+    suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]
+    run, job = walk.pick(suspects or walk.current())
     await start(walk.conn, run)
     job.state = "running"
     return f"job {job.id}"

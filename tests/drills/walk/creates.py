@@ -101,37 +101,37 @@ async def _create(walk: Walk, one: New) -> str:
     return created(walk, [one], await walk.jobs.create_many([one.job()]))
 
 
-@rule(4)
+@rule(6)
 async def create_plain(walk: Walk) -> str:
     """Ready at once."""
     return await _create(walk, new(walk))
 
 
-@rule(1.8)
+@rule(3)
 async def create_in_lane(walk: Walk) -> str:
     """At the tail of a lane."""
     return await _create(walk, new(walk, lane=True))
 
 
-@rule(1.1)
+@rule(1.5)
 async def create_later(walk: Walk) -> str:
     """Due in an hour."""
     return await _create(walk, new(walk, later=True))
 
 
-@rule(1.3)
+@rule(1.6)
 async def create_later_in_lane(walk: Walk) -> str:
     """Joins its lane in an hour."""
     return await _create(walk, new(walk, later=True, lane=True))
 
 
-@rule()
+@rule(1.4)
 async def create_unique_unstarted(walk: Walk) -> str:
     """One a key until it is claimed."""
     return await _create(walk, _unique(walk, "unstarted"))
 
 
-@rule()
+@rule(1.3)
 async def create_unique_unfinished(walk: Walk) -> str:
     """One a key until it ends."""
     return await _create(walk, _unique(walk, "unfinished"))
@@ -143,7 +143,7 @@ def _unique(walk: Walk, held_while: UniqueWhile) -> New:
     return New(later=later, unique_key=key, unique_while=held_while, at=HOUR if later else None)
 
 
-@rule()
+@rule(1.3)
 async def create_idempotent(walk: Walk) -> str:
     """One an outside event, also after it ended."""
     key = f"i{walk.dice.randrange(3)}"
@@ -151,7 +151,7 @@ async def create_idempotent(walk: Walk) -> str:
     return await _create(walk, New(idempotency_key=key, text=known.text if known and not known.expired else "first"))
 
 
-@rule(2)
+@rule(3)
 async def reuse_an_idempotency_key(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     (job_type, name), key = walk.pick(walk.model.keys.items())
@@ -164,7 +164,7 @@ async def reuse_an_idempotency_key(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(2)
+@rule(4)
 async def create_many(walk: Walk) -> str:
     """Of all kinds, in one call, all or none."""
     walk.has_room()
@@ -172,7 +172,7 @@ async def create_many(walk: Walk) -> str:
     return created(walk, kinds, await walk.jobs.create_many([one.job() for one in kinds]))
 
 
-@rule()
+@rule(1.5)
 async def create_in_a_callers_transaction(walk: Walk) -> str:
     """Which commits."""
     walk.has_room()
@@ -203,7 +203,7 @@ async def create_twice_at_once(walk: Walk) -> str:
     return f"{created(walk, [one], first)}; and {created(walk, [one], second)}"
 
 
-@rule(1.5)
+@rule(3)
 async def a_keys_time_is_over(walk: Walk) -> str:
     """An idempotency key stands for its job no longer."""
     (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)

@@ -40,7 +40,7 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(2.5)
+@rule(3.2)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     walk.has_room()
@@ -58,7 +58,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(3)
+@rule(4)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = walk.run()
@@ -100,7 +100,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(3)
+@rule(3.5)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     wanted_dead = walk.model.requests if walk.chance(0.5) else set()
@@ -151,7 +151,7 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(3)
+@rule(3.5)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
     _, job = walk.run(lambda job: not job.gives_up)

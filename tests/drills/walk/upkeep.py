@@ -13,7 +13,7 @@ MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(1.5)
+@rule(3)
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
@@ -36,13 +36,15 @@ async def _lease(walk: Walk, worker: int, span: str) -> None:
 
 
 def _busy(walk: Walk) -> int:
-    """A worker that can claim, mostly one that holds a job."""
-    busy = {job.worker for job in walk.model.jobs.values()}
+    """A worker that can claim, mostly one that holds a job, and often one that runs a suspect."""
+    jobs = [job for job in walk.model.jobs.values() if job.held]
+    suspects = [job for job in jobs if job.alone and job.state == "running"]
+    busy = {job.worker for job in (suspects if suspects and walk.chance(0.8) else jobs)}
     workers = [id_ for id_, worker in walk.model.workers.items() if worker.good and not worker.dead]
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(0.7)
+@rule(1)
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -55,7 +57,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(2)
+@rule(4)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -64,7 +66,7 @@ async def a_lease_runs_out(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(10)
+@rule(14)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
     wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
@@ -78,7 +80,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(1.6)
+@rule(4)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -87,7 +89,7 @@ async def retire_a_worker(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(150)
+@rule(200)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
     gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
@@ -100,6 +102,15 @@ async def rescue_jobs(walk: Walk) -> str:
     if sorted(ids) != sorted(job.id for job in lost if job.state == "ready" and job.rescued):
         raise Violation(f"{ids} were rescued, of {[job.id for job in lost]}")
     return str([(job.id, job.state) for job in lost])
+
+
+@rule(6)
+async def it_was_lost_alone_twice_before(walk: Walk) -> str:
+    """In a row, as times are: a walk is too short for three such losses of one job."""
+    job = walk.job(lambda job: job.alone and job.alone_lost < 2)
+    await execute(walk.conn, "UPDATE jobs.jobs SET alone_lost_count = 2 WHERE id = %(id)s", {"id": job.id})
+    job.alone_lost = 2
+    return f"job {job.id}"
 
 
 @rule(6)
@@ -131,13 +142,17 @@ async def put_stopped_back(walk: Walk) -> str:
 
 
 @rule(2)
-async def a_jobs_time_comes(walk: Walk) -> str:
-    """It is due from now."""
-    job = walk.job(lambda job: job.state == "scheduled" and job.due is None)
+async def some_jobs_times_come(walk: Walk) -> str:
+    """They are due from now, in any order."""
+    jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
+    jobs = walk.dice.sample(jobs, min(len(jobs), 3))
+    if not jobs:
+        raise NotNow
     sql = "UPDATE jobs.jobs SET scheduled_for = clock_timestamp() - interval '1 second' WHERE id = %(id)s"
-    await execute(walk.conn, sql, {"id": job.id})
-    walk.model.time_comes(job)
-    return f"job {job.id}"
+    for job in jobs:
+        await execute(walk.conn, sql, {"id": job.id})
+        walk.model.time_comes(job)
+    return f"jobs {[job.id for job in jobs]}"
 
 
 @rule(1.5)
@@ -152,7 +167,7 @@ async def promote(walk: Walk) -> str:
     return str([job.id for job in over])
 
 
-@rule(16)
+@rule(24)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     over = [job for job in walk.model.over() if job.state == "waiting"]
@@ -185,7 +200,7 @@ async def cancel(walk: Walk) -> str:
     return f"{ended}, to be told: {asked}"
 
 
-@rule()
+@rule(1.3)
 async def cancel_one_that_has_ended(walk: Walk) -> str:
     """It stays as it is."""
     job_id = walk.pick(walk.model.ended)
@@ -194,7 +209,7 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(60)
+@rule(80)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
     asked = sorted(walk.model.requests, reverse=True)
@@ -216,7 +231,7 @@ async def deal_with_requests(walk: Walk) -> str:
     return f"worker {worker}: {asked}, told {told}"
 
 
-@rule(1)
+@rule(1.2)
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")

@@ -86,7 +86,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule(1.5)
+@rule(2)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
@@ -94,7 +94,7 @@ async def emit_again(walk: Walk) -> str:
     return event
 
 
-@rule(0.7)
+@rule(1.3)
 async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """It was not told."""
     event = _event(walk)
@@ -103,7 +103,7 @@ async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return event
 
 
-@rule(2.5)
+@rule(3)
 async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     """The two at once: it goes on."""
     run, job = walk.run()
@@ -114,7 +114,7 @@ async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     return f"job {job.id}, {event}"
 
 
-@rule(4)
+@rule(5)
 async def a_waits_time_comes(walk: Walk) -> str:
     """Upkeep may let it go on, and its run learns that it is late."""
     job = walk.job(lambda job: job.state == "waiting" and job.timed and job.due is None)
