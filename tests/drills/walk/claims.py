@@ -7,7 +7,7 @@ from jobs_core import AnyJob
 from jobs_core.claim import FROM_THE_START, claim, start, start_many
 from jobs_core.suspects import claim_alone
 from tests.drills.walk.tables import Violation
-from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
+from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
 
 def _ready(walk: Walk, *, alone: bool, types: Sequence[str], floors: Sequence[int] = FROM_THE_START) -> list[int]:
@@ -24,8 +24,7 @@ async def _claimed(walk: Walk, worker: int, runs: Sequence[AnyJob], wanted: list
     """The model learns of a claim; as a worker does, about that part of the runs begins at once."""
     if [run.id for run in runs] != wanted:
         raise Violation(f"a claim took {[run.id for run in runs]}; first in priority and readiness are {wanted}")
-    for run in sorted(runs, key=lambda run: run.token):
-        walk.took(run, worker)
+    walk.took(runs, worker)
     begun = [run for run in runs if walk.chance(start_part)]
     for run in begun:
         await start(walk.conn, run)
@@ -58,21 +57,16 @@ async def claim_with_floors(walk: Walk) -> str:
 
 @rule(1.5)
 async def claim_twice_at_once(walk: Walk) -> str:
-    """Two workers: what one has locked the other passes over, and none is taken twice."""
-    workers = [walk.worker(), walk.worker()]
+    """Of all that is ready: what one has locked the other passes over; none is taken twice, and none is left."""
+    worker, wanted = walk.worker(), _ready(walk, alone=False, types=list(TYPES))
 
-    async def one(worker: int) -> list[AnyJob]:
+    async def one() -> list[AnyJob]:
         async with walk.jobs.database.connection() as conn:
-            return await claim(conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES), slots=2)
+            return await claim(conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES), slots=MOST_JOBS)
 
-    took = await asyncio.gather(*map(one, workers))
-    ready = set(_ready(walk, alone=False, types=list(TYPES)))
-    all_ = sorted(((run.token, worker, run) for worker, runs in zip(workers, took, strict=True) for run in runs))
-    if not {run.id for *_, run in all_} <= ready:
-        raise Violation(f"two claims took {[run.id for *_, run in all_]}; ready were {ready}")
-    for _, worker, run in all_:
-        walk.took(run, worker)
-    return str([(worker, run.id) for _, worker, run in all_])
+    first, second = await asyncio.gather(one(), one())
+    runs = sorted([*first, *second], key=lambda run: (run.priority, run.ready_seq))
+    return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
 @rule(40)

@@ -31,6 +31,14 @@ class Report:
     last_steps: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A walk, and what broke."""
+
+    walk: Walk
+    broken: str = ""
+
+
 async def search(dsn: str, steps: int, seed: int, *, shorten: bool) -> Report:
     """Walk that many steps on a migrated database, or until something breaks."""
     report = Report()
@@ -43,25 +51,26 @@ async def search(dsn: str, steps: int, seed: int, *, shorten: bool) -> Report:
         while report.steps < steps and not report.violation:
             number = report.steps // LENGTH
             numbers = [f"{seed} {number} {nth}" for nth in range(min(LENGTH, steps - report.steps))]
-            walk, broken = await _walk(jobs, conn, numbers)
-            if broken and shorten:
-                walk, broken = await _shortened(jobs, conn, numbers)
-            _add(report, walk, f"walk {number}: {broken}" if broken else "")
+            ended = await _walk(jobs, conn, numbers)
+            if ended.broken and shorten:
+                ended = await _shortened(jobs, conn, numbers, ended)
+            _add(report, ended, number)
     return report
 
 
-def _add(report: Report, walk: Walk, violation: str) -> None:
+def _add(report: Report, ended: _Ended, number: int) -> None:
+    walk = ended.walk
     for name, times in walk.fired.items():
         report.fired[name] += times
-    if violation:
-        report.violation, report.failed_after = violation, len(walk.story)
+    if ended.broken:
+        report.violation, report.failed_after = f"walk {number}: {ended.broken}", len(walk.story)
         report.last_steps = "\n".join(["", *walk.story[-LAST_STEPS:]])
     else:
         report.steps += len(walk.story)
 
 
-async def _walk(jobs: Jobs, conn: Connection, numbers: Sequence[str]) -> tuple[Walk, str]:
-    """A walk of these steps, and what broke."""
+async def _walk(jobs: Jobs, conn: Connection, numbers: Sequence[str]) -> _Ended:
+    """Walk these steps, and let everything end."""
     await empty(conn)
     walk = Walk(jobs, conn, random.Random(0))
     try:
@@ -73,20 +82,20 @@ async def _walk(jobs: Jobs, conn: Connection, numbers: Sequence[str]) -> tuple[W
             await check(conn, walk.model, walk.fingerprints)
         await all_end(walk)
     except Exception as error:  # noqa: BLE001 - an error that no rule foresees is a violation, too
-        return walk, f"{type(error).__name__}: {error}"
-    return walk, ""
+        return _Ended(walk, f"{type(error).__name__}: {error}")
+    return _Ended(walk)
 
 
-async def _shortened(jobs: Jobs, conn: Connection, numbers: list[str]) -> tuple[Walk, str]:
+async def _shortened(jobs: Jobs, conn: Connection, numbers: list[str], ended: _Ended) -> _Ended:
     """The shortest walk that fails which is found by leaving out half of the steps, a quarter, an eighth … a single one."""
     size = len(numbers)
     while size := size // 2:
         start = 0
         while start < len(numbers):
             fewer = numbers[:start] + numbers[start + size :]
-            _, broken = await _walk(jobs, conn, fewer)
-            if broken:
-                numbers = fewer
+            again = await _walk(jobs, conn, fewer)
+            if again.broken:
+                numbers, ended = fewer, again
             else:
                 start += size
-    return await _walk(jobs, conn, numbers)
+    return ended

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -108,11 +108,13 @@ class Walk:
         if len(self.model.jobs) >= MOST_JOBS:
             raise NotNow
 
-    def took(self, run: AnyJob, worker: int) -> None:
-        """A claim came back with this."""
-        self.model.claim(run.id, worker, run.token)
-        run.steps_of = partial(Steps, self.jobs)
-        self.runs.append(run)
+    def took(self, runs: Sequence[AnyJob], worker: int) -> None:
+        """Claims came back with these."""
+        for run in sorted(runs, key=lambda run: run.token):
+            self.model.claim(run.id, worker, run.token)
+        for run in runs:
+            run.steps_of = partial(Steps, self.jobs)
+            self.runs.append(run)
 
     def effect(self, run: AnyJob) -> Callable[[Connection], Awaitable[None]]:
         """An `also` that leaves a row of this run."""
