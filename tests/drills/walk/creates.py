@@ -151,7 +151,7 @@ async def create_idempotent(walk: Walk) -> str:
     return await _create(walk, New(idempotency_key=key, text=known.text if known and not known.expired else "first"))
 
 
-@rule(3)
+@rule(4)
 async def reuse_an_idempotency_key(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     (job_type, name), key = walk.pick(walk.model.keys.items())

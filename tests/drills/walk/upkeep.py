@@ -104,7 +104,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(6)
+@rule(9)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
