@@ -57,7 +57,7 @@ async def settle(conn: db.Connection, job: AnyJob, outcome: Outcome, job_type: J
                 return await wait(conn, job, outcome)
             except LeaseLost:  # or it need not wait, and its time to give up has come: this is fenced all the same
                 gave_up = f"gave up {job_type.give_up_after} after its first claim: it waits for what has happened"
-                return await _end_badly(conn, job, job_type, "failed", gave_up, None, "error")
+                return await _end_badly(conn, job, job_type, "failed", gave_up, outcome.also, "error")
         case Retry() | Snooze():
             return await _again(conn, job, outcome, job_type)
 

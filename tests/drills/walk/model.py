@@ -162,11 +162,15 @@ class Model:
         job.state, job.worker, job.due = "scheduled" if later else "ready", None, None
 
     def wait(self, job: Known, event: str | None, *, timed: bool) -> None:
-        """It waits, unless that has happened."""
-        job.alone, job.worker = False, None
+        """It waits, unless that has happened; then it goes on, or ends where its time to give up has come."""
+        happened = event in self.events or (event == CHILDREN and not self.children(job.id))
         if event and event != CHILDREN:
             self.awaited.add(event)
-        if event in self.events or (event == CHILDREN and not self.children(job.id)):
+        if happened and job.gives_up:
+            self.end(job, "failed", "error")
+            return
+        job.alone, job.worker = False, None
+        if happened:
             job.state, job.resumes = "ready", job.resumes + 1
         else:
             job.state, job.waits_for, job.timed, job.due = "waiting", event, timed, None

@@ -143,7 +143,7 @@ async def wait_for_children(walk: Walk) -> str:
 @rule(60)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
-    run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and walk.model.children(job.id))
+    run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))
     child = walk.pick(walk.model.children(parent.id))
     others = [other for other, job in walk.current() if job is child]
 
