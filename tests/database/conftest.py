@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from jobs_core import AnyJob, Connection, Database, Fail, Jobs
 from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.settle import settle
+from jobs_core.steps import Steps
 from tests.support.job_types import NOTE, table
 
 ClaimAll = Callable[..., Awaitable[list[AnyJob]]]
 Failing = Callable[..., Awaitable[int]]
+NextRun = Callable[[], Awaitable[AnyJob]]
 
 
 @pytest.fixture
@@ -53,6 +56,25 @@ def claim_all(conn: Connection, worker_id: int) -> ClaimAll:
         return jobs
 
     return claim_for
+
+
+@pytest.fixture
+def next_run(jobs: Jobs, claim_all: ClaimAll) -> NextRun:
+    """Claim the only job that is ready, with its steps at hand."""
+
+    async def claim_one() -> AnyJob:
+        (job,) = await claim_all()
+        job.steps_of = partial(Steps, jobs)
+        return job
+
+    return claim_one
+
+
+@pytest.fixture
+async def job(jobs: Jobs, next_run: NextRun) -> AnyJob:
+    """A claimed note, with its steps at hand."""
+    await jobs.create(NOTE, {})
+    return await next_run()
 
 
 @pytest.fixture

@@ -4,14 +4,10 @@ Each mutant takes away the lock in a statement of its own, and the job waits for
 """
 
 import asyncio
-from functools import partial
 
-import pytest
-
-from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, Wait, fetch_one
+from jobs_core import AnyJob, Complete, Connection, Database, NewJob, Wait, fetch_one
 from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
-from jobs_core.steps import Steps
 from jobs_core.waits import emit, wait
 from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
@@ -25,15 +21,6 @@ RETURNING e.emitted_at IS NOT NULL AS emitted""",
     "SELECT emitted_at IS NOT NULL AS emitted FROM {schema}.events WHERE name = %(event)s",
 )
 NO_JOB_LOCK = ("SELECT FROM {schema}.jobs WHERE id = %(id)s FOR UPDATE", "SELECT FROM {schema}.jobs WHERE id = %(id)s")
-
-
-@pytest.fixture
-async def job(jobs: Jobs, claim_all: ClaimAll) -> AnyJob:
-    """A claimed job."""
-    await jobs.create(NOTE, {})
-    (claimed,) = await claim_all()
-    claimed.steps_of = partial(Steps, jobs)
-    return claimed
 
 
 async def state(conn: Connection, job: AnyJob) -> str:
