@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import asyncpg  # type: ignore[import-not-found]  # installed in an environment of its own, where this runs
-import uvloop  # type: ignore[import-not-found]  # likewise
+import asyncpg
+import uvloop  # type: ignore[import-not-found]  # installed in an environment of its own, where this runs
 from pgqueuer import PgQueuer  # type: ignore[import-not-found]  # likewise
 from pgqueuer.models import Job  # type: ignore[import-not-found]  # likewise
 from pgqueuer.queries import Queries  # type: ignore[import-not-found]  # likewise
