@@ -131,7 +131,10 @@ BEGIN
         PERFORM {schema}.refuse('limits', format('jobs of type %s have none; leave them out', declared.name));
     ELSIF given.limits IS NOT NULL THEN
         given.limits := {schema}.fitted_limits(given.limits);
-        given.limit_key := (SELECT min(l.key COLLATE "C") FROM jsonb_object_keys(given.limits) AS l (key));
+        given.limit_group := (SELECT jsonb_agg(l.key ORDER BY l.key COLLATE "C") FROM jsonb_object_keys(given.limits) AS l (key))::text;
+        IF octet_length(given.limit_group) > 1000 THEN
+            PERFORM {schema}.refuse('limits', 'the keys together have more than 1000 bytes');
+        END IF;
     END IF;
     IF given.unique_while NOT IN ('unstarted', 'unfinished', 'none') THEN
         PERFORM {schema}.refuse('unique_while', format('%L is not one of unstarted, unfinished, none', given.unique_while));
@@ -165,10 +168,10 @@ BEGIN
     END IF;
     ready := NOT later AND (made.lane IS NULL OR made.lane_pos = head);
     INSERT INTO {schema}.jobs AS j (job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
-                                    unique_key, unique_while, limits, limit_key, ready_seq, scheduled_for)
+                                    unique_key, unique_while, limits, limit_group, ready_seq, scheduled_for)
     VALUES (made.job_type, made.queue, made.priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, made.input,
             made.user_id, made.task_id, made.project_id, made.lane, made.lane_pos, made.unique_key, made.unique_while,
-            made.limits, made.limit_key, CASE WHEN ready THEN nextval('{schema}.ready_seq') END, CASE WHEN later THEN made.scheduled_for END)
+            made.limits, made.limit_group, CASE WHEN ready THEN nextval('{schema}.ready_seq') END, CASE WHEN later THEN made.scheduled_for END)
     RETURNING j.id INTO made.id;
     RETURN made.id;
 END $$;
