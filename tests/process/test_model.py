@@ -10,7 +10,11 @@ from tests.drills.report import CannotRun
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize("check", SHORT, ids=str)
+IN_CI = [check for check in SHORT if check.comes != "all_end" or check.name == "poison"]
+"""`./jobs drill model --short` asks of every scene whether all end."""
+
+
+@pytest.mark.parametrize("check", IN_CI, ids=str)
 def test_in_no_interleaving_a_promise_of_the_queue_breaks(check: Check, tmp_path: Path) -> None:
     seen = _look(check, tmp_path)
     assert (seen.found, seen.whole) == ("", True)
