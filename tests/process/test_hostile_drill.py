@@ -24,5 +24,5 @@ async def test_without_the_gates_walk_the_same_drill_shows_what_it_let_in(
     monkeypatch.setattr("jobs_core.gate._walk", lambda *_: None)
     plan = Plan(payloads=300, commands=0, endings=0, seed=16)
     report = await run(database_url, tmp_path, plan)
-    assert {kind.split(" ")[0] for kind in report.wrong} == {"create"}
+    assert "create" in {kind.split(" ")[0] for kind in report.wrong}
     assert report.broken(plan)

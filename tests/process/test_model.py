@@ -10,8 +10,9 @@ from tests.drills.report import CannotRun
 pytestmark = pytest.mark.timeout(300)
 
 
-IN_CI = [check for check in SHORT if check.comes != "all_end" or check.name == "poison"]
-"""`./jobs drill model --short` asks of every scene whether all end."""
+_IN_CI = {"lanes, safe", "no lane, safe", "poison, all_end", "tireless, cancel_arrives"}
+IN_CI = [check for check in SHORT if str(check) in _IN_CI]
+"""Those of fewer than 300,000 states; `./jobs drill model --short` goes through all."""
 
 
 @pytest.mark.parametrize("check", IN_CI, ids=str)
