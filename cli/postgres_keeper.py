@@ -35,8 +35,10 @@ _READY_S = 120.0  # recovery after a crash replays max_wal_size (1 GB) at most
 _LONGEST_RETRY_S = 2.0
 _LOG_LOOK_S = 10.0
 _MAX_LOG_BYTES = 10_000_000
-_OLD_SERVER = re.compile(r"pre-existing shared memory block|lock file .* already exists")
-_PORT_TAKEN = re.compile(r"could not create any TCP/IP sockets")
+_PASSING = re.compile(
+    r"pre-existing shared memory block|lock file .* already exists"  # an old server is still there
+    r"|could not create any TCP/IP sockets"  # the port is taken
+)
 
 
 class StopRequested(Exception):
@@ -44,7 +46,12 @@ class StopRequested(Exception):
 
 
 class PostmasterEnded(Exception):
-    """The server ended before it was ready; the text is its own last word."""
+    """The server ended before it was ready; the text is its last word, `passing` whether the same may go well soon."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(cause(output))
+        # anywhere in it: backends of a former server write to the same log, and may have its last line
+        self.passing = _PASSING.search(output) is not None
 
 
 class Keeper:
@@ -109,8 +116,7 @@ class Keeper:
             try:
                 return self._start(cluster)
             except PostmasterEnded as ended:
-                passing = _OLD_SERVER.search(str(ended)) or _PORT_TAKEN.search(str(ended))
-                if not passing or time.monotonic() > deadline:
+                if not ended.passing or time.monotonic() > deadline:
                     raise FolderUnusable(f"Postgres does not start in {self._folder}: {ended}") from ended
             self._port = free_port(self._port)
             self._pause(0.1)
@@ -135,7 +141,7 @@ class Keeper:
         deadline = time.monotonic() + _READY_S
         while not self._postmaster.is_ready():
             if self._postmaster.ended is not None:
-                raise PostmasterEnded(cause(os.pread(2, 100_000, log_start).decode(errors="replace")))
+                raise PostmasterEnded(os.pread(2, 100_000, log_start).decode(errors="replace"))
             if time.monotonic() > deadline:
                 self._postmaster.stop()
                 raise FolderUnusable(f"Postgres was not ready after {_READY_S:.0f} s: see {self._folder}/postgres.log")

@@ -22,6 +22,7 @@ from cli.embedded_postgres import EmbeddedPostgres
 from cli.errors import FolderInUse, PostgresFailed
 from cli.postgres_cluster import Cluster, prepare
 from cli.postgres_folder import FolderUnusable
+from cli.postgres_keeper import PostmasterEnded
 from cli.postmaster import Postmaster, clear_the_way, free_port, running_server
 
 CHECKOUT = Path(__file__).parents[2]
@@ -327,6 +328,14 @@ def test_a_start_waits_for_a_backend_that_outlived_its_server(folder: Path) -> N
                 os.kill(backend, signal.SIGCONT)
             assert rows(started.result(timeout=30)) == 1
             server.stop()
+
+
+def test_the_last_word_of_a_former_backend_does_not_hide_why_a_start_is_refused() -> None:
+    """It writes to the same log, and often just after the new server was refused because of it."""
+    refused = "FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use\n"
+    last_word = "FATAL:  terminating connection due to unexpected postmaster exit\n"
+    assert PostmasterEnded(refused + last_word).passing
+    assert not PostmasterEnded(last_word).passing
 
 
 def test_a_server_that_cannot_start_says_why_and_lets_the_folder_go(folder: Path) -> None:
