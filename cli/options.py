@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 BIGGEST_ID = 2**63 - 1
+JobId = Annotated[int, typer.Argument(metavar="ID", min=1, max=BIGGEST_ID, help="The job's id")]
 SPAN_OR_TIME = "30s, 5m, 2h, 1d ago, or a time such as 2030-01-31T09:00Z"
 
 Data = Annotated[

@@ -161,9 +161,8 @@ def _share_out(heads: Sequence[_Head], keys: Mapping[str, _Key]) -> list[tuple[_
     taken = []
     for head in heads:
         weights = {name: own["weight"] for name, own in head.limits.items()}
-        fitting = [
-            keys[name].fits(weight) for name, weight in weights.items()
-        ]  # of each: those that are short are so for all
+        # of each, not up to the first: those that are short are so for all jobs that follow
+        fitting = [keys[name].fits(weight) for name, weight in weights.items()]
         if all(fitting):
             taken.append((head, [(name, n) for name, weight in weights.items() for n in keys[name].take(weight)]))
     return taken

@@ -129,9 +129,8 @@ class Jobs:
 
         One that runs is told within a second, and ends as cancelled unless it completes first.
         """
-        retentions = {name: self.table.job_type(name).retention for name in self.table.names}
         async with self.database.connection() as conn:
-            cancelled = await cancel(conn, job_id, reason=reason, retentions=retentions)
+            cancelled = await cancel(conn, job_id, reason=reason, retentions=self.table.retentions)
         if cancelled:
             self.notifier.wake(cancelled.ready)
         if cancelled and cancelled.asked:

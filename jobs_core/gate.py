@@ -37,6 +37,13 @@ def check_text(text: str, *, field: str, max_chars: int | None = None) -> str:
     return text
 
 
+def check_name(text: str, *, field: str) -> str:
+    """The text itself, if it can be a name or a key: 1 to 200 characters. Raises InvalidInput naming the field."""
+    if text == "":
+        raise InvalidInput(f"{field}: is empty; leave it out or give a name", field=field)
+    return check_text(text, field=field, max_chars=MAX_NAME_CHARS)
+
+
 def to_json(value: Any, *, field: str, max_bytes: int) -> str:
     """The value, plain or a model, as JSON text that a jsonb column takes. Raises InvalidInput naming the place inside it."""
     if isinstance(value, BaseModel) and (short := _short_json(value, max_bytes)) is not None:

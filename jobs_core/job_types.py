@@ -160,6 +160,11 @@ class HandlerTable:
         """Names of the types with a handler here, sorted."""
         return sorted(self._handlers)
 
+    @property
+    def retentions(self) -> dict[str, Retention]:
+        """How long history keeps the ended jobs of each type known here."""
+        return {name: job_type.retention for name, job_type in self._types.items()}
+
     def queues(self) -> list[str]:
         """The queues that the types here go to unless their creator says otherwise, sorted."""
         return sorted({DEFAULT_QUEUE, *(self._types[name].queue for name in self._handlers)})

@@ -34,9 +34,7 @@ class Limit:
 
 def checked(limit: Limit, *, field: str = "limits") -> Limit:
     """The limit with its burst filled in. Raises InvalidInput naming what does not fit."""
-    key = gate.check_text(limit.key, field=f"{field}.key", max_chars=gate.MAX_NAME_CHARS)
-    if not key:
-        raise InvalidInput(f"{field}.key: is empty; give it a name", field=f"{field}.key")
+    key = gate.check_name(limit.key, field=f"{field}.key")
     if limit.slots is None and limit.rate_per_s is None:
         raise InvalidInput(f"{field}: {key!r} has neither slots nor a rate; give one", field=field)
     if limit.burst is not None and limit.rate_per_s is None:

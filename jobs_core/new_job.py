@@ -2,14 +2,15 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
 from jobs_core import gate
+from jobs_core.due import due_values
 from jobs_core.errors import InvalidInput
-from jobs_core.job_types import LONGEST_DELAY, PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
+from jobs_core.job_types import PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
 from jobs_core.limit import MOST_GROUP_BYTES, MOST_KEYS, checked
 
 Row = dict[str, Any]
@@ -74,11 +75,7 @@ def is_plain(row: Row) -> bool:
 
 
 def _name(text: str | None, field: str) -> str | None:
-    if text is None:
-        return None
-    if not text:
-        raise InvalidInput(f"{field}: is empty; leave it out or give a name", field=field)
-    return gate.check_text(text, field=field, max_chars=gate.MAX_NAME_CHARS)
+    return None if text is None else gate.check_name(text, field=field)
 
 
 def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str | None, UniqueWhile | None]:
@@ -127,24 +124,4 @@ def _task_id(task_id: int | None) -> int | None:
 
 
 def _due(due: datetime | timedelta | None) -> Row:
-    if not isinstance(due, datetime | timedelta | None):
-        raise InvalidInput("scheduled_for: it is neither a datetime nor a timedelta", field="scheduled_for")
-    return {
-        "time": _time(due) if isinstance(due, datetime) else None,
-        "delay_s": _delay_s(due) if isinstance(due, timedelta) else None,
-    }
-
-
-def _time(time: datetime) -> datetime:
-    if time.tzinfo is None:
-        raise InvalidInput("scheduled_for: has no time zone; give one, for example +00:00", field="scheduled_for")
-    try:
-        return time.astimezone(UTC)  # Postgres takes no offset past 15:59
-    except OverflowError:
-        raise InvalidInput("scheduled_for: is no time of the years 1 to 9999 in UTC", field="scheduled_for") from None
-
-
-def _delay_s(delay: timedelta) -> float:
-    if abs(delay) > LONGEST_DELAY:
-        raise InvalidInput(f"scheduled_for: {delay} is more than {LONGEST_DELAY} away", field="scheduled_for")
-    return delay.total_seconds()
+    return {"time": None, "delay_s": None} if due is None else due_values(due, field="scheduled_for")

@@ -58,7 +58,7 @@ async def pause(
     given = {
         **_target(queue, job_type),
         "reason": reason if reason is None else gate.check_text(reason, field="reason", max_chars=gate.MAX_ERROR_CHARS),
-        "set_by": _name(set_by, "set_by"),
+        "set_by": gate.check_name(set_by, field="set_by"),
         **({"time": None, "delay_s": None} if until is None else due_values(until, field="until")),
     }
     async with conn.transaction():
@@ -126,12 +126,6 @@ def _target(queue: str | None, job_type: str | None) -> dict[str, str | None]:
     if queue is None and job_type is None:
         raise InvalidInput("queue: neither a queue nor a job type is given; name one, or both", field="queue")
     return {
-        "queue": queue if queue is None else _name(queue, "queue"),
-        "job_type": job_type if job_type is None else _name(job_type, "job_type"),
+        "queue": queue if queue is None else gate.check_name(queue, field="queue"),
+        "job_type": job_type if job_type is None else gate.check_name(job_type, field="job_type"),
     }
-
-
-def _name(text: str, field: str) -> str:
-    if text == "":
-        raise InvalidInput(f"{field}: is empty; leave it out or give a name", field=field)
-    return gate.check_text(text, field=field, max_chars=gate.MAX_NAME_CHARS)

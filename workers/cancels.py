@@ -15,7 +15,6 @@ log = structlog.get_logger()
 
 async def deal_with_cancels(conn: Connection, jobs: Jobs, worker_id: int, tell: Callable[[int, str], object]) -> None:
     """One round; the connection is not in a transaction. `tell` gets a job's id and the reason, for each that is its."""
-    retentions = {name: jobs.table.job_type(name).retention for name in jobs.table.names}
     for request in await requests(conn, worker_id):
         if not request.lives:
             await forget(conn, request.job_id)
@@ -24,12 +23,9 @@ async def deal_with_cancels(conn: Connection, jobs: Jobs, worker_id: int, tell: 
         elif not request.held:
             try:
                 ready = await end_unheld(
-                    conn, request.job_id, reason=request.reason, retentions=retentions, patient=False
+                    conn, request.job_id, reason=request.reason, retentions=jobs.table.retentions, patient=False
                 )
-            except (
-                db.LockNotAvailable,
-                *db.Retryable,
-            ):  # somebody holds its lane, its parent or itself: in the next round
-                continue
+            except (db.LockNotAvailable, *db.Retryable):
+                continue  # somebody holds its lane, its parent or itself: in the next round
             jobs.notifier.wake(ready or ())
             log.info("job.cancelled", job_id=request.job_id)

@@ -18,6 +18,7 @@ import structlog
 
 from jobs_core import AnyJob, Jobs, JobType, db
 from jobs_core.claim import FROM_THE_START, any_ready, claim
+from jobs_core.tasks import wait_at_most
 
 log = structlog.get_logger()
 
@@ -141,7 +142,7 @@ class Claims:
                 self._on_failure()
                 wait_s = AWAY_S
             if wait_s:
-                await self._wait(wait_s)
+                await wait_at_most(self._look, wait_s)
             if not self._short and self._runs.room() < self._runs.wave:
                 await asyncio.sleep(GATHER_S)
 
@@ -185,10 +186,3 @@ class Claims:
             wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
             return wait_s
         return self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
-
-    async def _wait(self, wait_s: float) -> None:
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._look.wait()
-        except TimeoutError:
-            pass

@@ -18,6 +18,7 @@ import structlog
 
 from jobs_core import Jobs, JobType, db
 from jobs_core.claim_limited import Found, claim_limited
+from jobs_core.tasks import wait_at_most
 from workers.claims import AWAY_S, CONTENDED_S, GATHER_S, LONGEST_CONTENDED_S, Runs
 
 log = structlog.get_logger()
@@ -46,9 +47,8 @@ class LimitedClaims:
         self._lock = lock
         self._worker_id = worker_id
         self._queues = list(queues)
-        self._job_types = [
-            job_type.name for job_type in job_types
-        ]  # all: who created a job may know limits that we do not
+        # all: who created a job may know limits that we do not
+        self._job_types = [job_type.name for job_type in job_types]
         self._with_limits = {job_type.name for job_type in job_types if job_type.limits}
         self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
         self._poll_s = poll_s
@@ -83,7 +83,7 @@ class LimitedClaims:
         """Claim until cancelled."""
         wait_s: float | None = None
         while True:
-            await self._wait(wait_s)
+            await wait_at_most(self._look, wait_s)
             if self._runs.room() < self._runs.wave:
                 await asyncio.sleep(GATHER_S)  # at work already: more may end and make room, and free slots, meanwhile
             self._look.clear()
@@ -125,10 +125,3 @@ class LimitedClaims:
             return found.again_in_s
         contended_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
         return contended_s if found.again_in_s is None else min(contended_s, found.again_in_s)
-
-    async def _wait(self, wait_s: float | None) -> None:
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._look.wait()
-        except TimeoutError:
-            pass

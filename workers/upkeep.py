@@ -8,12 +8,12 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import structlog
 
 from jobs_core import Connection, Jobs, db, metrics
 from jobs_core.pauses import end_due
+from jobs_core.tasks import wait_at_most
 from jobs_core.upkeep import Seen, bury, look, promote_due, rescue
 from workers.guard_link import GuardLink
 
@@ -26,7 +26,7 @@ class Upkeep:
     """The loop; `run_once` is one round of it.
 
     `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them. `on_limited` hears
-    of each round that saw jobs with limits stand ready.
+    of each round that saw jobs with limits stand ready; `on_cancels` deals with requests to cancel, where a round saw any.
     """
 
     def __init__(
@@ -37,15 +37,14 @@ class Upkeep:
         queues: Sequence[str] = (),
         link: GuardLink | None = None,
         on_limited: Callable[[], object] | None = None,
+        on_cancels: Callable[[Connection], Awaitable[object]] | None = None,
     ) -> None:
         self._jobs = jobs
         self._upkeep_s = upkeep_s
         self._queues = list(queues)
         self._link = link
         self._on_limited = on_limited
-        self._retentions = {name: jobs.table.job_type(name).retention for name in jobs.table.runnable}
-        self.on_cancels: Callable[[Connection], Awaitable[object]] | None = None
-        """Deals with requests to cancel, where there are any."""
+        self._on_cancels = on_cancels
         self._now = asyncio.Event()
         self._suspects = 0
         self._takes_over_from_s = 0.0
@@ -62,7 +61,8 @@ class Upkeep:
             except Exception as error:  # noqa: BLE001 - the next round may do; without rounds nobody rescues
                 log.warning("upkeep.failed", error=db.describe(error))
                 wait_s = self._upkeep_s
-            await self._sleep(wait_s * random.uniform(0.9, 1.05))  # noqa: S311 - keeps workers out of step
+            await wait_at_most(self._now, wait_s * random.uniform(0.9, 1.05))  # noqa: S311 - keeps workers out of step
+            self._now.clear()
 
     def hurry(self) -> None:
         """Have the next round now: somebody wants a run cancelled."""
@@ -79,8 +79,8 @@ class Upkeep:
                 self._jobs.notifier.wake_all()
                 seen = await self._look(conn)
             self._tell(seen.suspects)
-            if seen.cancels and self.on_cancels:
-                await self.on_cancels(conn)
+            if seen.cancels and self._on_cancels:
+                await self._on_cancels(conn)
             if seen.limited and self._on_limited:
                 self._on_limited()
             due_in_s = seen.due_in_s
@@ -89,12 +89,6 @@ class Upkeep:
                 self._jobs.notifier.wake(ready)
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
 
-    async def _sleep(self, wait_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self._now.wait()
-        self._now.clear()
-
     async def _look(self, conn: Connection) -> Seen:
         return await look(conn, queues=self._queues, job_types=self._jobs.table.runnable)
 
@@ -102,7 +96,7 @@ class Upkeep:
         if seen.expired:
             for dead in await bury(conn):
                 log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
-        ids, ready = await rescue(conn, retentions=self._retentions)
+        ids, ready = await rescue(conn, retentions=self._jobs.table.retentions)
         self._jobs.notifier.wake(ready)
         if ids:
             metrics.rescued.inc(len(ids))

@@ -62,13 +62,19 @@ class Worker:
         self._resources = resources
         self._link = link
         self._shift: Shift | None = None
-        self._upkeep = Upkeep(jobs, settings.upkeep_s, queues=self._queues, link=link, on_limited=self._on_limited)
+        self._upkeep = Upkeep(
+            jobs,
+            settings.upkeep_s,
+            queues=self._queues,
+            link=link,
+            on_limited=self._on_limited,
+            on_cancels=self._deal_with_cancels,
+        )
         self._stopped = set[int]()
         self._declared = False
         self._lost = asyncio.Event()
         self._draining = asyncio.Event()
         self._forced = asyncio.Event()
-        self._upkeep.on_cancels = self._deal_with_cancels
         self._listener = Listener(jobs.database, self._on_wake, self._upkeep.hurry)
         jobs.notifier.on_wake = self._on_wake
         jobs.notifier.on_cancels = self._upkeep.hurry

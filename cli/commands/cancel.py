@@ -4,12 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Data, Json
+from cli.options import Data, JobId, Json
 
 if TYPE_CHECKING:
     from jobs_core.cancel import Cancelled
-
-_BIGGEST_ID = 2**63 - 1
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def cancel(
-    job_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=_BIGGEST_ID, help="The job's id")],
+    job_id: JobId,
     reason: Annotated[str | None, typer.Option(help="Why; it becomes the job's error")] = None,
     as_json: Json = False,
     data: Data = None,

@@ -1,15 +1,13 @@
 """`./jobs explain`: why a job does not run."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from cli.options import Data, Json
+from cli.options import Data, JobId, Json
 
 if TYPE_CHECKING:
     from jobs_core.explain import Why
-
-_BIGGEST_ID = 2**63 - 1
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    job_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=_BIGGEST_ID, help="The job's id")],
+    job_id: JobId,
     as_json: Json = False,
     data: Data = None,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import BIGGEST_ID, SPAN_OR_TIME, Data, Json
+from cli.options import BIGGEST_ID, SPAN_OR_TIME, Data, JobId, Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def list_jobs(
 
 
 def show(
-    job_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=BIGGEST_ID, help="The job's id")],
+    job_id: JobId,
     as_json: Json = False,
     data: Data = None,
 ) -> None:

@@ -4,14 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Data, Json
+from cli.options import Data, JobId, Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobs_core.watch import JobEvent
-
-_BIGGEST_ID = 2**63 - 1
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def watch(
-    job_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=_BIGGEST_ID, help="The job's id")],
+    job_id: JobId,
     after: Annotated[
         str | None, typer.Option(help="Only what comes after this event: its id, as --json shows it")
     ] = None,

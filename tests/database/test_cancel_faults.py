@@ -59,8 +59,7 @@ async def test_a_request_whose_lane_is_locked_does_not_hold_up_the_rest_of_upkee
     await put_back(conn, head, NOW, because="drained")
     due = (await jobs.create(NOTE, {}, scheduled_for=timedelta(hours=1))).id
     await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now() WHERE id = %(id)s", {"id": due})
-    upkeep = Upkeep(jobs, 1.0)
-    upkeep.on_cancels = partial(round_of_cancels, jobs)
+    upkeep = Upkeep(jobs, 1.0, on_cancels=partial(round_of_cancels, jobs))
     async with database.transaction() as slow:
         await jobs.create(LANE_NOTE, {"lane": "a"}, conn=slow)
         async with asyncio.timeout(15):
