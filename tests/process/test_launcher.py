@@ -27,12 +27,16 @@ print(json.dumps({"arguments": sys.argv[1:], "cwd": os.getcwd(), "found": found,
 """
 
 # In uv's place: `uv pip install --python P --require-hashes -r F` makes an empty module of each name in F; where
-# UV_HANGS names a file, it leaves one module half-way, says there who it is, and waits to be killed.
+# UV_HANGS names a file, it leaves one module half-way, says there who it is, and waits to be killed. (No `exec sleep 120`: a
+# SIGINT that comes as the shell turns into it is lost.)
 UV = """#!/bin/sh
 [ "$1" = --version ] && exit 0
 [ -n "$UV_FAILS" ] && echo "uv: no route to registry" >&2 && exit 2
 site=$("$4" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-[ -n "$UV_HANGS" ] && touch "$site/half.py" && echo $$ >"$UV_HANGS.new" && mv "$UV_HANGS.new" "$UV_HANGS" && exec sleep 120
+if [ -n "$UV_HANGS" ]; then
+    touch "$site/half.py" && echo $$ >"$UV_HANGS.new" && mv "$UV_HANGS.new" "$UV_HANGS"
+    while :; do sleep 0.1; done
+fi
 while read -r name; do touch "$site/$name.py"; done <"$7"
 """
 
