@@ -1,19 +1,11 @@
 """`./jobs limit` on a database that somebody else runs."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.up import Home
-
-
-@pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Home:
-    home = Home(tmp_path)
-    home._environment["DATABASE_URL"] = database_url
-    return home
 
 
 def answer(home: Home, *arguments: str) -> Any:

@@ -23,11 +23,9 @@ THREE_JOBS = (
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Home:
+def home(home: Home, database_url: str) -> Home:
     """A folder whose commands find the three jobs."""
     run_sql(database_url, *THREE_JOBS)
-    home = Home(tmp_path)
-    home._environment["DATABASE_URL"] = database_url
     return home
 
 

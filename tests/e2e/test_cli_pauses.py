@@ -9,14 +9,6 @@ from tests.support.database import run_sql
 from tests.support.up import Home
 
 
-@pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Home:
-    """A folder whose commands find a fresh database."""
-    home = Home(tmp_path)
-    home._environment["DATABASE_URL"] = database_url
-    return home
-
-
 def test_what_is_paused_is_shown_wherever_its_jobs_are_and_resumed(home: Home) -> None:
     paused = home.run("pause", "default", "--type", "hello", "--for", "2h", "--reason", "it\x1b[2J moves")
     assert paused.returncode == 0

@@ -20,11 +20,9 @@ FROM (VALUES ('failed', E'no answer from 10.0.0.7\\nfor 1 s\\x1b[2J', 1.0), ('fa
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Home:
+def home(home: Home, database_url: str) -> Home:
     """A folder whose commands find two jobs that failed, one that was cancelled and one that completed: 1 to 4."""
     run_sql(database_url, DEAD)
-    home = Home(tmp_path)
-    home._environment["DATABASE_URL"] = database_url
     return home
 
 

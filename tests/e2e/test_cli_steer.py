@@ -1,7 +1,5 @@
 """`./jobs cancel` and `./jobs emit` on a database that somebody else runs."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.database import rows_of, run_sql
@@ -18,11 +16,9 @@ JOBS = (
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Home:
+def home(home: Home, database_url: str) -> Home:
     """A folder whose commands find the three jobs: one that is ready, its child, which runs, and one that waits."""
     run_sql(database_url, *JOBS)
-    home = Home(tmp_path)
-    home._environment["DATABASE_URL"] = database_url
     return home
 
 

@@ -1,7 +1,6 @@
 """`./jobs watch`, and what `./jobs show` tells of what runs said, on a database that somebody else runs."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -36,11 +35,9 @@ WATCHED = """\
 
 
 @pytest.fixture
-def home(tmp_path: Path, database_url: str) -> Home:
+def home(home: Home, database_url: str) -> Home:
     """A folder whose commands find the two jobs: one that failed, and one that runs."""
     run_sql(database_url, *JOBS)
-    home = Home(tmp_path)
-    home._environment["DATABASE_URL"] = database_url
     return home
 
 

@@ -20,9 +20,19 @@ READY_WITHIN_S = 60
 
 
 class Home:
-    """One folder of `up`, and commands that find it there. `prefix` and `python` run them as somebody else."""
+    """One folder of `up`, and commands that find it there, or the database of `database_url`.
 
-    def __init__(self, folder: Path, *, python: Path = Path(sys.executable), prefix: Sequence[str] = ()) -> None:
+    `prefix` and `python` run them as somebody else.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str | None = None,
+        python: Path = Path(sys.executable),
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.cwd = Path("/")
         self._command = [*prefix, str(python), "-P", "-m", "cli"]
@@ -34,6 +44,8 @@ class Home:
             "JOBS_SCRATCH_FOLDER": str(folder / "cli"),
             "HOME": str(folder),
         }
+        if database_url:
+            self._environment["DATABASE_URL"] = database_url
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
