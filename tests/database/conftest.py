@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date
 from functools import partial
 from typing import Any
 
 import pytest
 
 from assistant.chats import CHAT_TURN
-from jobs_core import AnyJob, Connection, Database, Fail, Jobs
+from jobs_core import AnyJob, Complete, Connection, Database, Fail, Jobs, history
 from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.settle import settle
@@ -18,6 +19,7 @@ from tests.support.job_types import NOTE, table
 ClaimAll = Callable[..., Awaitable[list[AnyJob]]]
 Failing = Callable[..., Awaitable[int]]
 NextRun = Callable[[], Awaitable[AnyJob]]
+Settle = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture
@@ -25,6 +27,19 @@ async def conn(database: Database) -> AsyncIterator[Connection]:
     """One connection in autocommit."""
     async with database.connection() as connection:
         yield connection
+
+
+@pytest.fixture
+async def other(database: Database) -> AsyncIterator[Connection]:
+    """A connection of somebody else."""
+    async with await database.connect("other") as connection:
+        yield connection
+
+
+@pytest.fixture
+async def today(conn: Connection) -> date:
+    """Postgres' day in UTC, by which history is parted."""
+    return await history._today(conn)
 
 
 @pytest.fixture
@@ -56,6 +71,19 @@ def claim_all(conn: Connection, worker_id: int) -> ClaimAll:
         return jobs
 
     return claim_for
+
+
+@pytest.fixture
+def settle_one(jobs: Jobs, claim_all: ClaimAll, database: Database) -> Settle:
+    """Creates, claims and completes a job."""
+
+    async def settle_a_note() -> None:
+        await jobs.create(NOTE, {})
+        (job,) = await claim_all()
+        async with database.connection() as conn:
+            await settle(conn, job, Complete(), NOTE)
+
+    return settle_a_note
 
 
 @pytest.fixture

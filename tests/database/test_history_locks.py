@@ -1,39 +1,23 @@
 """Making and dropping history's days while others settle, read, or do the same: who waits for whom, and how long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 
 import pytest
 
-from jobs_core import Complete, Connection, ConnectionFailed, Database, Jobs, execute, fetch, history
+from jobs_core import Connection, ConnectionFailed, Database, execute, history
 from jobs_core.db import UniqueViolation
 from jobs_core.history import TABLES, Day, drop_partitions, make_partitions
 from jobs_core.settings import HistorySettings
-from jobs_core.settle import settle
-from tests.database.conftest import ClaimAll
-from tests.support.job_types import NOTE
+from tests.database.conftest import Settle
+from tests.support.database import reading_history, until_blocked
 from tests.support.mutants import mutated
 
 SETTINGS = HistorySettings()
 MADE_BESIDE = """CREATE TABLE {partition} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
 ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES"""
 MADE_IN_PLACE = (MADE_BESIDE, "CREATE TABLE {partition} PARTITION OF {parent} FOR VALUES")
-
-Settle = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture
-async def today(conn: Connection) -> date:
-    return await history._today(conn)
-
-
-@pytest.fixture
-async def other(database: Database) -> AsyncIterator[Connection]:
-    """A connection of somebody else."""
-    async with await database.connect("other") as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -50,38 +34,6 @@ def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "STATEMENT_MS", 0)
 
 
-@pytest.fixture
-async def settle_one(jobs: Jobs, claim_all: ClaimAll, database: Database) -> Settle:
-    """Creates, claims and completes a job."""
-
-    async def settle_a_note() -> None:
-        await jobs.create(NOTE, {})
-        (job,) = await claim_all()
-        async with database.connection() as conn:
-            await settle(conn, job, Complete(), NOTE)
-
-    return settle_a_note
-
-
-@asynccontextmanager
-async def reading_history(conn: Connection) -> AsyncIterator[None]:
-    """Someone has a transaction open that has read all of history, the attempts and the notes."""
-    async with conn.transaction():
-        await fetch(
-            conn, "SELECT FROM jobs.history UNION ALL SELECT FROM jobs.attempts UNION ALL SELECT FROM jobs.notes"
-        )
-        yield
-
-
-async def waits_for_a_lock(conn: Connection, what: str) -> None:
-    """Return when a statement that begins like this, in its file, waits for a lock."""
-    sql = """SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
-             AND ltrim(query) LIKE %(what)s || '%%' AND pid <> pg_backend_pid()"""
-    async with asyncio.timeout(30):
-        while not await fetch(conn, sql, {"what": what}):
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.usefixtures("unbounded")
 async def test_without_turns_they_would_make_a_day_twice(
     keeper: Connection, other: Connection, conn: Connection, today: date
@@ -92,7 +44,7 @@ async def test_without_turns_they_would_make_a_day_twice(
         async with keeper.transaction():
             assert await history._make(keeper, day)
             second = asyncio.create_task(history._make(other, day))
-            await waits_for_a_lock(conn, "-- Takes partition, parent")
+            await until_blocked(conn, "-- Takes partition, parent")
         with pytest.raises(UniqueViolation):
             await second
 
@@ -110,7 +62,7 @@ async def test_settles_go_on_while_a_day_waits_to_be_made(
     async with reading_history(other):
         making = asyncio.create_task(history._make(keeper, Day("history_standard", today + timedelta(days=9))))
         async with database.connection() as watching:
-            await waits_for_a_lock(watching, "-- Takes partition, parent")
+            await until_blocked(watching, "-- Takes partition, parent")
             await settle_one()
             assert not making.done()
     assert await making
@@ -130,9 +82,9 @@ async def test_made_in_place_a_day_would_stop_them(
         async with reading_history(other):
             making = asyncio.create_task(history._make(keeper, Day("history_standard", today + timedelta(days=9))))
             async with database.connection() as watching:
-                await waits_for_a_lock(watching, "-- Takes partition, parent")
+                await until_blocked(watching, "-- Takes partition, parent")
                 settling = asyncio.create_task(settle_one())
-                await waits_for_a_lock(watching, "-- Takes id, token, state")
+                await until_blocked(watching, "-- Takes id, token, state")
                 assert not settling.done()
         assert await making
         await settling
@@ -169,9 +121,9 @@ async def test_a_drop_without_a_bound_would_stop_them(
     async with reading_history(other):
         dropping = asyncio.create_task(drop_partitions(keeper, SETTINGS))
         async with database.connection() as watching:
-            await waits_for_a_lock(watching, "-- Takes partition (its name filled in). Locks")
+            await until_blocked(watching, "-- Takes partition (its name filled in). Locks")
             settling = asyncio.create_task(settle_one())
-            await waits_for_a_lock(watching, "-- Takes id, token, state")
+            await until_blocked(watching, "-- Takes id, token, state")
             assert not settling.done()
     assert await dropping == ([old.name], {})
     await settling
@@ -195,7 +147,7 @@ async def test_a_connection_that_is_lost_meanwhile_is_raised(
 ) -> None:
     async with database.connection() as watching, reading_history(other):
         making = asyncio.create_task(make_partitions(keeper))
-        await waits_for_a_lock(watching, "-- Takes partition, parent")
+        await until_blocked(watching, "-- Takes partition, parent")
         await execute(watching, "SELECT pg_terminate_backend(%(pid)s)", {"pid": keeper.info.backend_pid})
         with pytest.raises(ConnectionFailed):
             await making

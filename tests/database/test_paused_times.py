@@ -43,6 +43,14 @@ async def began_an_hour_ago(conn: Connection) -> None:
     )
 
 
+async def paused_for_an_hour(conn: Connection, jobs: Jobs, claim_all: ClaimAll) -> AnyJob:
+    """A job that was claimed three hours ago, whose queue an operator paused an hour ago."""
+    job = await claimed_hours_ago(conn, jobs, claim_all)
+    await pause(conn, queue="default", set_by="ada")
+    await began_an_hour_ago(conn)
+    return job
+
+
 async def give_up_at(conn: Connection) -> Any:
     row = await fetch_one(conn, "SELECT give_up_at FROM jobs.jobs")
     assert row is not None
@@ -155,9 +163,7 @@ async def test_what_came_before_the_first_claim_or_concerns_others_or_was_no_ope
 async def test_a_run_that_ends_in_a_pause_which_outlasted_its_time_is_not_given_up(
     jobs: Jobs, conn: Connection, claim_all: ClaimAll
 ) -> None:
-    job = await claimed_hours_ago(conn, jobs, claim_all)
-    await pause(conn, queue="default", set_by="ada")
-    await began_an_hour_ago(conn)
+    job = await paused_for_an_hour(conn, jobs, claim_all)
     await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '59 min'")
     assert (await settle(conn, job, Retry("flaky", after=NOW), NOTE)).state == "pending"
     await resume(conn, queue="default")
@@ -168,9 +174,7 @@ async def test_a_run_that_ends_in_a_pause_which_outlasted_its_time_is_not_given_
 async def test_but_one_that_has_spent_its_time_outside_of_pauses_is(
     jobs: Jobs, conn: Connection, claim_all: ClaimAll
 ) -> None:
-    job = await claimed_hours_ago(conn, jobs, claim_all)
-    await pause(conn, queue="default", set_by="ada")
-    await began_an_hour_ago(conn)
+    job = await paused_for_an_hour(conn, jobs, claim_all)
     await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '61 min'")
     assert (await settle(conn, job, Retry("flaky", after=NOW), NOTE)).state == "failed"
 
@@ -178,9 +182,7 @@ async def test_but_one_that_has_spent_its_time_outside_of_pauses_is(
 async def test_without_the_look_at_the_put_back_it_would_be_given_up_within_the_pause(
     jobs: Jobs, conn: Connection, claim_all: ClaimAll
 ) -> None:
-    job = await claimed_hours_ago(conn, jobs, claim_all)
-    await pause(conn, queue="default", set_by="ada")
-    await began_an_hour_ago(conn)
+    job = await paused_for_an_hour(conn, jobs, claim_all)
     await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '59 min'")
     with mutated(NOT_AT_THE_PUT_BACK):
         assert (await settle(conn, job, Retry("flaky", after=NOW), NOTE)).state == "failed"

@@ -1,44 +1,27 @@
 """Pruning while others settle, read or redrive: who waits for whom, and for how long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 
 import pytest
 
-from jobs_core import Complete, Connection, Database, Jobs, execute, fetch, history, prune, redrive
+from jobs_core import Connection, Database, Jobs, execute, fetch, history, prune, redrive
 from jobs_core.dead_letters import Letters, pages
 from jobs_core.history import Day, make_partitions, midnight
 from jobs_core.prune import Chosen, Part, Pruned
-from jobs_core.settle import settle
-from tests.database.conftest import ClaimAll
+from tests.database.conftest import Settle
 from tests.database.test_history import INSERT
-from tests.database.test_history_locks import reading_history, waits_for_a_lock
-from tests.support.database import until_blocked
+from tests.support.database import reading_history, until_blocked
 from tests.support.dead_letters import dead
-from tests.support.job_types import NOTE
 
 DROP = "-- Takes partition (its name filled in). Locks it"
-
-Settle = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture
-async def today(conn: Connection) -> date:
-    return await history._today(conn)
 
 
 @pytest.fixture
 async def pruner(database: Database) -> AsyncIterator[Connection]:
     """A connection of whoever prunes."""
     async with await database.connect("pruner") as connection:
-        yield connection
-
-
-@pytest.fixture
-async def other(database: Database) -> AsyncIterator[Connection]:
-    """A connection of somebody else."""
-    async with await database.connect("other") as connection:
         yield connection
 
 
@@ -50,19 +33,6 @@ async def old(conn: Connection, today: date) -> Day:
     await history._make(conn, day)
     await execute(conn, INSERT, {"retention": "standard", "days": 40, "n": 3})
     return day
-
-
-@pytest.fixture
-def settle_one(jobs: Jobs, claim_all: ClaimAll, database: Database) -> Settle:
-    """Creates, claims and completes a job."""
-
-    async def settle_a_note() -> None:
-        await jobs.create(NOTE, {})
-        (job,) = await claim_all()
-        async with database.connection() as conn:
-            await settle(conn, job, Complete(), NOTE)
-
-    return settle_a_note
 
 
 async def pruned(conn: Connection, chosen: Chosen) -> list[Pruned]:
@@ -107,9 +77,9 @@ async def test_a_prune_without_the_bound_would_stop_settles(
     async with reading_history(other):
         pruning = asyncio.create_task(pruned(pruner, Chosen(midnight(old.day + timedelta(days=1)))))
         async with database.connection() as watching:
-            await waits_for_a_lock(watching, DROP)
+            await until_blocked(watching, DROP)
             settling = asyncio.create_task(settle_one())
-            await waits_for_a_lock(watching, "-- Takes id, token, state")
+            await until_blocked(watching, "-- Takes id, token, state")
             assert not settling.done()
     assert [step.dropped for step in await pruning if step.dropped] == [True]
     await settling

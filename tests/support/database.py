@@ -6,8 +6,8 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -138,9 +138,20 @@ class Undone(Exception):
     """Raised in a transaction that is to be rolled back."""
 
 
-async def until_blocked(conn: db.Connection) -> None:
-    """Wait until somebody in this database waits for a lock."""
-    waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+async def until_blocked(conn: db.Connection, statement: str = "") -> None:
+    """Wait until somebody in this database waits for a lock, with a statement that begins, in its file, like this."""
+    sql = """SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+             AND starts_with(ltrim(query, E' \\n'), %(statement)s)"""
     async with asyncio.timeout(30):
-        while not await db.fetch(conn, waits):
+        while not await db.fetch(conn, sql, {"statement": statement}):
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def reading_history(conn: db.Connection) -> AsyncIterator[None]:
+    """Someone has a transaction open that has read all of history, the attempts and the notes."""
+    async with conn.transaction():
+        await db.fetch(
+            conn, "SELECT FROM jobs.history UNION ALL SELECT FROM jobs.attempts UNION ALL SELECT FROM jobs.notes"
+        )
+        yield
