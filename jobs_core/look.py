@@ -59,11 +59,13 @@ class JobSummary:
 class JobView(JobSummary):
     """All that is known of a job but its attempts.
 
-    retry_of: the job that this one was made to do again. redriven_as: the job that was made to do this one again.
+    parent_id: the job whose run created it. retry_of: the job that this one was made to do again. redriven_as: the job that was
+    made to do this one again.
     """
 
     input: Any
     result: Any
+    parent_id: int | None
     retry_of: int | None
     redriven_as: int | None
 

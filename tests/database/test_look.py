@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Complete, Connection, Database, Fail, Jobs, Retry, db, execute, history, look
+from jobs_core import AnyJob, Complete, Connection, Database, Fail, Jobs, NewJob, Retry, db, execute, history, look
 from jobs_core.history import Day
 from jobs_core.look import attempts_of, ended_counts, find, newest
 from jobs_core.settle import settle
 from jobs_core.upkeep import promote_due
-from tests.database.conftest import ClaimAll
+from tests.database.conftest import ClaimAll, NextRun
 from tests.support.job_types import NOTE
 
 NOW = datetime.now(UTC)
@@ -179,6 +179,18 @@ async def test_what_holds_a_key_or_is_to_be_given_up_says_so(conn: Connection, j
     ended = await find(conn, job_id)
     assert ended is not None
     assert (ended.unique_key, ended.retention, ended.error) == ("ada", "standard", "no")
+
+
+async def test_a_child_names_its_parent_while_it_lives_and_after(
+    jobs: Jobs, conn: Connection, job: AnyJob, next_run: NextRun
+) -> None:
+    child_id = await job.spawn("child", NewJob(NOTE, {}))
+    living = await find(conn, child_id)
+    await settle(conn, await next_run(), Complete(), NOTE)
+    ended = await find(conn, child_id)
+    assert living is not None
+    assert ended is not None
+    assert (living.parent_id, ended.parent_id, ended.state) == (job.id, job.id, "complete")
 
 
 async def test_a_job_has_the_attempts_that_did_not_complete(
