@@ -6,12 +6,10 @@ Nothing is held while the handler works: no connection, no transaction. Whatever
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,30 +24,14 @@ from jobs_core.settled import Settled
 from jobs_core.steps import Steps, Waiting
 from workers.collectors import Collectors
 from workers.forks import end_if_forked
+from workers.handling import Watch
 from workers.note_writer import NoteWriter
 from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, stood_still, timed_out, unfit
 
 log = structlog.get_logger()
 
-_STOP_S = 10.0
-"""How long a handler that ran too long may take to end once it was cancelled; then the process ends."""
-_WATCH_S = 0.1
-"""Between two looks for handlers that take too long: a timer for each would cost a tenth of a brief run."""
 _WORTH_A_LINE_S = 0.1
 """Runs that took longer, or did not complete, are logged at level info; thousands a second are not."""
-
-
-@dataclass(slots=True, eq=False)
-class _Handling:
-    """A handler at work in a run's task. told: it was cancelled for taking too long; stood_still: for doing nothing."""
-
-    task: asyncio.Task[Any]
-    began_s: float
-    job: AnyJob
-    timeout_s: float  # infinite for a thread, which cannot be stopped
-    idle_s: float  # likewise, and for types without a progress_timeout
-    told: bool = False
-    stood_still: bool = False
 
 
 class Executor:
@@ -64,18 +46,16 @@ class Executor:
     ) -> None:
         self._jobs = jobs
         self._table = jobs.table
-        self._on_stuck = on_stuck
         self._collectors = collectors
         self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="handler")
-        self._handling: dict[int, _Handling] = {}
         self._in_thread = set[int]()
         self._cancels = dict[int, str]()
         self._steps_of = partial(Steps, jobs)
         self._notes = NoteWriter(jobs.database)
         self._notes_of = self._notes.notebook
+        self._watch = Watch(on_tick=self._notes.tick, on_stuck=on_stuck)  # also the clock of the notes
         self._handing_back = False
         self._dropped = False
-        self._watching = False
 
     @property
     def in_threads(self) -> int:
@@ -85,8 +65,8 @@ class Executor:
     def hand_back(self) -> None:
         """From now on: handlers that can be stopped are, or do not start; their jobs go back at no cost."""
         self._handing_back = True
-        for job_id, handling in self._handling.items():
-            if job_id not in self._in_thread:
+        for handling in self._watch:
+            if handling.job.id not in self._in_thread:
                 handling.task.cancel()
 
     def cancel(self, job_id: int, reason: str) -> None:
@@ -97,7 +77,7 @@ class Executor:
         if job_id in self._cancels:
             return
         self._cancels[job_id] = reason
-        if handling := self._handling.get(job_id):
+        if handling := self._watch.find(job_id):
             handling.job.cancelled = True
             if job_id not in self._in_thread:
                 handling.task.cancel()
@@ -175,7 +155,7 @@ class Executor:
             await repeat_while_away(self._jobs.database, lambda conn: start(conn, job))
 
     async def _handle(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
-        handling = self._begin_watching(job, job_type)
+        handling = self._watch.begin(job, job_type, in_thread=not self._table.is_async(job.job_type))
         try:
             outcome = returned(await self._call(job))
         except Waiting as waiting:
@@ -191,9 +171,10 @@ class Executor:
             outcome = raised(error, job_type)
         finally:
             end_if_forked()
-            self._end_watching(job, handling)
+            self._watch.end(handling)
         if self._dropped:
             raise asyncio.CancelledError  # also where the handler took it for its own
+        handling.uncancel()
         if handling.told and job.id not in self._cancels:
             return stood_still(handling.idle_s) if handling.stood_still else timed_out(handling.timeout_s)
         return outcome
@@ -208,47 +189,6 @@ class Executor:
         thread = self._threads.submit(copy_context().run, _in_thread, handler, job)
         thread.add_done_callback(lambda _: self._in_thread.discard(job.id))
         return await asyncio.wrap_future(thread)
-
-    def _begin_watching(self, job: AnyJob, job_type: JobType[Any]) -> _Handling:
-        task = asyncio.current_task()
-        assert task is not None
-        timeout_s = idle_s = math.inf
-        if self._table.is_async(job.job_type):
-            timeout_s = job_type.timeout.total_seconds()
-            idle_s = job_type.progress_timeout.total_seconds() if job_type.progress_timeout else math.inf
-        handling = self._handling[job.id] = _Handling(task, time.monotonic(), job, timeout_s, idle_s)
-        if not self._watching:
-            self._watching = True
-            asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
-        return handling
-
-    def _end_watching(self, job: AnyJob, handling: _Handling) -> None:
-        del self._handling[job.id]
-        while handling.task.cancelling() and not self._dropped:
-            handling.task.uncancel()  # it was for the handler, not for what comes after
-
-    def _watch(self) -> None:
-        """Cancel handlers that take too long, or do nothing; give up on the process where one does not end though cancelled.
-
-        Also the clock of the notes, which nobody needs when no handler runs.
-        """
-        now_s = time.monotonic()
-        self._notes.tick(now_s)
-        for job_id, handling in list(self._handling.items()):
-            over_s = now_s - handling.began_s - handling.timeout_s
-            stands_still = now_s - max(handling.began_s, handling.job.moved_s) > handling.idle_s
-            if (over_s > 0 or stands_still) and not handling.told:
-                if over_s <= 0:
-                    handling.stood_still, handling.timeout_s = True, now_s - handling.began_s
-                handling.told = True
-                handling.task.cancel()
-            elif over_s > _STOP_S:
-                meaning = "the handler does not end though it was cancelled; the process does instead"
-                log.error("run.stuck", job_id=job_id, meaning=meaning)
-                self._on_stuck()
-        self._watching = bool(self._handling)
-        if self._watching:
-            asyncio.get_running_loop().call_later(_WATCH_S, self._watch)
 
     async def _settle_alone(self, job: AnyJob, outcome: Outcome, job_type: JobType[Any]) -> Settled:
         unsure = False

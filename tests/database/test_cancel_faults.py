@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import workers.executor
+import workers.handling
 import workers.worker
 from jobs_core import AnyJob, Connection, Database, Jobs, NewJob, Wait, execute, fetch
 from jobs_core.look import find
@@ -18,7 +18,7 @@ from tests.support.database import until_blocked
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.worker import ended, until, view_of, working
 from workers.cancels import deal_with_cancels
-from workers.executor import Executor
+from workers.handling import Watch
 from workers.upkeep import Upkeep
 
 NOW = timedelta(0)
@@ -76,14 +76,14 @@ async def test_a_cancelled_run_may_take_its_time_to_clean_up(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its worker looks for handlers that do not end; this one has not gone past its timeout."""
-    looks, ends, watch = list[int](), list[object](), Executor._watch
+    looks, ends, watch = list[int](), list[object](), Watch._look
 
-    def counted(executor: Executor) -> None:
+    def counted(handlers: Watch) -> None:
         looks.append(1)
-        watch(executor)
+        watch(handlers)
 
-    monkeypatch.setattr(Executor, "_watch", counted)
-    monkeypatch.setattr(workers.executor, "_STOP_S", 0.0)
+    monkeypatch.setattr(Watch, "_look", counted)
+    monkeypatch.setattr(workers.handling, "_STOP_S", 0.0)
     monkeypatch.setattr(workers.worker, "end_process", ends.append)
 
     async def handle(job: AnyJob) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-import workers.executor
+import workers.handling
 from jobs_core import (
     AnyJob,
     Complete,
@@ -241,7 +241,7 @@ async def test_who_cancels_the_test_is_not_taken_for_the_handler(database: Datab
 async def test_a_handler_that_does_not_end_fails_the_test_where_it_would_end_a_worker(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers.executor, "_STOP_S", 0.1)
+    monkeypatch.setattr(workers.handling, "_STOP_S", 0.1)
     stubborn = JobType("stubborn", Note, timeout=timedelta(milliseconds=1))
     enough = asyncio.Event()
 
