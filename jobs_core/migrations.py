@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 from psycopg.errors import DuplicateTable, UndefinedTable, UniqueViolation
@@ -141,7 +141,7 @@ async def _build(conn: db.Connection, migration: Migration) -> bool:
     No lock makes such processes take turns: a build waits for all older snapshots, that of whoever waits for the lock too.
     """
     for index in _INDEX.finditer(migration.sql):
-        while not await _built(conn, index["name"], cast("LiteralString", index[0])):  # noqa: ASYNC110 - the condition lies in Postgres
+        while not await _built(conn, index["name"], index[0]):  # noqa: ASYNC110 - the condition lies in Postgres
             await asyncio.sleep(_BETWEEN_TRIES_S)
     return await _record(conn, migration)
 
