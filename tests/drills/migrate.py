@@ -206,7 +206,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def faulty(seed: int) -> Plan:
     """The plan of the demonstration."""
-    return Plan("today", 0, seed, reader_s=3.0, mutant="wait for locks")
+    return Plan("today", 0, seed, rows=1_000, reader_s=3.0, per_s=40.0, supervisors=1, mutant="wait for locks")
 
 
 def missed(report: Report) -> list[str]:

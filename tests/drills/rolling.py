@@ -178,7 +178,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def faulty(mutant: str, seed: int) -> Plan:
     """The plan of a demonstration: with few runs, as each that was dropped runs alone next."""
-    return Plan(1, seed, supervisors=2, processes=1, per_s=15.0, mutant=mutant)
+    return Plan(1, seed, supervisors=1, processes=1, per_s=15.0, mutant=mutant)
 
 
 def missed(report: Report) -> list[str]:
