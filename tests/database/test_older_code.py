@@ -8,8 +8,9 @@ from psycopg.errors import NotNullViolation
 from jobs_core import Connection, Database, Jobs, execute, fetch
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
+from jobs_core.limits import free_strays
 from jobs_core.upkeep import rescue
-from tests.support.limits import claim_all, create, slots_of, table
+from tests.support.limits import claim_all, create, in_use, slots_of, table
 
 TAKE = """
 UPDATE jobs.jobs AS j SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = nextval('jobs.token_seq')
@@ -88,6 +89,20 @@ async def test_older_code_leaves_a_lost_run_with_limits_to_be_rescued_by_newer(
     with pytest.raises(NotNullViolation):
         await execute(conn, RESCUE, {"worker_id": worker_id})
     assert (await rescue(conn))[0] == [job.id]
+
+
+async def test_slots_that_older_code_left_held_are_freed_and_those_of_claims_are_not(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    """Of a job whose run had not started."""
+    await create(jobs, slots_of("a"))
+    await claim_all(conn, worker_id)
+    await create(jobs, slots_of("b"))
+    await claim_all(conn, worker_id)
+    await execute(conn, "UPDATE jobs.jobs SET state = 'pending', worker_id = NULL, ready_seq = 9 WHERE limits ? 'a'")
+    assert await free_strays(conn) == 1
+    assert await in_use(conn) == {"a": (0, 1), "b": (1, 1)}
+    assert await free_strays(conn) == 0
 
 
 @pytest.mark.usefixtures("as_in_life")

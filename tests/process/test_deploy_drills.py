@@ -22,7 +22,7 @@ def empty_database(server_dsn: str) -> Iterator[str]:
 async def test_a_rolling_restart_of_two_versions_loses_nothing_and_charges_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
-    plan = rolling.Plan(1, seed=1, supervisors=2, processes=1, per_s=20.0)
+    plan = rolling.Plan(1, seed=1, supervisors=2, processes=1, per_s=30.0)
     report = await rolling.run(database_url, plan, tmp_path / "site")
     assert report.broken(slack=3.0) == []
 
