@@ -102,12 +102,12 @@ async def migrate(conn: db.Connection, rooms: Sequence[str], *, wait_s: float = 
     async with conn.transaction():
         await db.execute(conn, statement("jobs_core", "migration/take_turns"))
         await db.execute(conn, statement("jobs_core", "migration/prepare"))
-    missing = await pending(conn, rooms)
-    return [
-        migration
-        for migration in missing
-        if await (_build(conn, migration) if migration.builds else _apply_patiently(conn, migration, wait_s))
-    ]
+    applied: list[Migration] = []
+    for migration in await pending(conn, rooms):
+        ours = await _build(conn, migration) if migration.builds else await _apply_patiently(conn, migration, wait_s)
+        if ours:
+            applied.append(migration)
+    return applied
 
 
 async def _apply_patiently(conn: db.Connection, migration: Migration, wait_s: float) -> bool:
