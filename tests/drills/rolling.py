@@ -4,7 +4,8 @@
                          └ supervisor, new ┘                          ends ─▶ one of the other version takes its place
 
 The new version has a type that the old one does not know, and a field more in the input of another. Half of the restarts are
-deploys, the other half go back. (Another version of the queue itself is the matter of the drill `migrate`.) With a drain that charges a retry, or that drops its runs, it must break.
+deploys, the other half go back; other code of the queue itself is what the drill `migrate` is about. With a drain that charges
+a retry, or that drops its runs, it must break.
 """
 
 import asyncio
