@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs_core import Connection, Database, HandlerTable, Jobs, NewJob, db, fetch
+from jobs_core.history import make_partitions
 from tests.drills import load
 from tests.drills.deploy_code import SLOW, Work
 from tests.drills.deploy_record import Findings, findings
@@ -82,6 +83,7 @@ async def run(dsn: str, plan: Plan, folder: Path) -> Report:
     settings = {**_SETTINGS, **({"DEPLOY_MUTANT": plan.mutant, **_SHORT_LEASE} if plan.mutant else {})}
     with Site(dsn, folder, **settings) as site:
         async with await db.connect(dsn, name="drill looks") as looks:
+            await make_partitions(looks)  # as `./jobs migrate` does
             await load.prepare(looks)
             codes = [Code("new" if number % 2 else "old") for number in range(plan.supervisors)]
             fleet = [site.supervise(code, processes=plan.processes) for code in codes]
