@@ -22,7 +22,7 @@ from jobs_core import (
 )
 from jobs_core.declare import declare_types
 from jobs_core.history import make_partitions
-from jobs_core.migrations import Migration, migrate, require_migrated
+from jobs_core.migrations import WAIT_S, Migration, migrate, require_migrated
 from jobs_core.settings import CoreSettings
 
 T = TypeVar("T")
@@ -79,14 +79,14 @@ def ask(question: Callable[[Connection], Coroutine[Any, Any, T]], data: Path | N
     return asyncio.run(answer())
 
 
-async def bring_up_to_date(conn: Connection, table: HandlerTable) -> list[Migration]:
+async def bring_up_to_date(conn: Connection, table: HandlerTable, *, wait_s: float = WAIT_S) -> list[Migration]:
     """Apply what is pending, make history's partitions of today and the days ahead, and the table's types known to SQL.
 
-    Returns what was applied.
+    wait_s: as of `migrate`. Returns what was applied.
     A partition that cannot be made is told on stderr: workers try again, and its rows are kept without it. Raises
     ConfigurationError as `migrate` does.
     """
-    applied = await migrate(conn, ROOMS)
+    applied = await migrate(conn, ROOMS, wait_s=wait_s)
     await declare_types(conn, table.job_types)
     _, missing = await make_partitions(conn)
     for name, reason in missing.items():

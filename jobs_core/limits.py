@@ -113,6 +113,19 @@ async def forget_limits(conn: db.Connection, *, batch: int = FORGET_BATCH) -> in
         return len(await _remove(conn, unused))
 
 
+async def free_strays(conn: db.Connection) -> int:
+    """Free slots of claims that were ended without it; returns how many.
+
+    Code from before there were limits does so, where it is the first to see that a worker is gone (docs/deploys.md).
+    """
+    keys = [row["key"] for row in await db.fetch(conn, statement("jobs_core", "slot/stray_keys"))]
+    if not keys:
+        return 0
+    async with conn.transaction():
+        await db.execute(conn, statement("jobs_core", "slot/lock"), {"keys": keys})
+        return await db.execute(conn, statement("jobs_core", "slot/free_strays"), {"keys": keys})
+
+
 async def free_slots(conn: db.Connection, job_ids: Sequence[int]) -> frozenset[Ready]:
     """Free what these jobs hold, whose claims the caller has ended in this transaction; returns where jobs may wait for it."""
     if not job_ids or not await db.execute(conn, statement("jobs_core", "slot/free"), {"ids": list(job_ids)}):

@@ -14,7 +14,7 @@ import structlog
 from jobs_core import Connection, Database, db
 from jobs_core.history import keep_house
 from jobs_core.keys import EXPIRE_BATCH, expire_keys
-from jobs_core.limits import FORGET_BATCH, forget_limits
+from jobs_core.limits import FORGET_BATCH, forget_limits, free_strays
 from jobs_core.pauses import forget_paused_times
 from jobs_core.settings import HistorySettings
 from jobs_core.tasks import end_task
@@ -53,6 +53,7 @@ class Housekeeping:
             _expire_keys,
             forget_waits,
             _forget_limits,
+            free_strays,
             forget_paused_times,
             self._keep_history,
         ):

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 def migrate(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something is pending")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Change nothing; print the SQL of what is pending")] = False,
+    wait: Annotated[str, typer.Option(help="How long to try where others hold what must be locked: 30s, 5m")] = "1m",
     as_json: Json = False,
     data: Data = None,
 ) -> int:
@@ -27,6 +28,7 @@ def migrate(
     import asyncio
 
     from cli.database import bring_up_to_date, choose_database, connected
+    from cli.durations import parse_duration
     from cli.rooms import ROOMS
     from cli.settings import CliSettings
     from cli.table import build_table
@@ -34,6 +36,7 @@ def migrate(
 
     if check and sql:
         raise typer.BadParameter("give --check or --sql, not both")
+    wait_s = parse_duration(wait, option="--wait").total_seconds()
     look_only = check or sql
     settings = CliSettings.read(data=data)
 
@@ -42,7 +45,7 @@ def migrate(
             await db.check_server(conn)
             if look_only:
                 return await migrations.pending(conn, ROOMS)
-            return await bring_up_to_date(conn, build_table(settings.handlers))
+            return await bring_up_to_date(conn, build_table(settings.handlers), wait_s=wait_s)
 
     found = asyncio.run(work())
     if sql and not as_json:

@@ -189,7 +189,7 @@ async def by_rescue_of_a_started_run(conn: Connection, worker_id: int, job: AnyJ
 
 async def by_the_crash_limit(conn: Connection, worker_id: int, job: AnyJob) -> None:
     await start(conn, job)
-    await execute(conn, "UPDATE jobs.jobs SET alone = true, alone_lost_count = 2")
+    await execute(conn, "UPDATE jobs.jobs SET limited_alone = true, alone_lost_count = 2")
     await by_rescue(conn, worker_id, job)
 
 

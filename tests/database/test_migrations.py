@@ -7,15 +7,15 @@ import pytest
 
 import jobs_core.migrations
 from cli.rooms import ROOMS
-from jobs_core import Complete, Database, DatabaseUnusable, SchemaMismatch, execute, fetch
+from jobs_core import Complete, Database, DatabaseUnusable, SchemaMismatch, db, execute, fetch
 from jobs_core.claim import claim
 from jobs_core.db import check_server
 from jobs_core.history import make_partitions
 from jobs_core.leases import register
 from jobs_core.look import newest
-from jobs_core.migrations import migrate, migrations, pending, require_migrated
+from jobs_core.migrations import Migration, migrate, migrations, pending, require_migrated
 from jobs_core.settle import settle
-from tests.support.database import fresh_database
+from tests.support.database import fresh_database, until_blocked
 from tests.support.job_types import NOTE
 
 
@@ -94,3 +94,69 @@ async def test_what_had_ended_before_histories_had_days_lies_in_its_day_and_livi
         (job,) = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["note"], slots=1)
         await settle(conn, job, Complete(), NOTE)
         assert [view.id for view in await newest(conn)] == [103, 102, 101, 100, job.id]
+
+
+NEXT = Migration("jobs_core", 9001, "next", "ALTER TABLE jobs.jobs ADD COLUMN next_note text")
+CREATE = (
+    "INSERT INTO jobs.jobs (job_type, queue, priority, state, input) VALUES ('note', 'default', 2, 'pending', '{}')"
+)
+
+
+@pytest.fixture
+def next_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a migration more."""
+    known = migrations(ROOMS)
+    monkeypatch.setattr(jobs_core.migrations, "migrations", lambda _: [*known, NEXT])
+
+
+@pytest.mark.usefixtures("next_is_there")
+async def test_behind_a_long_reader_a_migration_waits_and_others_work(database: Database) -> None:
+    async with database.connection() as reader, database.connection() as conn, database.connection() as other:
+        async with reader.transaction():
+            await fetch(reader, "SELECT FROM jobs.jobs")
+            migrating = asyncio.create_task(migrate(conn, ROOMS))
+            for _ in range(2):  # once it may be that the migration had not tried yet
+                await until_blocked(other)
+                await execute(other, CREATE)
+        assert await migrating == [NEXT]
+
+
+@pytest.mark.usefixtures("next_is_there")
+async def test_one_that_waited_for_locks_as_long_as_it_takes_would_stop_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutant of the test above."""
+    monkeypatch.setattr(jobs_core.migrations, "LOCK_MS", 0)
+    async with database.connection() as reader, database.connection() as conn, database.connection() as other:
+        async with reader.transaction():
+            await fetch(reader, "SELECT FROM jobs.jobs")
+            migrating = asyncio.create_task(migrate(conn, ROOMS))
+            await until_blocked(other)
+            await execute(other, "SET lock_timeout = '1s'")
+            with pytest.raises(db.LockNotAvailable):
+                await execute(other, CREATE)
+        assert await migrating == [NEXT]
+
+
+@pytest.mark.usefixtures("next_is_there")
+async def test_a_migration_that_gets_no_lock_says_who_has_it(database: Database) -> None:
+    async with database.connection() as reader, database.connection() as conn, reader.transaction():
+        await fetch(
+            reader, "SELECT pg_sleep(1.1) FROM (SELECT FROM jobs.jobs) AS none RIGHT JOIN (SELECT) AS one ON true"
+        )
+        pid = reader.info.backend_pid
+        with pytest.raises(
+            DatabaseUnusable, match=rf"9001 next was not applied: for 0 s .* pid {pid} \(tests, idle in"
+        ):
+            await migrate(conn, ROOMS, wait_s=0)
+    async with database.connection() as conn:
+        assert await pending(conn, ROOMS) == [NEXT], "and it has changed nothing"
+
+
+async def test_an_index_whose_build_was_cut_off_is_built_anew(database: Database) -> None:
+    async with database.connection() as conn:
+        await execute(conn, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'jobs.jobs_waiting'::regclass")
+        await execute(conn, "DELETE FROM jobs.migrations WHERE name = 'indexes'")
+        assert [migration.name for migration in await migrate(conn, ROOMS)] == ["indexes"]
+        (index,) = await fetch(conn, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs.jobs_waiting'::regclass")
+    assert index["indisvalid"]

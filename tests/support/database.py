@@ -31,7 +31,9 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((wait_event IS NULL AND wait_until IS NULL) = (state <> 'waiting')),
     ADD CHECK (retry_of < id),
     ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
-    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
+    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array'),
+    ADD CHECK ((alone IS NULL) = (limit_group IS NOT NULL)),
+    ADD CHECK ((limited_alone IS NULL) = (limit_group IS NULL))
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 

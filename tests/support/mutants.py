@@ -51,7 +51,10 @@ LANE_LOCK_FOLDED_IN = (
 """The lane's row is locked inside the statement that looks at its jobs, whose snapshot is then older than the lock."""
 
 PLAIN_LIMIT = (
-    ("alone = lost.started OR lost.alone", "alone = false"),
-    ("state = 'running' AND alone AND alone_lost_count + 1", "state = 'running' AND lost_count + 1"),
+    ("THEN lost.started OR lost.alone END", "THEN false END"),
+    (
+        "state = 'running' AND coalesce(alone, limited_alone) AND alone_lost_count + 1",
+        "state = 'running' AND lost_count + 1",
+    ),
 )
 """Nobody runs alone, and every lost run counts."""

@@ -8,7 +8,6 @@ SELECT EXISTS (
     CROSS JOIN LATERAL (
         SELECT FROM {schema}.jobs AS j
         WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND NOT j.alone
-          AND j.limit_group IS NULL
         ORDER BY j.priority, j.ready_seq  -- or fresh statistics choose to read the whole table
         LIMIT 1
     ) AS ready

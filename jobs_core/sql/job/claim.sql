@@ -23,7 +23,7 @@ WITH me AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT j.id, j.ready_seq FROM {schema}.jobs AS j
             WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.priority = class.priority - 1
-              AND j.ready_seq > class.floor AND j.ready_seq IS NOT NULL AND NOT j.alone AND j.limit_group IS NULL
+              AND j.ready_seq > class.floor AND j.ready_seq IS NOT NULL AND NOT j.alone
             ORDER BY j.priority, j.ready_seq
             LIMIT %(slots)s
             FOR UPDATE SKIP LOCKED

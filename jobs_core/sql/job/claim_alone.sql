@@ -16,7 +16,6 @@ WITH me AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
         WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND j.alone
-          AND j.limit_group IS NULL
         ORDER BY j.priority, j.ready_seq
         LIMIT 1
         FOR UPDATE SKIP LOCKED

@@ -3,5 +3,5 @@
 -- that token.
 SELECT id, token, lane, parent_id, limit_group IS NOT NULL AS limited, job_type FROM {schema}.jobs
 WHERE worker_id = ANY(%(worker_ids)s::bigint[])
-  AND state = 'running' AND alone AND alone_lost_count + 1 >= %(max_lost)s
+  AND state = 'running' AND coalesce(alone, limited_alone) AND alone_lost_count + 1 >= %(max_lost)s
 LIMIT %(batch)s

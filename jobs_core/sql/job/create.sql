@@ -39,9 +39,11 @@ WITH given AS MATERIALIZED (
     FROM (SELECT * FROM placed ORDER BY ordinal) AS in_order
 ), inserted AS (
     INSERT INTO {schema}.jobs (id, job_type, queue, priority, state, input, user_id, task_id, project_id, lane, lane_pos,
-                               unique_key, unique_while, limits, limit_group, ready_seq, scheduled_for)
+                               unique_key, unique_while, limits, limit_group, alone, limited_alone, ready_seq,
+                               scheduled_for)
     SELECT id, job_type, queue, priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, input::jsonb,
            user_id, task_id, project_id, lane, pos, unique_key, unique_while, limits::jsonb, limit_group,
+           CASE WHEN limit_group IS NULL THEN false END, CASE WHEN limit_group IS NOT NULL THEN false END,
            CASE WHEN ready THEN nextval('{schema}.ready_seq') END,
            CASE WHEN later THEN due_at END
     FROM numbered

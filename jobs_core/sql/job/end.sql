@@ -11,7 +11,7 @@ WITH ended AS (
     RETURNING *
 ), recorded AS (
     INSERT INTO {schema}.attempts (job_id, token, worker_id, reason, error, alone, claimed_at, started_at)
-    SELECT id, token, worker_id, %(reason)s, %(error)s, alone, claimed_at, started_at
+    SELECT id, token, worker_id, %(reason)s, %(error)s, coalesce(alone, limited_alone), claimed_at, started_at
     FROM ended WHERE %(reason)s::text IS NOT NULL
 ), kept AS (
     INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, result, error, user_id, task_id, project_id,

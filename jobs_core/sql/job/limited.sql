@@ -16,7 +16,7 @@ WITH RECURSIVE me AS MATERIALIZED (
     CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
     CROSS JOIN LATERAL (
         SELECT j.limit_group FROM {schema}.jobs AS j
-        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = %(alone)s
           AND j.queue = q.queue AND j.job_type = t.job_type AND j.limit_group > %(after)s
         ORDER BY j.limit_group LIMIT 1
     ) AS first
@@ -26,7 +26,7 @@ WITH RECURSIVE me AS MATERIALIZED (
     FROM waiting AS w
     CROSS JOIN LATERAL (
         SELECT j.limit_group FROM {schema}.jobs AS j
-        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = %(alone)s
           AND j.queue = w.queue AND j.job_type = w.job_type AND j.limit_group > w.limit_group
         ORDER BY j.limit_group LIMIT 1
     ) AS next
@@ -53,7 +53,7 @@ WITH RECURSIVE me AS MATERIALIZED (
     JOIN open AS o ON o.limit_group = w.limit_group
     CROSS JOIN LATERAL (
         SELECT j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
-        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = %(alone)s
           AND j.queue = w.queue AND j.job_type = w.job_type AND j.limit_group = w.limit_group
         ORDER BY j.priority, j.ready_seq
         LIMIT %(jobs)s

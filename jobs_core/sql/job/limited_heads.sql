@@ -11,7 +11,7 @@ CROSS JOIN unnest(%(line_queues)s::text[], %(line_types)s::text[], %(line_groups
      AS line (queue, job_type, limit_group, jobs)
 CROSS JOIN LATERAL (
     SELECT j.id, j.job_type, j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
-    WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
+    WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = %(alone)s
       AND j.queue = line.queue AND j.job_type = line.job_type AND j.limit_group = line.limit_group
     ORDER BY j.priority, j.ready_seq
     LIMIT line.jobs

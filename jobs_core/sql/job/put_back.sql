@@ -9,7 +9,7 @@ WITH due AS MATERIALIZED (
     SELECT at, at <= clock_timestamp() AS now
     FROM (SELECT coalesce(%(time)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_s)s))) AS due (at)
 ), held AS MATERIALIZED (
-    SELECT id, token, worker_id, alone, claimed_at, started_at FROM {schema}.jobs
+    SELECT id, token, worker_id, coalesce(alone, limited_alone) AS alone, claimed_at, started_at FROM {schema}.jobs
     WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')
       AND NOT (%(final)s AND coalesce(give_up_at <= clock_timestamp(), false)
                AND give_up_at + make_interval(secs => {schema}.paused_s(queue, job_type, claimed_at)) <= clock_timestamp())
@@ -20,7 +20,9 @@ WITH due AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j
 SET state = 'pending', worker_id = NULL, retry_count = j.retry_count + %(charge)s,
-    last_error = coalesce(%(error)s, j.last_error), alone = j.alone AND NOT %(final)s,
+    last_error = coalesce(%(error)s, j.last_error), 
+    alone = CASE WHEN j.limit_group IS NULL THEN j.alone AND NOT %(final)s END,
+    limited_alone = CASE WHEN j.limit_group IS NOT NULL THEN j.limited_alone AND NOT %(final)s END,
     ready_seq = CASE WHEN due.now THEN nextval('{schema}.ready_seq') END,
     scheduled_for = CASE WHEN due.now THEN j.scheduled_for ELSE due.at END
 FROM due, held

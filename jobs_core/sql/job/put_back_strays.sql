@@ -4,7 +4,7 @@
 -- Locks the jobs. The caller has no claim under way, or it would take back what that one is taking. As in job/rescue, only
 -- runs that had started are charged and recorded, and suspected where that is wanted. Only workers that run no suspects ask, so no job is ended here.
 WITH strays AS MATERIALIZED (
-    SELECT id, token, worker_id, state = 'running' AS started, alone, claimed_at, started_at FROM {schema}.jobs
+    SELECT id, token, worker_id, state = 'running' AS started, coalesce(alone, limited_alone) AS alone, claimed_at, started_at FROM {schema}.jobs
     WHERE worker_id = %(worker_id)s AND id <> ALL(%(ids)s::bigint[])
     FOR UPDATE
 ), recorded AS (
@@ -13,7 +13,9 @@ WITH strays AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j
 SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq'), rescued = true,
-    lost_count = lost_count + strays.started::integer, alone = strays.alone OR (strays.started AND %(suspected)s),
+    lost_count = lost_count + strays.started::integer,
+    alone = CASE WHEN j.limit_group IS NULL THEN strays.alone OR (strays.started AND %(suspected)s) END,
+    limited_alone = CASE WHEN j.limit_group IS NOT NULL THEN strays.alone OR (strays.started AND %(suspected)s) END,
     last_error = CASE WHEN strays.started THEN %(error)s ELSE last_error END
 FROM strays WHERE j.id = strays.id
-RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_group IS NOT NULL AS limited
+RETURNING j.id, j.queue, j.job_type, coalesce(j.alone, j.limited_alone) AS alone, j.limit_group IS NOT NULL AS limited

@@ -7,9 +7,9 @@
 -- claim. Right against a living one: the ids are given, not joined, so that a row which another rescue and a claim have
 -- changed since is looked at again by its new holder (a join's other side is not looked up again under the lock).
 WITH lost AS MATERIALIZED (
-    SELECT id, token, worker_id, state = 'running' AS started, alone, claimed_at, started_at FROM {schema}.jobs
+    SELECT id, token, worker_id, state = 'running' AS started, coalesce(alone, limited_alone) AS alone, claimed_at, started_at FROM {schema}.jobs
     WHERE worker_id = ANY(%(worker_ids)s::bigint[])
-      AND NOT (state = 'running' AND alone AND alone_lost_count + 1 >= %(max_lost)s)
+      AND NOT (state = 'running' AND coalesce(alone, limited_alone) AND alone_lost_count + 1 >= %(max_lost)s)
     LIMIT %(batch)s
     FOR UPDATE SKIP LOCKED
 ), recorded AS (
@@ -20,7 +20,8 @@ UPDATE {schema}.jobs AS j
 SET state = 'pending', worker_id = NULL, ready_seq = nextval('{schema}.ready_seq'), rescued = true,
     lost_count = lost_count + lost.started::integer,
     alone_lost_count = alone_lost_count + (lost.started AND lost.alone)::integer,
-    alone = lost.started OR lost.alone,
+    alone = CASE WHEN j.limit_group IS NULL THEN lost.started OR lost.alone END,
+    limited_alone = CASE WHEN j.limit_group IS NOT NULL THEN lost.started OR lost.alone END,
     last_error = CASE WHEN lost.started THEN %(error)s ELSE last_error END
 FROM lost WHERE j.id = lost.id
-RETURNING j.id, j.queue, j.job_type, j.alone, j.limit_group IS NOT NULL AS limited
+RETURNING j.id, j.queue, j.job_type, coalesce(j.alone, j.limited_alone) AS alone, j.limit_group IS NOT NULL AS limited

@@ -9,7 +9,8 @@ WITH due AS MATERIALIZED (
     FROM (SELECT coalesce(%(time)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_s)s))) AS due (at)
 )
 UPDATE {schema}.jobs AS j
-SET state = CASE WHEN due.now THEN 'pending' ELSE 'waiting' END, worker_id = NULL, alone = false,
+SET state = CASE WHEN due.now THEN 'pending' ELSE 'waiting' END, worker_id = NULL,
+    alone = CASE WHEN j.limit_group IS NULL THEN false END, limited_alone = CASE WHEN j.limit_group IS NOT NULL THEN false END,
     ready_seq = CASE WHEN due.now THEN nextval('{schema}.ready_seq') END,
     wait_event = CASE WHEN NOT due.now THEN %(event)s::text END, wait_until = CASE WHEN NOT due.now THEN due.at END,
     waiting_since = CASE WHEN NOT due.now THEN clock_timestamp() END

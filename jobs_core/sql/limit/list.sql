@@ -1,20 +1,20 @@
 -- Takes key (null: all), after (a key: those behind it), limit, most.
 -- Returns the keys in order, with the columns of LimitView; waiting counts up to `most`. Locks nothing. It steps once over all
 -- groups that wait, whoever's they are.
-WITH RECURSIVE line (alone, queue, job_type, limit_group) AS (
+WITH RECURSIVE line (limited_alone, queue, job_type, limit_group) AS (
     (
-        SELECT alone, queue, job_type, limit_group FROM {schema}.jobs
+        SELECT limited_alone, queue, job_type, limit_group FROM {schema}.jobs
         WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL
-        ORDER BY alone, queue, job_type, limit_group LIMIT 1
+        ORDER BY limited_alone, queue, job_type, limit_group LIMIT 1
     )
     UNION ALL
     SELECT next.*
     FROM line AS l
     CROSS JOIN LATERAL (
-        SELECT j.alone, j.queue, j.job_type, j.limit_group FROM {schema}.jobs AS j
+        SELECT j.limited_alone, j.queue, j.job_type, j.limit_group FROM {schema}.jobs AS j
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL
-          AND (j.alone, j.queue, j.job_type, j.limit_group) > (l.alone, l.queue, l.job_type, l.limit_group)
-        ORDER BY j.alone, j.queue, j.job_type, j.limit_group LIMIT 1
+          AND (j.limited_alone, j.queue, j.job_type, j.limit_group) > (l.limited_alone, l.queue, l.job_type, l.limit_group)
+        ORDER BY j.limited_alone, j.queue, j.job_type, j.limit_group LIMIT 1
     ) AS next
 ), member AS MATERIALIZED (
     SELECT line.*, k.key FROM line CROSS JOIN LATERAL jsonb_array_elements_text(line.limit_group::jsonb) AS k (key)
@@ -35,7 +35,7 @@ CROSS JOIN LATERAL (
         SELECT FROM member AS m
         CROSS JOIN LATERAL (
             SELECT FROM {schema}.jobs AS j
-            WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = m.alone
+            WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = m.limited_alone
               AND j.queue = m.queue AND j.job_type = m.job_type AND j.limit_group = m.limit_group
             LIMIT %(most)s
         ) AS job

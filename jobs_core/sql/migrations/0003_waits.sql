@@ -7,11 +7,6 @@ ALTER TABLE {schema}.jobs
     ADD COLUMN waiting_since  timestamptz;
 ALTER TABLE {schema}.history ADD COLUMN parent_id bigint;
 
--- Whom an event wakes; whose time is over; a parent's children.
-CREATE INDEX jobs_waiting ON {schema}.jobs (wait_event) WHERE wait_event IS NOT NULL;
-CREATE INDEX jobs_wait_until ON {schema}.jobs (wait_until) WHERE wait_until IS NOT NULL;
-CREATE INDEX jobs_children ON {schema}.jobs (parent_id) WHERE parent_id IS NOT NULL;
-
 -- Events by name: one that is awaited or was emitted. The first emit wins, and stays.
 CREATE TABLE {schema}.events (
     name        text COLLATE "C" PRIMARY KEY,

@@ -30,12 +30,9 @@ CREATE INDEX limit_slots_free ON {schema}.limit_slots (key, n) WHERE job_id IS N
 CREATE INDEX limit_slots_job ON {schema}.limit_slots (job_id) WHERE job_id IS NOT NULL;
 
 ALTER TABLE {schema}.jobs
-    ADD COLUMN limits       jsonb,              -- by key: weight, and the numbers for a key that is new; null: no limits
-    ADD COLUMN limit_group  text COLLATE "C";   -- its keys, sorted, as a JSON array: those with the same ones wait together
-
--- A job with limits stands in an index of its own, whether it runs alone or not.
-CREATE INDEX jobs_limited ON {schema}.jobs (alone, queue, job_type, limit_group, priority, ready_seq)
-    WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL;
-DROP INDEX {schema}.jobs_ready;
-CREATE INDEX jobs_ready ON {schema}.jobs (queue, job_type, priority, ready_seq)
-    WHERE ready_seq IS NOT NULL AND NOT alone AND limit_group IS NULL;
+    ADD COLUMN limits         jsonb,              -- by key: weight, and the numbers for a key that is new; null: no limits
+    ADD COLUMN limit_group    text COLLATE "C",   -- its keys, sorted, as a JSON array: those with the same ones wait together
+    -- Of a job with limits, what alone says of the others. There alone itself is null, which is neither true nor false: claims
+    -- of ordinary jobs and of suspects pass such a job by, and so do those of code that was made before there were limits.
+    ADD COLUMN limited_alone  boolean,
+    ALTER COLUMN alone DROP NOT NULL;

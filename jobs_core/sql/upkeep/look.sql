@@ -47,10 +47,18 @@ SELECT
         CROSS JOIN unnest(%(queues)s::text[]) AS q (queue)
         CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
         CROSS JOIN LATERAL (
-            SELECT FROM {schema}.jobs AS j
-            WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND j.alone
-            ORDER BY j.priority, j.ready_seq
-            LIMIT %(most)s
+            (
+                SELECT FROM {schema}.jobs AS j
+                WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND j.alone
+                ORDER BY j.priority, j.ready_seq
+                LIMIT %(most)s
+            ) UNION ALL (
+                SELECT FROM {schema}.jobs AS j
+                WHERE j.queue = q.queue AND j.job_type = t.job_type AND j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL
+                  AND j.limited_alone
+                ORDER BY j.limit_group
+                LIMIT %(most)s
+            )
         ) AS ready
         WHERE NOT coalesce(paused -> q.queue ? t.job_type, false)
     ) + (
@@ -67,6 +75,6 @@ SELECT
     ) AS suspects,
     (
         SELECT true FROM {schema}.jobs
-        WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL AND NOT alone
+        WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL AND NOT limited_alone
         ORDER BY queue, job_type LIMIT 1
     ) IS NOT NULL AS limited
