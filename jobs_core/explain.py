@@ -22,7 +22,7 @@ from jobs_core.pauses import Pause, pauses
 from jobs_core.statements import statement
 
 MOST_AHEAD = 10_000
-"""Ready jobs before this one are counted up to here."""
+"""Jobs before this one are counted up to here."""
 _DEEPEST = 5
 """Lanes that a job is followed through."""
 
@@ -92,12 +92,13 @@ async def _waiting(conn: db.Connection, job: db.Row) -> list[Why]:
 
 
 async def _blocked(conn: db.Connection, job: db.Row, depth: int) -> list[Why]:
-    values = {"lane": job["lane"], "lane_pos": job["lane_pos"]}
+    values = {"lane": job["lane"], "lane_pos": job["lane_pos"], "most": MOST_AHEAD}
     head = await db.fetch_one(conn, statement("jobs_core", "explain/head"), values)
     if head is None or head["id"] in {None, job["id"]}:
         return [Why("lane", f"it is next in lane {job['lane']}", {"lane": job["lane"]})]
     about = {"lane": job["lane"], "head": head["id"], "ahead": head["ahead"]}
-    more = f", {head['ahead'] - 1} more between them" if head["ahead"] > 1 else ""
+    at_least = "at least " if head["ahead"] == MOST_AHEAD else ""
+    more = f", {at_least}{head['ahead'] - 1:,} more between them" if head["ahead"] > 1 else ""
     reasons = [Why("lane", f"it is behind job {head['id']} in lane {job['lane']}{more}", about)]
     row = await _job(conn, head["id"]) if depth < _DEEPEST else None
     if row is not None:
@@ -117,11 +118,15 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
             Why("alone", "a run of it was lost: it waits for a process of its own (a supervisor starts those)")
         )
         return reasons
-    values = {**{name: job[name] for name in ("queue", "job_type", "priority", "ready_seq")}, "most": MOST_AHEAD}
-    row = await db.fetch_one(conn, statement("jobs_core", "explain/ahead"), values)
+    return [*reasons, await _ready(conn, job)]
+
+
+async def _ready(conn: db.Connection, job: db.Row) -> Why:
+    named = {name: job[name] for name in ("queue", "job_type", "priority", "ready_seq", "limit_group")}
+    row = await db.fetch_one(conn, statement("jobs_core", "explain/ahead"), {**named, "most": MOST_AHEAD})
     ahead = row["ahead"] if row else 0
-    place = f"more than {MOST_AHEAD:,} of its type are before it" if ahead == MOST_AHEAD else _place(ahead)
-    return [*reasons, Why("ready", f"it is ready: {place}", {"ahead": ahead})]
+    place = f"{MOST_AHEAD:,} of its type or more are before it" if ahead == MOST_AHEAD else _place(ahead)
+    return Why("ready", f"it is ready: {place}", {"ahead": ahead})
 
 
 async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:
@@ -140,7 +145,7 @@ async def _limited(conn: db.Connection, job: db.Row) -> list[Why]:
     """The keys of its limits that let nothing more run now."""
     reasons = list[Why]()
     for key in json.loads(job["limit_group"] or "[]"):
-        limit = await find_limit(conn, key)
+        limit = await find_limit(conn, key, most_waiting=0)
         if limit is None:
             continue
         if limit.slots is not None and limit.in_use >= limit.slots:

@@ -30,7 +30,8 @@ READY, WAVE = 1_000, 100
 QUEUES = ["default"]
 JOB_TYPES = [job_type.name for job_type in (BRIEF, NO_HISTORY, MARKED, LANE, LIMITED)]
 LEASE_S = 24 * 3600.0
-_FREE = "free"
+_FREE = "open"
+"""The limit of the jobs that are claimed: it comes after all full ones in the order of a look."""
 
 
 class Queue:
@@ -84,6 +85,7 @@ class LimitedQueue(Queue):
     """The same with jobs of a limit that has slots for all of them."""
 
     job_type = LIMITED
+    _after = ""
 
     async def prepare(self) -> None:
         """Make the limit, too."""
@@ -92,13 +94,13 @@ class LimitedQueue(Queue):
 
     async def take(self, slots: int) -> list[AnyJob]:
         """A worker's claim: as many looks as it takes to come by groups that have no slots."""
-        after: str | None = ""
-        while after is not None:
+        while True:
             found = await claim_limited(
-                self.conn, worker_id=self.worker_id, queues=QUEUES, job_types=JOB_TYPES, slots=slots, after=after
+                self.conn, worker_id=self.worker_id, queues=QUEUES, job_types=JOB_TYPES, slots=slots, after=self._after
             )
-            after = found.after if not found.jobs and found.again_in_s == 0 else None
-        return found.jobs
+            self._after = found.after
+            if found.jobs or found.again_in_s != 0:
+                return found.jobs
 
     async def end(self, claimed: Sequence[AnyJob]) -> None:
         """Settle them, one by one."""
