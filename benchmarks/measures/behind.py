@@ -37,8 +37,8 @@ async def full_limit(queue: Queue, jobs: int) -> None:
 
 
 async def full_limits(queue: Queue, jobs: int) -> None:
-    """Ten jobs each of many keys, every one of which a running one keeps full."""
-    await _limited(queue, jobs, keys=jobs // 10)
+    """A hundred jobs each of many keys, every one of which a running one keeps full."""
+    await _limited(queue, jobs, keys=max(1, jobs // 100))
 
 
 async def ended(queue: Queue, jobs: int) -> None:

@@ -105,6 +105,10 @@ STATEMENTS: dict[str, tuple[LiteralString, dict[str, Any]]] = {
         "explain/ahead",
         {"queue": "default", "job_type": "note", "priority": 2, "ready_seq": 9, "limit_group": None, "most": 10_000},
     ),
+    "about when it starts": (
+        "explain/rate",
+        {"id": 9, "queue": "default", "job_type": "note", "within_s": 300.0, "since": "2020-01-01", "most": 100},
+    ),
     "a limit, but not who waits for it": ("limit/list", {"key": "open", "after": "", "limit": 1, "most": 0}),
     "upkeep's look": ("upkeep/look", {**MINE, "most": 100}),
 }
