@@ -15,7 +15,7 @@ ONE_BY_ONE = 2_000
 """The most jobs of one timed run of single creates."""
 PINNED_S, PINNED_FULL_S = 30.0, 120.0
 PICKUPS = 500
-CLAIMS = 400
+CLAIMS = 300
 PICKUPS_PER_S = 50
 
 
@@ -48,4 +48,4 @@ class Plan:
     @property
     def claims(self) -> int:
         """Claims of one round and one queue."""
-        return min(self.jobs, CLAIMS)
+        return min(self.jobs // 10, CLAIMS)

@@ -25,8 +25,8 @@ from jobs_core.limits import set_limit
 from jobs_core.settle import Completed, end_many, settle
 from workers.claims import Cursor
 
-READY, WAVE = 1_000, 100
-"""Jobs that are there to be claimed, whatever stands behind them, and how many a wave takes at once."""
+READY = 1_000
+"""Jobs that are there to be claimed, whatever stands behind them."""
 QUEUES = ["default"]
 JOB_TYPES = [job_type.name for job_type in (BRIEF, NO_HISTORY, MARKED, LANE, LIMITED)]
 LEASE_S = 24 * 3600.0
@@ -38,6 +38,8 @@ class Queue:
     """A database's jobs, one connection to it, and a worker that lives through the run and claims jobs without limits."""
 
     job_type: JobType[Any] = NO_HISTORY
+    wave = 100
+    """How many are claimed at once, where it is not one."""
 
     def __init__(self, jobs: Jobs, conn: Connection, worker_id: int) -> None:
         self.jobs = jobs
@@ -85,6 +87,7 @@ class LimitedQueue(Queue):
     """The same with jobs of a limit that has slots for all of them."""
 
     job_type = LIMITED
+    wave = 10
     _after = ""
 
     async def prepare(self) -> None:
@@ -103,9 +106,10 @@ class LimitedQueue(Queue):
                 return found.jobs
 
     async def end(self, claimed: Sequence[AnyJob]) -> None:
-        """Settle them, one by one."""
-        for job in claimed:
-            await settle(self.conn, job, Complete(), LIMITED)
+        """Settle them, in one commit: it is not what is timed."""
+        async with self.conn.transaction():
+            for job in claimed:
+                await settle(self.conn, job, Complete(), LIMITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +131,11 @@ async def claims_behind(
         for queue in (behind, empty):
             await queue.prepare()
             await _settle_down(queue.jobs.database.dsn)
-        rounds = [
-            {slots: await _round(behind, empty, slots, plan.claims) for slots in (1, WAVE)} for _ in range(plan.rounds)
-        ]
-    return {slots: Claimed(*map(median, zip(*(one[slots] for one in rounds), strict=True))) for slots in (1, WAVE)}
+        found = {
+            slots: [await _round(behind, empty, slots, plan.claims) for _ in range(plan.rounds)]
+            for slots in (1, kind.wave)
+        }
+    return {slots: Claimed(*map(median, zip(*rounds, strict=True))) for slots, rounds in found.items()}
 
 
 async def _round(behind: Queue, empty: Queue, slots: int, claims: int) -> tuple[float, float, float, float]:
@@ -154,7 +159,7 @@ async def _queue(server: Server, kind: type[Queue]) -> AsyncIterator[Queue]:
         Jobs(database, known()) as jobs,
         database.connection() as conn,
     ):
-        worker_id = await register(conn, queues=QUEUES, job_types=JOB_TYPES, slots=WAVE, lease_s=LEASE_S)
+        worker_id = await register(conn, queues=QUEUES, job_types=JOB_TYPES, slots=READY, lease_s=LEASE_S)
         yield kind(jobs, conn, worker_id)
 
 

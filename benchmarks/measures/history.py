@@ -2,7 +2,7 @@
 
 from benchmarks.contender import Contender
 from benchmarks.measures.drain import drained
-from benchmarks.measures.year import make_history
+from benchmarks.measures.year import DAYS, make_history
 from benchmarks.plan import Plan
 from benchmarks.server import Server
 
@@ -11,7 +11,7 @@ async def drained_beside_a_year(server: Server, contender: Contender, plan: Plan
     """Jobs/s of each round, beside `plan.ended` jobs and without. Raises BenchFailed."""
     rounds = []
     async with server.fresh() as year, server.fresh() as none:
-        await make_history(year, plan.ended)
+        await make_history(year, plan.ended, days=DAYS)
         for number in range(plan.rounds):
             rates = {}
             for dsn in (year, none) if number % 2 else (none, year):
