@@ -8,23 +8,35 @@ from dataclasses import asdict
 
 from benchmarks.against_peers import compared_with_peers, table
 from benchmarks.errors import BenchFailed
-from benchmarks.ours import MEASURES, measured
+from benchmarks.ours import MEASURES, Measure, measured
 from benchmarks.peers import PEERS, node_version
 from benchmarks.plan import Plan
+from benchmarks.powers import BEFORE, CLAIMS, HISTORY
 from benchmarks.server import Server, running
 from benchmarks.table import markdown
 from cli.run import stopped_by_signals
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
 
+TABLES: dict[str, dict[str, Measure]] = {
+    "ours": MEASURES,
+    "claims": CLAIMS,
+    "history": HISTORY,
+    "before-after": BEFORE,
+}
+"""What can be measured of us; `peers` is a table of its own."""
 
-def bench(plan: Plan, *, peers: bool, only: Sequence[str], database_url: str | None, as_json: bool) -> None:
+
+def bench(plan: Plan, what: str, *, only: Sequence[str], database_url: str | None, as_json: bool) -> None:
     """Measure, and print the table, or one JSON value with the same.
 
-    only: of measures, or of peers; empty: all. database_url: a server that allows CREATE DATABASE; none: one of our own.
-    Raises BenchFailed for a name that there is not, where we or raw cannot be measured, and after a signal.
+    what: one of TABLES, or peers. only: of its measures, or of peers; empty: all. database_url: a server that allows CREATE
+    DATABASE; none: one of our own. Raises BenchFailed for a name that there is not, where we or raw cannot be measured, and
+    after a signal.
     """
-    known = [peer.key for peer in PEERS] if peers else list(MEASURES)
+    if what != "peers" and what not in TABLES:
+        raise BenchFailed(f"there is no bench {what}; there are: {', '.join([*TABLES, 'peers'])}")
+    known = [peer.key for peer in PEERS] if what == "peers" else list(TABLES[what])
     if unknown := sorted(set(only) - set(known)):
         raise BenchFailed(f"--only: there is no {', '.join(unknown)}; there are: {', '.join(known)}")
     set_up_logs(CoreSettings.read(log_level="error"))  # the measures bury workers, and stdout is the table's
@@ -32,7 +44,7 @@ def bench(plan: Plan, *, peers: bool, only: Sequence[str], database_url: str | N
 
     async def work() -> None:
         async with running(database_url) as server:
-            texts.append(await _text(server, plan, only, peers=peers, as_json=as_json))
+            texts.append(await _text(server, plan, what, only, as_json=as_json))
 
     asyncio.run(stopped_by_signals(work()))
     if not texts:
@@ -40,12 +52,12 @@ def bench(plan: Plan, *, peers: bool, only: Sequence[str], database_url: str | N
     sys.stdout.write(texts[0] + "\n")
 
 
-async def _text(server: Server, plan: Plan, only: Sequence[str], *, peers: bool, as_json: bool) -> str:
-    if peers:
+async def _text(server: Server, plan: Plan, what: str, only: Sequence[str], *, as_json: bool) -> str:
+    if what == "peers":
         lines = await compared_with_peers(server, plan, only)
         rows, shown, also = [asdict(line) for line in lines], table(lines), f", {node_version()}"
     else:
-        ours = await measured(server, plan, only or list(MEASURES))
+        ours = await measured(server, plan, TABLES[what], only)
         rows, shown, also = [{**asdict(row), "ratio": row.ratio} for row in ours], markdown(ours), ""
     machine = await server.machine() + also
     if as_json:

@@ -3,7 +3,7 @@
 for each measure ─▶ for each round ─▶ us, reference ─▶ medians ─▶ a row
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -34,12 +34,12 @@ class Run:
 Measure = Callable[[Run], Awaitable[list[Row]]]
 
 
-async def measured(server: Server, plan: Plan, names: Collection[str]) -> list[Row]:
-    """The rows of the measures named, in the table's order. Raises BenchFailed."""
+async def measured(server: Server, plan: Plan, measures: Mapping[str, Measure], names: Collection[str]) -> list[Row]:
+    """The rows of the measures named, none: of all, in the table's order. Raises BenchFailed."""
     run = Run(server, plan, us(server.folder), raw(server.folder))
     rows: list[Row] = []
-    for name, measure in MEASURES.items():
-        if name in names:
+    for name, measure in measures.items():
+        if name in names or not names:
             note(f"bench: {name} …")
             rows += await measure(run)
     return rows

@@ -15,6 +15,7 @@ ONE_BY_ONE = 2_000
 """The most jobs of one timed run of single creates."""
 PINNED_S, PINNED_FULL_S = 30.0, 120.0
 PICKUPS = 500
+CLAIMS = 300
 PICKUPS_PER_S = 50
 
 
@@ -25,6 +26,10 @@ class Plan:
     jobs: int = 50_000
     rounds: int = 3
     beside: int = 1_000_000
+    ended: int = 10_000_000
+    """Jobs of a year of history."""
+    base: str = "HEAD"
+    """The commit that we are measured against, by ourselves."""
     pinned_s: float = PINNED_S
     idle_s: float = 6.0
     peers: Path = CHECKOUT / ".jobs" / "bench-peers"
@@ -39,3 +44,8 @@ class Plan:
     def pickups(self) -> int:
         """Jobs of one measurement of the time from create to start."""
         return min(self.jobs, PICKUPS)
+
+    @property
+    def claims(self) -> int:
+        """Claims of one round and one queue."""
+        return min(self.jobs // 10, CLAIMS)

@@ -7,7 +7,10 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measure: our figure, in `unit`, and the reference's, which `against` names (none: the goal is a plain figure)."""
+    """One measure: our figure, in `unit`, and the reference's, which `against` names (none: the goal is a plain figure).
+
+    paired: the median of the rounds' own ratios, where each figure stood beside its reference; else the figures' is taken.
+    """
 
     measure: str
     us: float
@@ -15,11 +18,12 @@ class Row:
     goal: str
     against: str = ""
     reference: float | None = None
+    paired: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """Us by the reference."""
-        return self.us / self.reference if self.reference else None
+        return self.paired or (self.us / self.reference if self.reference else None)
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -41,6 +45,13 @@ def figure(value: float) -> str:
 def compared(measure: str, ours: Sequence[float], theirs: Sequence[float], goal: str, *, against: str) -> Row:
     """A row of rates in jobs/s: the medians, and the ratio of the medians."""
     return Row(measure, median(ours), "/s", goal, against, median(theirs))
+
+
+def paired(measure: str, rounds: Sequence[tuple[float, float]], goal: str, *, against: str) -> Row:
+    """A row of rates in jobs/s, of rounds that were run side by side: the medians, and the median of the rounds' ratios."""
+    ours, theirs = zip(*rounds, strict=True)
+    ratio = median(one / other for one, other in rounds)
+    return Row(measure, median(ours), "/s", goal, against, median(theirs), ratio)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

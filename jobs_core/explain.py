@@ -6,7 +6,7 @@ third in lane turn:7, behind job 812 ─▶ why that one does not end
 no live worker serves mail on queue slow
 queue slow is paused by ann until 09:30
 limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
-ready: 11 of its type are before it
+ready: 11 of its type are before it, about 3 s
 """
 
 import json
@@ -16,13 +16,17 @@ from typing import Any
 
 from jobs_core import db, look
 from jobs_core.children import CHILDREN
+from jobs_core.history import midnight
 from jobs_core.leases import live_workers
 from jobs_core.limits import find_limit
 from jobs_core.pauses import Pause, pauses
 from jobs_core.statements import statement
 
 MOST_AHEAD = 10_000
-"""Ready jobs before this one are counted up to here."""
+"""Jobs before this one are counted up to here."""
+_RATE_WITHIN = timedelta(minutes=5)
+_RATE_OF_MOST = 1_000
+"""Of the claims that say how fast jobs of a type go."""
 _DEEPEST = 5
 """Lanes that a job is followed through."""
 
@@ -92,12 +96,13 @@ async def _waiting(conn: db.Connection, job: db.Row) -> list[Why]:
 
 
 async def _blocked(conn: db.Connection, job: db.Row, depth: int) -> list[Why]:
-    values = {"lane": job["lane"], "lane_pos": job["lane_pos"]}
+    values = {"lane": job["lane"], "lane_pos": job["lane_pos"], "most": MOST_AHEAD}
     head = await db.fetch_one(conn, statement("jobs_core", "explain/head"), values)
     if head is None or head["id"] in {None, job["id"]}:
         return [Why("lane", f"it is next in lane {job['lane']}", {"lane": job["lane"]})]
     about = {"lane": job["lane"], "head": head["id"], "ahead": head["ahead"]}
-    more = f", {head['ahead'] - 1} more between them" if head["ahead"] > 1 else ""
+    at_least = "at least " if head["ahead"] == MOST_AHEAD else ""
+    more = f", {at_least}{head['ahead'] - 1:,} more between them" if head["ahead"] > 1 else ""
     reasons = [Why("lane", f"it is behind job {head['id']} in lane {job['lane']}{more}", about)]
     row = await _job(conn, head["id"]) if depth < _DEEPEST else None
     if row is not None:
@@ -117,11 +122,34 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
             Why("alone", "a run of it was lost: it waits for a process of its own (a supervisor starts those)")
         )
         return reasons
-    values = {**{name: job[name] for name in ("queue", "job_type", "priority", "ready_seq")}, "most": MOST_AHEAD}
-    row = await db.fetch_one(conn, statement("jobs_core", "explain/ahead"), values)
+    return [*reasons, await _ready(conn, job, stopped=bool(reasons))]
+
+
+async def _ready(conn: db.Connection, job: db.Row, *, stopped: bool) -> Why:
+    """stopped: there is another reason, so that no number of jobs before it says when it runs."""
+    named = {name: job[name] for name in ("queue", "job_type", "priority", "ready_seq", "limit_group")}
+    row = await db.fetch_one(conn, statement("jobs_core", "explain/ahead"), {**named, "most": MOST_AHEAD})
     ahead = row["ahead"] if row else 0
-    place = f"more than {MOST_AHEAD:,} of its type are before it" if ahead == MOST_AHEAD else _place(ahead)
-    return [*reasons, Why("ready", f"it is ready: {place}", {"ahead": ahead})]
+    place = f"{MOST_AHEAD:,} of its type or more are before it" if ahead == MOST_AHEAD else _place(ahead)
+    about: dict[str, Any] = {"ahead": ahead}
+    a_job_s = None if stopped or job["limit_group"] or ahead == MOST_AHEAD else await _seconds_a_job(conn, job)
+    if a_job_s is not None:
+        about["starts_in_s"] = (ahead + 1) * a_job_s
+        place += f", about {_span(timedelta(seconds=max(about['starts_in_s'], 1.0)))}"
+    return Why("ready", f"it is ready: {place}", about)
+
+
+async def _seconds_a_job(conn: db.Connection, job: db.Row) -> float | None:
+    """From one claim of such a job to the next, of late; None: nothing is known."""
+    values = {
+        **{name: job[name] for name in ("id", "queue", "job_type")},
+        "within_s": _RATE_WITHIN.total_seconds(),
+        "since": midnight((job["now"] - _RATE_WITHIN).date()),
+        "most": _RATE_OF_MOST,
+    }
+    (row,) = await db.fetch(conn, statement("jobs_core", "explain/rate"), values, prepare=False)
+    seconds: float | None = row["over_s"] / row["n"] if row["n"] else None
+    return seconds
 
 
 async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:
@@ -140,7 +168,7 @@ async def _limited(conn: db.Connection, job: db.Row) -> list[Why]:
     """The keys of its limits that let nothing more run now."""
     reasons = list[Why]()
     for key in json.loads(job["limit_group"] or "[]"):
-        limit = await find_limit(conn, key)
+        limit = await find_limit(conn, key, most_waiting=0)
         if limit is None:
             continue
         if limit.slots is not None and limit.in_use >= limit.slots:

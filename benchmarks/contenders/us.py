@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from benchmarks.contenders.script import Meter, Payload, run
 from benchmarks.plan import SLOTS
-from jobs_core import AnyJob, Complete, Connection, Database, HandlerTable, Jobs, JobType, NewJob, db
+from jobs_core import AnyJob, Complete, Connection, Database, HandlerTable, Jobs, JobType, Limit, NewJob, db
 from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.log import set_up_logs
@@ -34,6 +34,7 @@ NO_HISTORY = JobType("bench_no_history", Input, brief=True, retention="none")
 MARKED = JobType("bench_marked", Input)
 LANE = JobType("bench_lane", Input, brief=True, lane=lambda _: "bench:one")
 UNKNOWN = JobType("bench_unknown", Input)
+LIMITED = JobType("bench_limited", Input, limits=lambda given: [Limit(given.text, slots=1)])
 
 KINDS: dict[str, dict[str, Any]] = {
     "ready": {"job_type": NO_HISTORY},
@@ -43,6 +44,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "lower_priority": {"job_type": BRIEF, "priority": 4},
     "blocked": {"job_type": LANE},
     "unknown": {"job_type": UNKNOWN},
+    "limited": {"job_type": LIMITED},
 }
 """What `create_bulk` creates: jobs to drain, whose start is written or not, and those that may stand in the way."""
 
@@ -50,7 +52,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def known() -> HandlerTable:
     """The types, as a producer knows them."""
     table = HandlerTable()
-    table.declare_all([BRIEF, NO_HISTORY, MARKED, LANE, UNKNOWN])
+    table.declare_all([BRIEF, NO_HISTORY, MARKED, LANE, UNKNOWN, LIMITED])
     return table
 
 

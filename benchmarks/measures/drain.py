@@ -14,16 +14,19 @@ _LOOK_S = 0.001
 _SETTLED_WITHIN_S = 30.0
 
 
-async def drained(contender: Contender, dsn: str, jobs: int, *, processes: int = 1, kind: str = "ready") -> float:
+async def drained(
+    contender: Contender, dsn: str, jobs: int, *, processes: int = 1, kind: str = "ready", vacuumed: str = ""
+) -> float:
     """Create jobs and drain them; returns jobs/s, from the first handled to all settled as Postgres sees it.
 
+    vacuumed: a table; none: all of them.
     One that takes longer than DRAIN_LIMIT_S is cut off: its rate is what it handled until then. Raises BenchFailed.
     """
     async with plain(dsn) as conn:
         mark = await value(conn, contender.mark)
         async with contender.producing(dsn) as producer:
             await producer.create_bulk(jobs, kind)
-        await conn.execute("VACUUM (ANALYZE)")
+        await conn.execute(f"VACUUM (ANALYZE) {vacuumed}")
         await conn.execute("CHECKPOINT")
         async with contender.working(dsn, processes) as fleet:
             fleet.go()

@@ -1,4 +1,4 @@
-"""`./jobs bench`: how fast it is, beside the smallest SQL that could do the same, or beside the peers."""
+"""`./jobs bench`: how fast it is, beside the smallest SQL that could do the same, the peers, or ourselves."""
 
 from typing import Annotated
 
@@ -13,11 +13,19 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="`peers`: install the peers and measure everybody alike")] = "ours",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="`peers`: install the peers and measure everybody alike; `claims`: with others behind; `history`: beside a "
+            "year of it; `before-after`: beside our own earlier code"
+        ),
+    ] = "ours",
     jobs: Annotated[int, typer.Option(min=100, help="Jobs of one drain")] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, help="Figures are medians of so many")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="This measure, or this peer; repeat for more")] = None,
-    beside: Annotated[int, typer.Option(min=100, help="Jobs that drains have to pass by")] = 1_000_000,
+    beside: Annotated[int, typer.Option(min=100, help="Jobs that drains and claims have to pass by")] = 1_000_000,
+    ended: Annotated[int, typer.Option(min=365, help="Jobs of the year that `history` makes")] = 10_000_000,
+    base: Annotated[str, typer.Option(help="The commit that `before-after` measures beside")] = "HEAD",
     full: Annotated[bool, typer.Option("--full", help="Pin the snapshot for 120 s instead of 30 s")] = False,
     database_url: Annotated[
         str | None, typer.Option(help="Measure on this server; DATABASE_URL is not looked at")
@@ -28,11 +36,9 @@ def bench(
 
     Without --database-url everything runs on a Postgres of its own with full durability. It takes minutes, `peers` an hour.
     """
-    if what not in ("ours", "peers"):
-        raise typer.BadParameter(f"{what!r}: say `peers`, or nothing")
-
     from benchmarks.main import bench as run
     from benchmarks.plan import PINNED_FULL_S, PINNED_S, Plan
 
-    plan = Plan(jobs=jobs, rounds=rounds, beside=beside, pinned_s=PINNED_FULL_S if full else PINNED_S)
-    run(plan, peers=what == "peers", only=only or (), database_url=database_url, as_json=json)
+    pinned_s = PINNED_FULL_S if full else PINNED_S
+    plan = Plan(jobs=jobs, rounds=rounds, beside=beside, ended=ended, base=base, pinned_s=pinned_s)
+    run(plan, what, only=only or (), database_url=database_url, as_json=json)

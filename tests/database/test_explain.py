@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from jobs_core import Complete, Connection, Jobs, JobType, Limit, NewJob, Retry, Wait, execute
+from jobs_core import Complete, Connection, Jobs, JobType, Limit, NewJob, Retry, Wait, execute, fetch_one
 from jobs_core.claim import start
 from jobs_core.claim_limited import claim_limited
 from jobs_core.explain import explain
 from jobs_core.leases import register, retire
 from jobs_core.pauses import pause
-from jobs_core.settle import settle
+from jobs_core.settle import Completed, end_many, settle
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.web import calling, door, error_of
@@ -107,3 +107,51 @@ async def test_a_pause_and_a_full_limit_are_named(jobs: Jobs, conn: Connection, 
     said = await texts(conn, second)
     assert "queue default is paused by ann: the API is down" in said
     assert f"limit project:acme: 1 of 1 in use, held by {first}" in said
+
+
+async def test_a_ready_job_says_about_when_it_starts_by_how_fast_those_before_it_went(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    worker_id = await served(conn)
+    await jobs.create_many([NewJob(NOTE, {}) for _ in range(30)])
+    *_, last = [(await jobs.create(NOTE, {})).id for _ in range(2)]
+    assert await texts(conn, last) == ["it is ready: 31 of its type are before it"], "none was claimed yet"
+    await execute(conn, "UPDATE jobs.jobs SET created_at = now() - interval '60 s'")
+    ended = await claim_all(worker_id, slots=15)
+    for job in ended:
+        await settle(conn, job, Complete(), NOTE)
+    await claim_all(worker_id, slots=5)
+    reasons = await explain(conn, last)
+    assert reasons is not None
+    (why,) = reasons
+    assert why.text.startswith("it is ready: 11 of its type are before it, about ")
+    assert 36 <= why.about["starts_in_s"] < 60, "20 in 60 s"
+    await pause(conn, queue="default", set_by="ann")
+    paused, ready = await texts(conn, last)
+    assert paused == "queue default is paused by ann"
+    assert ready == "it is ready: 11 of its type are before it"
+
+
+async def test_what_went_while_none_had_to_wait_says_nothing_of_when_a_job_starts(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    worker_id = await served(conn)
+    await jobs.create_many([NewJob(NOTE, {}) for _ in range(3)])
+    for job in await claim_all(worker_id):
+        await settle(conn, job, Complete(), NOTE)
+    created = await jobs.create(NOTE, {})
+    assert await texts(conn, created.id) == ["it is ready: the next of its type"]
+
+
+async def test_a_type_of_which_nothing_is_kept_says_nothing_of_when_a_job_starts(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    """Those that ended are not to be seen, and those that run alone would say that they go slowly."""
+    worker_id = await served(conn)
+    await jobs.create_many([NewJob(NOTE, {}) for _ in range(3)])
+    await execute(conn, "UPDATE jobs.jobs SET created_at = now() - interval '60 s'")
+    ended, _ = await claim_all(worker_id, slots=2)
+    await end_many(conn, [Completed(ended, None, "none")])
+    last = await fetch_one(conn, "SELECT max(id) AS id FROM jobs.jobs")
+    assert last is not None
+    assert await texts(conn, last["id"]) == ["it is ready: the next of its type"]

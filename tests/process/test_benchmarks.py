@@ -1,11 +1,14 @@
 """The benchmarks measure what they say: small runs end to end, with the real command and real processes."""
 
+import asyncio
+import json
 import re
 import subprocess
 import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,13 +18,16 @@ from benchmarks.contender import Contender
 from benchmarks.contenders.script import TEXT
 from benchmarks.contenders.us import KINDS, Us
 from benchmarks.errors import BenchFailed
-from benchmarks.lineup import raw
-from benchmarks.measures import drain
+from benchmarks.lineup import raw, us
+from benchmarks.measures import before, drain, history
+from benchmarks.measures.year import make_history
 from benchmarks.peers import PEERS
 from benchmarks.plan import Plan
 from benchmarks.server import plain, running, value
 from cli.settings import CHECKOUT
 from jobs_core import Database
+from jobs_core.history import keep_house
+from jobs_core.settings import HistorySettings
 from tests.support.processes import until
 
 SETTLES_NOTHING = """
@@ -51,6 +57,78 @@ def test_a_small_run_prints_each_measure_beside_its_reference() -> None:
         assert float(cells[3]) == pytest.approx(us / reference, abs=0.02)
     assert "fsync on, synchronous_commit on" in machine
     assert "bench: drain-1 …" in ran.stderr
+
+
+def rows_of(ran: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert ran.returncode == 0, ran.stderr
+    rows: list[dict[str, Any]] = json.loads(ran.stdout)["rows"]
+    return rows
+
+
+def test_claims_are_timed_behind_others_beside_the_empty_queue() -> None:
+    small = ("claims", "--only", "full-limit-limited", "--beside", "2000", "--jobs", "100", "--rounds", "1", "--json")
+    rows = rows_of(bench(*small))
+    claims = [
+        f"claim of {n} with a limit, 200 behind a full limit, {which}" for n in (1, 10) for which in ("p50", "p99")
+    ]
+    assert [row["measure"] for row in rows] == claims
+    assert all(row["us"] > 0 and row["reference"] > 0 for row in rows)
+
+
+def commit_all(folder: Path) -> None:
+    git = ("git", "-C", str(folder), "-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "Before"]):
+        subprocess.run([*git, *command], check=True)
+
+
+async def test_before_is_the_code_of_that_commit_and_not_ours(
+    server_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "benchmarks" / "contenders" / "us.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("raise SystemExit('this is the code of the commit')")
+    await asyncio.to_thread(commit_all, tmp_path)
+    script.write_text("raise SystemExit('this is not')")
+    monkeypatch.setattr(before, "CHECKOUT", tmp_path)
+    async with running(server_dsn) as server:
+        with pytest.raises(BenchFailed, match="could not make its tables: this is the code of the commit"):
+            await before.drained_before(server, Plan(jobs=100, rounds=1, base="HEAD"), "ready")
+    async with running(server_dsn) as server:
+        with pytest.raises(BenchFailed, match=r"git .* nothing: fatal: "):
+            await before.drained_before(server, Plan(jobs=100, rounds=1, base="nothing"), "ready")
+
+
+async def test_a_year_stands_beside_one_of_two_drains(
+    server_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three days here: a year's take half a minute to make."""
+    monkeypatch.setattr(history, "DAYS", 3)
+    seen = dict[str, int]()
+
+    async def drained(_: Contender, dsn: str, *__: Any, **___: Any) -> float:
+        async with plain(dsn) as conn:
+            seen[dsn] = await value(conn, "SELECT count(*) FROM jobs.history")
+        return float(seen[dsn] + 1)
+
+    monkeypatch.setattr(history, "drained", drained)
+    async with running(server_dsn) as server:
+        rounds = await history.drained_beside_a_year(server, us(tmp_path), Plan(rounds=2, ended=300))
+    assert (rounds, len(seen)) == ([(301.0, 1.0), (301.0, 1.0)], 2)
+
+
+async def test_history_is_made_of_days_as_the_queue_makes_them(database: Database) -> None:
+    await make_history(database.dsn, 300, days=3)
+    async with database.connection() as conn:
+        await keep_house(conn, HistorySettings())
+    async with plain(database.dsn) as conn:
+        today = "date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+        ended = f"SELECT count(*) FROM jobs.history WHERE job_type = 'bench_brief' AND ended_at < {today}"
+        assert await value(conn, ended) == 300
+        assert await value(conn, f"{ended} AND ended_at >= {today} - interval '1 day'") == 100
+        assert await value(conn, "SELECT nextval('jobs.job_id_seq')") == 301
+        indexes = "SELECT count(*) FROM pg_indexes WHERE tablename = 'history_standard_' || to_char({}, 'YYYYMMDD')"
+        ours, made = [await value(conn, indexes.format(f"now() - {n} * interval '1 day'")) for n in (0, 1)]
+        assert made == ours == 4
 
 
 def test_a_measure_that_there_is_not_is_told_in_one_line() -> None:
@@ -109,6 +187,7 @@ async def test_a_contender_that_handles_without_settling_gets_no_figure(
         ("lower_priority", "ready_seq IS NOT NULL AND priority = 4 AND job_type = 'bench_brief'"),
         ("blocked", "ready_seq IS NULL AND (state = 'blocked' OR (state = 'claimed' AND lane_pos = 1))"),
         ("unknown", "ready_seq IS NOT NULL AND job_type = 'bench_unknown'"),
+        ("limited", "ready_seq IS NOT NULL AND limit_group IS NOT NULL"),
     ],
 )
 async def test_what_stands_in_the_way_is_what_the_table_says(

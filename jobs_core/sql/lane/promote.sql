@@ -1,9 +1,10 @@
 -- Takes lane, whose row the caller has locked in a statement before this one and whose head it has ended.
 -- Returns queue, job_type of the job that is now the head, or no row: the lane is empty.
--- Locks the next job. Right against create and settle: both need the lane's lock first.
+-- Locks the next job. Right against create and settle: both need the lane's lock first. It looks from where the head stood, or
+-- each settle would walk over the entries of all before it while somebody holds a snapshot (5 ms after 6,000 jobs).
 WITH next AS MATERIALIZED (
     SELECT id, lane_pos FROM {schema}.jobs
-    WHERE lane = %(lane)s AND lane_pos IS NOT NULL
+    WHERE lane = %(lane)s AND lane_pos >= coalesce((SELECT head_pos FROM {schema}.lanes WHERE lane = %(lane)s), 0)
     ORDER BY lane_pos
     LIMIT 1
 ), moved AS (
