@@ -65,6 +65,7 @@ class JobType(Generic[InputT]):
     name: as in `jobs.job_type`. Input, Result: the pydantic models of what goes in and comes out.
     queue, priority: where its jobs go unless their creator says otherwise.
     lane: names the lane a job belongs to, from its input; None for no lane.
+    holds_lane: a job that failed holds its lane: those behind it wait until somebody releases it (lanes.py).
     brief: no outside effects and done in milliseconds: its first run is not marked `running`, workers claim many ahead, and one
         task runs many of them: a handler that keeps its task to cancel it later would hit another job.
     give_up_after: how long after its first claim a job may still be put back by its own runs (429s for ever end somewhere).
@@ -84,6 +85,7 @@ class JobType(Generic[InputT]):
     queue: str = DEFAULT_QUEUE
     priority: int = DEFAULT_PRIORITY
     lane: Callable[[InputT], str] | None = None
+    holds_lane: bool = False
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: timedelta = timedelta(hours=1)
     progress_timeout: timedelta | None = None

@@ -83,6 +83,18 @@ async def redrive(
         yield Batch({}, await strangers(conn, letters, seen), None, frozenset(), until)
 
 
+async def redrive_one(conn: db.Connection, table: HandlerTable, job_id: int) -> int | Left:
+    """Redrive one failed job in the caller's transaction; returns the new job's id, or why it is left as it is.
+
+    Raises one of db.Retryable where others were faster: roll back and begin again.
+    """
+    letters = Letters(ids=(job_id,))
+    async for places in pages(conn, letters):
+        redriven, left, _ = await _redrive(conn, table, places, again=False)
+        return redriven[job_id] if redriven else left[0]
+    return (await strangers(conn, letters, ()))[0]
+
+
 async def _until(conn: db.Connection, letters: Letters) -> datetime:
     row = await db.fetch_one(conn, statement("jobs_core", "redrive/now"))
     assert row is not None

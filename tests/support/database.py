@@ -32,8 +32,13 @@ ALTER TABLE jobs.jobs
     ADD CHECK (retry_of < id),
     ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
     ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
+;
+ALTER TABLE jobs.lanes
+    ADD CHECK ((held_at IS NOT NULL) = (head_pos IS NOT DISTINCT FROM 0)),
+    ADD CHECK ((held_by IS NOT NULL) = (held_at IS NOT NULL)),
+    ADD CHECK (held_at IS NOT NULL OR (held_reason IS NULL AND held_job IS NULL))
 """
-"""What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
+"""What holds of every job, and of every lane. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 
 
 @contextmanager

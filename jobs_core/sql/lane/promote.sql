@@ -1,14 +1,16 @@
 -- Takes lane, whose row the caller has locked in a statement before this one and whose head it has ended.
--- Returns queue, job_type of the job that is now the head, or no row: the lane is empty.
--- Locks the next job. Right against create and settle: both need the lane's lock first.
+-- Returns queue, job_type of the job that is now the head, or no row: the lane is empty, or held.
+-- Locks the next job. Right against create, settle, hold and release: all need the lane's lock first.
 WITH next AS MATERIALIZED (
     SELECT id, lane_pos FROM {schema}.jobs
     WHERE lane = %(lane)s AND lane_pos IS NOT NULL
     ORDER BY lane_pos
     LIMIT 1
 ), moved AS (
-    UPDATE {schema}.lanes SET head_pos = (SELECT lane_pos FROM next) WHERE lane = %(lane)s
+    UPDATE {schema}.lanes SET head_pos = (SELECT lane_pos FROM next)
+    WHERE lane = %(lane)s AND held_at IS NULL
+    RETURNING lane
 )
 UPDATE {schema}.jobs AS j SET state = 'pending', ready_seq = nextval('{schema}.ready_seq')
-FROM next WHERE j.id = next.id AND j.state = 'blocked'
+FROM next, moved WHERE j.id = next.id AND j.state = 'blocked'
 RETURNING j.queue, j.job_type
