@@ -16,6 +16,7 @@ from cli.commands import (
     drill,
     emit,
     explain,
+    lane,
     limit,
     look,
     migrate,
@@ -52,6 +53,7 @@ explain.register(app)
 redrive.register(app)
 prune.register(app)
 limit.register(app)
+lane.register(app)
 watch.register(app)
 pauses.register(app)
 worker.register(app)

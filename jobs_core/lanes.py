@@ -26,9 +26,9 @@ MOST_JOBS = 1_000
 class LaneView:
     """A lane as a list shows it; times are UTC.
 
-    jobs: that stand in it, counted up to 1,000, without those that are not due. first_job, first_state: the first of them, which is
-    its head unless it is blocked. held_at: None, it is not held. held_by: a person, or the job that failed. failed_job: that
-    job; None: it is held by hand only.
+    jobs: that stand in it, counted up to 1,000, without those that are not due. first_job, first_state: the first of them, its
+    head unless it is blocked. held_at: None, it is not held. held_by: a person, or the job that failed. failed_job: that job;
+    None: it is held by hand only.
     """
 
     lane: str
@@ -62,9 +62,7 @@ class Released:
     ready: tuple[Ready, ...]
 
 
-async def list_lanes(
-    conn: db.Connection, *, held: bool = False, after: str = "", limit: int = 100
-) -> list[LaneView]:
+async def list_lanes(conn: db.Connection, *, held: bool = False, after: str = "", limit: int = 100) -> list[LaneView]:
     """Lanes that have jobs or are held, or only those that are held, in order; page on with the last one as `after`."""
     return await _views(conn, lane=None, held=held, after=after, limit=limit)
 
@@ -74,10 +72,18 @@ async def find_lane(conn: db.Connection, lane: str) -> LaneView | None:
     return next(iter(await _views(conn, lane=lane, held=False, after="", limit=1)), None)
 
 
+async def count_held(conn: db.Connection) -> int:
+    """How many lanes are held."""
+    row = await db.fetch_one(conn, statement("jobs_core", "lane/count_held"))
+    assert row is not None
+    return int(row["held"])
+
+
 async def hold(conn: db.Connection, lane: str, *, held_by: str, reason: str | None = None) -> LaneView:
     """Hold a lane, used or not: no job of it begins until `release`. One that is held gets this reason in place of its own.
 
-    A job that was claimed before goes on to its end, retries and waits included; then the lane stands still. Raises InvalidInput.
+    A job that was claimed before goes on to its end, retries and waits included; then the lane stands still. Raises
+    InvalidInput.
     """
     values = {
         "lane": _name(lane, "lane"),
@@ -95,8 +101,8 @@ async def hold(conn: db.Connection, lane: str, *, held_by: str, reason: str | No
 async def release(conn: db.Connection, lane: str, *, redrive: HandlerTable | None = None) -> Released | None:
     """Let a held lane go on with the first job that waits; None where it is not held.
 
-    redrive: do the job that failed again, with its type of this table, before all that wait. Raises NotRedriven where that cannot
-    be: no job failed, or it was redriven before, or its type no longer puts it into this lane; the lane stays held.
+    redrive: do the job that failed again, with its type of this table, before all that wait. Raises NotRedriven where that
+    cannot be: no job failed, or it was redriven before, or its type no longer puts it into this lane; the lane stays held.
     """
     return await db.retried(partial(_release, conn, lane, redrive))
 
@@ -128,13 +134,13 @@ async def _redrive_first(conn: db.Connection, lane: str, failed: int | None, tab
     if not isinstance(new, int):
         raise NotRedriven(f"{new}: lane {lane} stays held; release it as it is")
     if not await db.execute(conn, statement("jobs_core", "lane/to_front"), {"lane": lane, "id": new}):
-        raise NotRedriven(f"job {failed} would be redriven in another lane than {lane}, which stays held; use ./jobs redrive")
+        raise NotRedriven(
+            f"job {failed} would be redriven in another lane than {lane}, which stays held; use ./jobs redrive"
+        )
     return new
 
 
-async def _views(
-    conn: db.Connection, *, lane: str | None, held: bool, after: str, limit: int
-) -> list[LaneView]:
+async def _views(conn: db.Connection, *, lane: str | None, held: bool, after: str, limit: int) -> list[LaneView]:
     values = {"lane": lane, "held": held, "after": after, "limit": limit, "most": MOST_JOBS}
     return [LaneView(**row) for row in await db.fetch(conn, statement("jobs_core", "lane/list"), values, prepare=False)]
 

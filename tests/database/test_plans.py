@@ -73,6 +73,9 @@ STATEMENTS: dict[str, Arguments] = {
     "cancel/asked": {"worker_id": "1"},
     "cancel/end": {"id": "7", "reason": None, "retention": "standard"},
     "lane/promote": {"lane": "long"},
+    "lane/send_back": {"lane": "long"},
+    "lane/to_front": {"lane": "long", "id": "7"},
+    "lane/list": {"lane": None, "held": "false", "after": "", "limit": "10", "most": "1000"},
     "redrive/link": {"ids": "{1,2}", "successor_ids": "{7,8}"},
     "note/write": {
         **TOGETHER,

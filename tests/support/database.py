@@ -38,7 +38,7 @@ ALTER TABLE jobs.lanes
     ADD CHECK ((held_by IS NOT NULL) = (held_at IS NOT NULL)),
     ADD CHECK (held_at IS NOT NULL OR (held_reason IS NULL AND held_job IS NULL))
 """
-"""What holds of every job, and of every lane. Postgres would read these anew at each statement, so that they stand here and in no migration."""
+"""What holds of every job and lane. Postgres would read these anew at each statement, so no migration has them."""
 
 
 @contextmanager

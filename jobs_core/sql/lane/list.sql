@@ -14,7 +14,7 @@ CROSS JOIN LATERAL (
         SELECT FROM {schema}.jobs AS j
         WHERE j.lane = l.lane AND j.lane_pos IS NOT NULL
         ORDER BY j.lane_pos LIMIT %(most)s
-    ) AS some
+    ) AS first_ones
 ) AS counted
 WHERE (%(lane)s::text IS NULL OR l.lane = %(lane)s)
   AND (%(lane)s::text IS NOT NULL OR l.head_pos IS NOT NULL)
