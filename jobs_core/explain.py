@@ -6,6 +6,7 @@ third in lane turn:7, behind job 812 ─▶ why that one does not end
 lane turn:7 is held since 09:12 because job 812 failed: release it with ./jobs lane release turn:7
 no live worker serves mail on queue slow
 queue slow is paused by ann until 09:30
+waits for worker 7, which ran the last job of session:9, until 09:12:03
 limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
 ready: 11 of its type are before it
 """
@@ -31,7 +32,7 @@ _DEEPEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One reason. kind: ended, running, cancel, due, wait, lane, worker, pause, limit, alone, ready. about: its facts."""
+    """One reason. kind: ended, running, cancel, due, wait, lane, worker, sticky, pause, limit, alone, ready. about: facts."""
 
     kind: str
     text: str
@@ -119,6 +120,8 @@ def _hold(lane: LaneView) -> Why:
 async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
     if job["ready_seq"] is None:
         due = job["scheduled_for"]
+        if job["preferred_worker"]:
+            return [*await _paused(conn, job), _sticky(job)]
         after = f", after {job['retry_count']} retries: {job['last_error']}" if job["retry_count"] else ""
         return [Why("due", f"it is due in {_span(due - job['now'])}{after}", {"due": due})]
     reasons = [*await _nobody_serves(conn, job), *await _paused(conn, job), *await _limited(conn, job)]
@@ -132,6 +135,16 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
     ahead = row["ahead"] if row else 0
     place = f"more than {MOST_AHEAD:,} of its type are before it" if ahead == MOST_AHEAD else _place(ahead)
     return [*reasons, Why("ready", f"it is ready: {place}", {"ahead": ahead})]
+
+
+def _sticky(job: db.Row) -> Why:
+    worker, until = job["preferred_worker"], job["scheduled_for"]
+    whom = f"worker {worker}, which ran the last job of {job['sticky_key']}"
+    return Why(
+        "sticky",
+        f"it waits for {whom}, until {_clock(until)}; then any takes it",
+        {"worker_id": worker, "sticky_key": job["sticky_key"], "until": until},
+    )
 
 
 async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:

@@ -16,6 +16,7 @@ from jobs_core.errors import InvalidInput, NotRedriven
 from jobs_core.job_types import HandlerTable
 from jobs_core.redrive import redrive_one
 from jobs_core.statements import statement
+from jobs_core.sticky import promote_next
 from jobs_core.wake import Ready
 
 MOST_JOBS = 1_000
@@ -121,9 +122,9 @@ async def _release(conn: db.Connection, lane: str, table: HandlerTable | None) -
             return None
         if row is None or (redriven is not None and row["held_job"] != failed):
             raise NotRedriven(f"lane {lane} was released by somebody else just now: look at it again")
-        head = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": lane})
+        ready = await promote_next(conn, lane)
     failed_job = row.pop("held_job")
-    return Released(lane, **row, failed_job=failed_job, redriven=redriven, ready=(Ready(**head),) if head else ())
+    return Released(lane, **row, failed_job=failed_job, redriven=redriven, ready=ready)
 
 
 async def _redrive_first(conn: db.Connection, lane: str, failed: int | None, table: HandlerTable) -> int:

@@ -26,6 +26,7 @@ from jobs_core.job_types import HandlerTable, JobType
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import NewJob, Row, row_of
 from jobs_core.statements import statement
+from jobs_core.sticky import stick
 from jobs_core.wake import Ready
 
 __all__ = ["Batch", "Left", "Letters", "Place", "preview", "redrive"]
@@ -110,7 +111,8 @@ async def _redrive(
         letters = await _take(conn, places)
         redriven_before = {} if again else await successors(conn, [letter["id"] for letter in letters])
         rows, left = _rows(table, letters, redriven_before)
-        inserted = await insert_or_meet(conn, list(rows.values()))
+        made = list(rows.values())
+        inserted = await stick(conn, made, await insert_or_meet(conn, made))
         redriven = dict[int, int]()
         for old, new in zip(rows, inserted.ids, strict=True):
             if new in inserted.met or new in redriven.values():  # or, of two letters with one key, the first one's

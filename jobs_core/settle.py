@@ -23,6 +23,7 @@ from jobs_core.outcomes import Also, Cancel, Complete, Fail, Outcome, Reason, Re
 from jobs_core.pauses import pausing
 from jobs_core.settled import Settled, lost
 from jobs_core.statements import statement
+from jobs_core.sticky import promote_next
 from jobs_core.waits import wait
 from jobs_core.wake import Ready
 
@@ -172,8 +173,7 @@ async def after_end(
     """What an end brings about, in its transaction: lane's next, freed slots, parent's word; returns where jobs are ready."""
     ready = list[Ready]()
     if claim.lane:
-        promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
-        ready += [Ready(**promoted)] if promoted else []
+        ready += await promote_next(conn, claim.lane)
     if claim.limited:
         ready += await free_slots(conn, [claim.id])
     if claim.parent_id:

@@ -43,7 +43,7 @@ async def test_a_lane_is_held_by_the_door_looked_at_and_released(
         assert (released["held_by"], released["redriven"], released["ready"]) == (
             "ada",
             None,
-            [["default", "lane_note"]],
+            [["default", "lane_note", None]],
         )
         assert (await client.get("/api/lanes", params={"held": True})).json() == {"lanes": []}
         assert error_of(await client.delete(HOLD), 404)["code"] == "not_held"

@@ -31,7 +31,9 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((wait_event IS NULL AND wait_until IS NULL) = (state <> 'waiting')),
     ADD CHECK (retry_of < id),
     ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
-    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
+    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array'),
+    ADD CHECK ((sticky_key IS NULL) = (sticky_s IS NULL)),
+    ADD CHECK (preferred_worker IS NULL OR (state = 'pending' AND ready_seq IS NULL AND sticky_key IS NOT NULL))
 ;
 ALTER TABLE jobs.lanes
     ADD CHECK ((held_at IS NOT NULL) = (head_pos IS NOT DISTINCT FROM 0)),

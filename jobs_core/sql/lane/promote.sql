@@ -1,5 +1,5 @@
 -- Takes lane, whose row the caller has locked in a statement before this one and whose head it has ended.
--- Returns queue, job_type of the job that is now the head, or no row: the lane is empty, or held.
+-- Returns id, queue, job_type, sticky (it has a key: sticky/prefer may follow) of the job that is now the head, or no row: the lane is empty, or held.
 -- Locks the next job. Right against create, settle, hold and release: all need the lane's lock first.
 WITH next AS MATERIALIZED (
     SELECT id, lane_pos FROM {schema}.jobs
@@ -13,4 +13,4 @@ WITH next AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j SET state = 'pending', ready_seq = nextval('{schema}.ready_seq')
 FROM next, moved WHERE j.id = next.id AND j.state = 'blocked'
-RETURNING j.queue, j.job_type
+RETURNING j.id, j.queue, j.job_type, j.sticky_key IS NOT NULL AS sticky
