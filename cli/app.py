@@ -24,6 +24,7 @@ from cli.commands import (
     prune,
     redrive,
     role,
+    scale,
     test,
     token,
     up,
@@ -57,6 +58,7 @@ lane.register(app)
 watch.register(app)
 pauses.register(app)
 worker.register(app)
+scale.register(app)
 web.register(app)
 migrate.register(app)
 role.register(app)
