@@ -104,14 +104,16 @@ class Folder:
             return joins
         return {}
 
-    def scale(self, processes: int) -> None:
-        """Ask the running `up` for so many workers. Raises CommandFailed where none runs."""
-        if not self.running():
+    def scale(self, processes: int) -> Running:
+        """Ask the running `up`, which is returned, for so many workers. Raises CommandFailed where none runs."""
+        running = self.running()
+        if running is None:
             raise CommandFailed(
                 f"no ./jobs up runs in {self.path}: start one; a ./jobs worker takes signals (README, Where it runs)"
             )
         with _explained(self.path):
             write_private(self.path / "processes", str(processes))
+        return running
 
     def processes(self) -> int | None:
         """How many workers somebody has asked the running `up` for; None: nobody has."""

@@ -22,10 +22,8 @@ def scale(
     from cli.printing import print_json
     from cli.settings import CliSettings
 
-    Folder(CliSettings.read(data=data).data).scale(processes)
+    running = Folder(CliSettings.read(data=data).data).scale(processes)
     if as_json:
         print_json({"processes": processes})
     else:
-        print(
-            f"{processes} worker process{'' if processes == 1 else 'es'} asked for: ./jobs workers lists those that work"
-        )
+        print(f"{processes} worker processes asked for: {running.url}/health counts the workers")

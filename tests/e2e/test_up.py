@@ -57,8 +57,8 @@ def test_another_shell_asks_for_more_workers_and_for_fewer(home: Home, running: 
     for n in (3, 2):
         asked = home.run("scale", str(n))
         assert (asked.returncode, asked.stderr) == (0, "")
-        until(lambda: len(home.json("workers")) == n, f"{n} workers", 60)  # noqa: B023 - called here
-    assert running.url
+        health = f"{running.url}/health"
+        until(lambda: httpx.get(health).json()["workers"] == n, f"{n} workers", 60)  # noqa: B023 - called here
     assert home.run("scale", "0").returncode == 2
 
 
