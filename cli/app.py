@@ -16,6 +16,7 @@ from cli.commands import (
     drill,
     emit,
     explain,
+    lane,
     limit,
     look,
     migrate,
@@ -23,6 +24,7 @@ from cli.commands import (
     prune,
     redrive,
     role,
+    scale,
     test,
     token,
     up,
@@ -52,9 +54,11 @@ explain.register(app)
 redrive.register(app)
 prune.register(app)
 limit.register(app)
+lane.register(app)
 watch.register(app)
 pauses.register(app)
 worker.register(app)
+scale.register(app)
 web.register(app)
 migrate.register(app)
 role.register(app)

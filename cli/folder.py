@@ -5,6 +5,7 @@ DIR/           0700
   up.json      its address, process and model; no secrets
   token        0600, the web API's token, made once
   joins        0600, while it runs: the variables that a worker needs to join it (database, simulator)
+  processes    while it runs: how many workers somebody asked for (./jobs scale); without it as many as it was started with
   metrics/     the processes' counters, emptied at each start
   postgres/    the embedded server
 """
@@ -103,6 +104,24 @@ class Folder:
             return joins
         return {}
 
+    def scale(self, processes: int) -> Running:
+        """Ask the running `up`, which is returned, for so many workers. Raises CommandFailed where none runs."""
+        running = self.running()
+        if running is None:
+            raise CommandFailed(
+                f"no ./jobs up runs in {self.path}: start one; a ./jobs worker takes signals (README, Where it runs)"
+            )
+        with _explained(self.path):
+            write_private(self.path / "processes", str(processes))
+        return running
+
+    def processes(self) -> int | None:
+        """How many workers somebody has asked the running `up` for; None: nobody has."""
+        try:
+            return int((self.path / "processes").read_text())
+        except (OSError, ValueError):
+            return None
+
     def token(self) -> str:
         """The web API's token. Raises CommandFailed where no start has made one yet."""
         try:
@@ -135,6 +154,7 @@ class Folder:
     def _unannounce(self) -> None:
         (self.path / "up.json").unlink(missing_ok=True)
         (self.path / "joins").unlink(missing_ok=True)
+        (self.path / "processes").unlink(missing_ok=True)
 
     def _announced(self) -> Running | None:
         with suppress(OSError, ValueError, TypeError):

@@ -59,7 +59,7 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         stack.enter_context(folder.announced(running, joins))
         environ = environment(**joins, PROMETHEUS_MULTIPROC_DIR=str(folder.metrics))
         children = [
-            _supervisor(settings.processes, environ, workers.drain_s, forced),
+            _supervisor(folder, settings.processes, environ, workers.drain_s, forced),
             _web(listener, model.label, environ, token, forced),
         ]
         note("Starting the web API and the workers.")
@@ -79,8 +79,10 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         await asyncio.gather(*(child.keep() for child in kept), keep_postgres(postgres, on_move))
 
 
-def _supervisor(processes: int, environ: Mapping[str, str], drain_s: float, forced: asyncio.Event) -> Child:
-    command = ours("-m", "cli", "supervise", "--processes", str(processes))
+def _supervisor(
+    folder: Folder, processes: int, environ: Mapping[str, str], drain_s: float, forced: asyncio.Event
+) -> Child:
+    command = ours("-m", "cli", "supervise", "--processes", str(processes), "--data", str(folder.path))
     return Child("supervisor", lambda: command, lambda: environ, patience_s=drain_s + _AFTER_DRAIN_S, forced=forced)
 
 

@@ -17,6 +17,7 @@ from jobs_core.insert import Inserted, insert, insert_plain, insert_ready
 from jobs_core.job_types import HandlerTable, JobType, UniqueWhile
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import NewJob, Row, has_keys, is_plain, row_of
+from jobs_core.sticky import stick
 from jobs_core.waits import Emitted, emit
 from jobs_core.wake import Notifier, Ready
 
@@ -165,6 +166,13 @@ class Jobs:
 
 
 async def _insert(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
+    if any(row["sticky_key"] is not None for row in rows):
+        async with conn.transaction():
+            return await stick(conn, rows, await _insert_all(conn, rows))
+    return await _insert_all(conn, rows)
+
+
+async def _insert_all(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
     if all(is_plain(row) for row in rows):
         return await (insert_plain(conn, rows[0]) if len(rows) == 1 else insert_ready(conn, rows))
     if any(has_keys(row) for row in rows):

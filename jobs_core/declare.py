@@ -1,4 +1,4 @@
-"""Declare: what SQL must know of job types is written to the table `job_types`, where `create` in SQL looks it up.
+"""Declare: what SQL must know of job types is written to the table `job_types`, where `create` in SQL and rescue look it up.
 
 Workers do it when they start, `jobs migrate` and `jobs up` after they migrated. Nothing is deleted: other programs may have
 types of their own in the same schema.
@@ -27,5 +27,6 @@ async def declare_types(conn: db.Connection, job_types: Iterable[JobType[Any]]) 
         "has_limits": [one.limits is not None for one in types],
         "unique_whiles": [one.unique_while for one in types],
         "idempotency_s": [one.idempotency_for.total_seconds() for one in types],
+        "holds_lanes": [one.holds_lane for one in types],
     }
     return await db.execute(conn, statement("jobs_core", "job_type/declare"), values)

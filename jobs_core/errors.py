@@ -9,6 +9,7 @@ JobsError
 │   └── KeyReused           the idempotency key stands for another input: the caller's mistake, a repeat must be the same
 ├── StepUnknown             a step's run was lost while it was under way, and its policy is to fail: a person must look
 ├── WaitTimedOut            an event did not come in time: the handler decides
+├── NotRedriven             the job that a lane is held for cannot be redriven: the lane stays held
 ├── LimitInUse              jobs hold slots of the limit: set it instead, or remove it when they have ended
 └── LeaseLost               the run no longer holds its job: stop at once, write nothing
 """
@@ -56,6 +57,10 @@ class WaitTimedOut(JobsError):
 
 class LimitInUse(JobsError):
     """Jobs hold slots of this limit, so that it was not removed."""
+
+
+class NotRedriven(JobsError):
+    """The failed job that a lane is held for cannot be done again as was asked; the lane was not released."""
 
 
 class LeaseLost(JobsError):

@@ -3,8 +3,10 @@
 due in 4 min
 waits for the event paid:9 since 09:12
 third in lane turn:7, behind job 812 ─▶ why that one does not end
+lane turn:7 is held since 09:12 because job 812 failed: release it with ./jobs lane release turn:7
 no live worker serves mail on queue slow
 queue slow is paused by ann until 09:30
+waits for worker 7, which ran the last job of session:9, until 09:12:03
 limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
 ready: 11 of its type are before it, about 3 s
 """
@@ -17,6 +19,7 @@ from typing import Any
 from jobs_core import db, look
 from jobs_core.children import CHILDREN
 from jobs_core.history import midnight
+from jobs_core.lanes import LaneView, find_lane
 from jobs_core.leases import live_workers
 from jobs_core.limits import find_limit
 from jobs_core.pauses import Pause, pauses
@@ -33,7 +36,7 @@ _DEEPEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One reason. kind: ended, running, cancel, due, wait, lane, worker, pause, limit, alone, ready. about: its facts."""
+    """One reason. kind: ended, running, cancel, due, wait, lane, worker, sticky, pause, limit, alone, ready. about: facts."""
 
     kind: str
     text: str
@@ -98,22 +101,32 @@ async def _waiting(conn: db.Connection, job: db.Row) -> list[Why]:
 async def _blocked(conn: db.Connection, job: db.Row, depth: int) -> list[Why]:
     values = {"lane": job["lane"], "lane_pos": job["lane_pos"], "most": MOST_AHEAD}
     head = await db.fetch_one(conn, statement("jobs_core", "explain/head"), values)
+    lane = await find_lane(conn, job["lane"])
+    reasons = [_hold(lane)] if lane and lane.held_at else []
     if head is None or head["id"] in {None, job["id"]}:
-        return [Why("lane", f"it is next in lane {job['lane']}", {"lane": job["lane"]})]
+        return reasons or [Why("lane", f"it is next in lane {job['lane']}", {"lane": job["lane"]})]
     about = {"lane": job["lane"], "head": head["id"], "ahead": head["ahead"]}
     at_least = "at least " if head["ahead"] == MOST_AHEAD else ""
     more = f", {at_least}{head['ahead'] - 1:,} more between them" if head["ahead"] > 1 else ""
-    reasons = [Why("lane", f"it is behind job {head['id']} in lane {job['lane']}{more}", about)]
+    reasons += [Why("lane", f"it is behind job {head['id']} in lane {job['lane']}{more}", about)]
     row = await _job(conn, head["id"]) if depth < _DEEPEST else None
-    if row is not None:
+    if row is not None and row["state"] != "blocked":  # or it waits for the same release
         ahead = await _living(conn, row, depth=depth + 1)
         reasons += [Why(why.kind, f"job {head['id']}: {why.text}", {**why.about, "job": head["id"]}) for why in ahead]
     return reasons
 
 
+def _hold(lane: LaneView) -> Why:
+    since = f"lane {lane.lane} is held since {_clock(lane.held_at)} {lane.because}"
+    text = f"{since}: release it with ./jobs lane release {lane.lane}"
+    return Why("lane", text, {"lane": lane.lane, "held_by": lane.held_by, "failed_job": lane.failed_job})
+
+
 async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
     if job["ready_seq"] is None:
         due = job["scheduled_for"]
+        if job["preferred_worker"]:
+            return [*await _paused(conn, job), _sticky(job)]
         after = f", after {job['retry_count']} retries: {job['last_error']}" if job["retry_count"] else ""
         return [Why("due", f"it is due in {_span(due - job['now'])}{after}", {"due": due})]
     reasons = [*await _nobody_serves(conn, job), *await _paused(conn, job), *await _limited(conn, job)]
@@ -150,6 +163,16 @@ async def _seconds_a_job(conn: db.Connection, job: db.Row) -> float | None:
     (row,) = await db.fetch(conn, statement("jobs_core", "explain/rate"), values, prepare=False)
     seconds: float | None = row["over_s"] / row["n"] if row["n"] else None
     return seconds
+
+
+def _sticky(job: db.Row) -> Why:
+    worker, until = job["preferred_worker"], job["scheduled_for"]
+    whom = f"worker {worker}, which ran the last job of {job['sticky_key']}"
+    return Why(
+        "sticky",
+        f"it waits for {whom}, until {_clock(until)}; then any takes it",
+        {"worker_id": worker, "sticky_key": job["sticky_key"], "until": until},
+    )
 
 
 async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:

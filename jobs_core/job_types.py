@@ -24,6 +24,7 @@ DEFAULT_PRIORITY = 2
 """Priority classes are 0 (first) to 4 (last)."""
 PRIORITIES = range(5)
 GIVE_UP_AFTER = timedelta(hours=24)
+LONGEST_STICKY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(days=36_500)
 """Nothing is due later: Postgres holds times that Python cannot read."""
 
@@ -65,6 +66,7 @@ class JobType(Generic[InputT]):
     name: as in `jobs.job_type`. Input, Result: the pydantic models of what goes in and comes out.
     queue, priority: where its jobs go unless their creator says otherwise.
     lane: names the lane a job belongs to, from its input; None for no lane.
+    holds_lane: a job that failed holds its lane: those behind it wait until somebody releases it (lanes.py).
     brief: no outside effects and done in milliseconds: its first run is not marked `running`, workers claim many ahead, and one
         task runs many of them: a handler that keeps its task to cancel it later would hit another job.
     give_up_after: how long after its first claim a job may still be put back by its own runs (429s for ever end somewhere).
@@ -73,6 +75,8 @@ class JobType(Generic[InputT]):
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
+    sticky_key: names what a worker has at hand after a run, from its input: a session, a checkout. A job of that key would
+        rather run on the worker that ran the last one, and waits for it for up to sticky_for (sticky.py); None: anywhere.
     timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
         progress to the next; None for as long as it likes. Either ends the run of an async handler as a counted `timeout`; a
         thread cannot be stopped.
@@ -84,6 +88,7 @@ class JobType(Generic[InputT]):
     queue: str = DEFAULT_QUEUE
     priority: int = DEFAULT_PRIORITY
     lane: Callable[[InputT], str] | None = None
+    holds_lane: bool = False
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: timedelta = timedelta(hours=1)
     progress_timeout: timedelta | None = None
@@ -94,6 +99,8 @@ class JobType(Generic[InputT]):
     unique_while: UniqueWhile = "unfinished"
     idempotency_for: timedelta = timedelta(days=7)
     limits: Callable[[InputT], Sequence[Limit]] | None = None
+    sticky_key: Callable[[InputT], str | None] | None = None
+    sticky_for: timedelta = timedelta(seconds=2)
 
 
 Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]
@@ -110,8 +117,13 @@ class HandlerTable:
     def declare(self, job_type: JobType[Any]) -> None:
         """Make a type known without code for it: its jobs can be created here, not run.
 
-        Raises ValueError where another type of that name is known.
+        Raises ValueError where another type of that name is known, and for a sticky type that is brief (nothing is at hand
+        after a brief run), or waits for longer than a minute.
         """
+        if job_type.sticky_key and (job_type.brief or not timedelta(0) < job_type.sticky_for <= LONGEST_STICKY):
+            raise ValueError(
+                f"job type {job_type.name!r} is sticky: it may not be brief, nor wait for 0 s or over a minute"
+            )
         if self._types.setdefault(job_type.name, job_type) is not job_type:
             raise ValueError(f"two job types are called {job_type.name!r}: rename one")
 

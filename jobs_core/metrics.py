@@ -36,10 +36,10 @@ of_type = cache(OfType)
 
 
 def from_database(
-    counts: Iterable[Row], live_workers: int, history_days_ahead: int, pauses: Iterable[Pause]
+    counts: Iterable[Row], live_workers: int, history_days_ahead: int, pauses: Iterable[Pause], held_lanes: int
 ) -> Iterable[Metric]:
     """Gauges of what is in the database: living jobs by queue, type and state, their oldest age, workers, history's days, and
-    what is paused ("": whatever the queue, or the type)."""
+    what is paused ("": whatever the queue, or the type), and held lanes."""
     jobs = GaugeMetricFamily("jobs_living", "Jobs not ended.", labels=["queue", "job_type", "state"])
     oldest = GaugeMetricFamily("jobs_oldest_seconds", "Age of the oldest job.", labels=["queue", "job_type", "state"])
     for row in counts:
@@ -60,3 +60,6 @@ def from_database(
     for pause in pauses:
         paused.add_metric([pause.queue or "", pause.job_type or "", pause.because], 1)
     yield paused
+    held = GaugeMetricFamily("jobs_lanes_held", "Lanes that are held.")
+    held.add_metric([], held_lanes)
+    yield held

@@ -60,6 +60,8 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
         "unique_key": unique_key,
         "unique_while": unique_while,
         **_limits(job_type, fitted),
+        "sticky_key": _name(job_type.sticky_key(fitted), "sticky_key") if job_type.sticky_key else None,
+        "sticky_s": job_type.sticky_for.total_seconds(),
     }
 
 

@@ -26,6 +26,7 @@ from jobs_core.job_types import HandlerTable, JobType
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import NewJob, Row, row_of
 from jobs_core.statements import statement
+from jobs_core.sticky import stick
 from jobs_core.wake import Ready
 
 __all__ = ["Batch", "Left", "Letters", "Place", "preview", "redrive"]
@@ -83,6 +84,18 @@ async def redrive(
         yield Batch({}, await strangers(conn, letters, seen), None, frozenset(), until)
 
 
+async def redrive_one(conn: db.Connection, table: HandlerTable, job_id: int) -> int | Left:
+    """Redrive one failed job in the caller's transaction; returns the new job's id, or why it is left as it is.
+
+    Raises one of db.Retryable where others were faster: roll back and begin again.
+    """
+    letters = Letters(ids=(job_id,))
+    async for places in pages(conn, letters):
+        redriven, left, _ = await _redrive(conn, table, places, again=False)
+        return redriven[job_id] if redriven else left[0]
+    return (await strangers(conn, letters, ()))[0]
+
+
 async def _until(conn: db.Connection, letters: Letters) -> datetime:
     row = await db.fetch_one(conn, statement("jobs_core", "redrive/now"))
     assert row is not None
@@ -98,7 +111,8 @@ async def _redrive(
         letters = await _take(conn, places)
         redriven_before = {} if again else await successors(conn, [letter["id"] for letter in letters])
         rows, left = _rows(table, letters, redriven_before)
-        inserted = await insert_or_meet(conn, list(rows.values()))
+        made = list(rows.values())
+        inserted = await stick(conn, made, await insert_or_meet(conn, made))
         redriven = dict[int, int]()
         for old, new in zip(rows, inserted.ids, strict=True):
             if new in inserted.met or new in redriven.values():  # or, of two letters with one key, the first one's

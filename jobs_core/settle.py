@@ -23,6 +23,7 @@ from jobs_core.outcomes import Also, Cancel, Complete, Fail, Outcome, Reason, Re
 from jobs_core.pauses import pausing
 from jobs_core.settled import Settled, lost
 from jobs_core.statements import statement
+from jobs_core.sticky import promote_next
 from jobs_core.waits import wait
 from jobs_core.wake import Ready
 
@@ -86,8 +87,16 @@ async def _end_badly(  # noqa: PLR0917 - what an outcome is made of
     also: Also | None,
     because: Reason,
 ) -> Settled:
-    error, kept_as = gate.clean_text(text), failed_as(job_type.retention)
-    return await end(conn, job, state, error=error, because=because, also=also, retention=kept_as)
+    return await end(
+        conn,
+        job,
+        state,
+        error=gate.clean_text(text),
+        because=because,
+        also=also,
+        retention=failed_as(job_type.retention),
+        holds_lane=job_type.holds_lane and state == "failed",
+    )
 
 
 async def _put_back_or_give_up(
@@ -120,10 +129,11 @@ async def end(
     because: Reason | None = None,
     also: Also | None = None,
     retention: Retention = "standard",
+    holds_lane: bool = False,
 ) -> Settled:
     """End the job as `complete`, `failed` or `cancelled`, with all that its end brings about. Raises LeaseLost.
 
-    result: JSON text. because: why the attempt did not complete.
+    result: JSON text. because: why the attempt did not complete. holds_lane: hold its lane, if it is in one.
     """
     values = {
         "id": claim.id,
@@ -148,6 +158,9 @@ async def end(
             raise lost(claim)
         if also:
             await also(conn)
+        if claim.lane and holds_lane:
+            failed = {"lane": claim.lane, "id": claim.id, "error": error}
+            await db.execute(conn, statement("jobs_core", "lane/hold_failed"), failed)
         ready = await after_end(conn, claim, state, result=result, error=error)
         if retention == "none":  # last: collected settles wait for this row
             await db.execute(conn, statement("jobs_core", "job/count_ended"), {**ended, "state": state})
@@ -160,8 +173,7 @@ async def after_end(
     """What an end brings about, in its transaction: lane's next, freed slots, parent's word; returns where jobs are ready."""
     ready = list[Ready]()
     if claim.lane:
-        promoted = await db.fetch_one(conn, statement("jobs_core", "lane/promote"), {"lane": claim.lane})
-        ready += [Ready(**promoted)] if promoted else []
+        ready += await promote_next(conn, claim.lane)
     if claim.limited:
         ready += await free_slots(conn, [claim.id])
     if claim.parent_id:

@@ -69,13 +69,14 @@ async def rescue(
     while rows := await _take_back(conn, "job/rescue", limits, ready):
         ids += [row["id"] for row in rows]
     for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
-        retention = (retentions or {}).get(row.pop("job_type"), "standard")
-        ready.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, failed_as(retention)))
+        retention = failed_as((retentions or {}).get(row.pop("job_type"), "standard"))
+        holds_lane = row.pop("holds_lane")
+        ready.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, retention, holds_lane=holds_lane))
     return ids, ready
 
 
 async def _fail_crashed(
-    conn: db.Connection, crashed: ClaimNumbers, max_lost: int, retention: Retention
+    conn: db.Connection, crashed: ClaimNumbers, max_lost: int, retention: Retention, *, holds_lane: bool
 ) -> tuple[Ready, ...]:
     """End a job that was lost alone for the last time; returns where a job became ready."""
     error = f"lost: its worker died or froze {max_lost} times while this job was the only one in its process; not tried again"
@@ -86,7 +87,10 @@ async def _fail_crashed(
                 return ()  # someone holds its lane: in the next round
             lane_is_ours = True
             await db.wait_briefly_for_locks(conn)  # its parent's
-            return (await end(conn, crashed, "failed", error=error, because="lost", retention=retention)).ready
+            settled = await end(
+                conn, crashed, "failed", error=error, because="lost", retention=retention, holds_lane=holds_lane
+            )
+            return settled.ready
     except LeaseLost:  # another worker's rescue was faster
         return ()
     except db.LockNotAvailable:

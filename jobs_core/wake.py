@@ -1,6 +1,7 @@
 """Wake-ups: hints that a queue has a ready job of some type. The poll is the truth; a hint that is lost costs one poll.
 
     create, settle, promote ─ commit ─▶ Notifier ─ coalesced ─▶ NOTIFY [queue, job type] ─▶ Listener ─▶ the worker looks
+    a job waits for one worker ─▶ Notifier ─▶ NOTIFY [queue, job type, worker id] ─▶ just that one looks for it
     a pause has ended ─▶ Notifier ─▶ NOTIFY null ─▶ every worker looks for everything
 
 NOTIFY is never sent inside the transaction that inserts: it serialises all commits, and a stuck listener fails them.
@@ -26,10 +27,11 @@ _RECYCLE_S = 600.0  # a connection that only listens is made anew now and then: 
 
 
 class Ready(NamedTuple):
-    """Where a job stands ready."""
+    """Where a job stands ready; worker_id: it waits for that worker, and nobody else need look (sticky.py)."""
 
     queue: str
     job_type: str
+    worker_id: int | None = None
 
 
 _CANCELS = "cancels"
@@ -91,7 +93,7 @@ class Notifier:
 
     async def _send(self) -> None:
         self._something.clear()
-        hints, self._waiting = sorted(map(json.dumps, self._waiting)), set()
+        hints, self._waiting = sorted(map(_hint, self._waiting)), set()
         if not hints:
             return
         try:
@@ -148,13 +150,17 @@ class Listener:
                     self._on_wake(_ready(notify.payload))
 
 
+def _hint(one: Ready | str | None) -> str:
+    return json.dumps(one[:2] if isinstance(one, Ready) and one.worker_id is None else one)
+
+
 def _ready(hint: str) -> Ready | None:
     """None for `null`, and for a hint that another version may have sent: look for everything."""
     try:
-        queue, job_type = json.loads(hint)
+        queue, job_type, *worker = json.loads(hint)
     except (ValueError, TypeError):
         return None
-    return Ready(queue, job_type)
+    return Ready(queue, job_type, *worker[:1])
 
 
 def _nobody(_: Ready | None) -> None:

@@ -12,6 +12,7 @@ from jobs_core import AnyJob, Connection, Jobs, JobType, Outcome
 from jobs_core.claim import claim
 from jobs_core.leases import register, retire
 from jobs_core.settled import Settled
+from jobs_core.sticky import claim_sticky
 from jobs_core.suspects import claim_alone
 from jobs_core.tasks import end_task
 from workers.executor import Executor
@@ -87,6 +88,7 @@ async def claim_one(jobs: Jobs, worker_id: int, queues: Sequence[str]) -> AnyJob
     after_s = {name: jobs.table.job_type(name).give_up_after.total_seconds() for name in names}
     async with jobs.database.connection() as conn:
         ready = await claim(conn, worker_id=worker_id, queues=queues, job_types=names, slots=1, give_up_after_s=after_s)
+        ready = ready or await claim_sticky(conn, worker_id=worker_id, queues=queues, job_types=names, slots=1)
         return ready[0] if ready else await claim_alone(conn, worker_id=worker_id, queues=queues, job_types=names)
 
 

@@ -131,6 +131,11 @@ class Claims:
         if not self._short:
             self._look.set()
 
+    @property
+    def left_some(self) -> bool:
+        """Whether more was ready than there was room for, as far as the last look saw."""
+        return not self._short
+
     async def run(self) -> None:
         """Claim until cancelled."""
         while True:

@@ -15,13 +15,14 @@ from typing import Any
 
 import structlog
 
-from jobs_core import AnyJob, Cancel, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, gate, metrics
+from jobs_core import AnyJob, Cancel, Complete, Connection, Jobs, JobType, LeaseLost, Outcome, db, gate, metrics
 from jobs_core.away import repeat_while_away
 from jobs_core.claim import start
 from jobs_core.job import current
 from jobs_core.settle import Completed, result_text, settle, settled_earlier
 from jobs_core.settled import Settled
 from jobs_core.steps import Steps, Waiting
+from jobs_core.sticky import remember
 from workers.collectors import Collectors
 from workers.forks import end_if_forked
 from workers.handling import Watch
@@ -135,6 +136,8 @@ class Executor:
     async def _outcome(self, job: AnyJob, job_type: JobType[Any]) -> Outcome:
         if not job_type.brief or job.rescued:
             await self._start(job)  # before its type's validators: they may end the process, too
+        if job_type.sticky_key:
+            await self._remember(job)
         try:
             job.input = gate.fit_json(job_type.Input, job.input, field="input")
         except Exception as error:  # noqa: BLE001 - a type's own validators may raise anything
@@ -178,6 +181,13 @@ class Executor:
         if handling.told and job.id not in self._cancels:
             return stood_still(handling.idle_s) if handling.stood_still else timed_out(handling.timeout_s)
         return outcome
+
+    async def _remember(self, job: AnyJob) -> None:
+        try:
+            async with self._jobs.database.connection() as conn:
+                await remember(conn, job)
+        except Exception as error:  # noqa: BLE001 - the next job of its key runs anywhere; this one runs all the same
+            log.warning("sticky.not_remembered", error=db.describe(error))
 
     async def _call(self, job: AnyJob) -> Any:
         handler = self._table.handler(job.job_type)

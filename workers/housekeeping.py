@@ -17,6 +17,7 @@ from jobs_core.keys import EXPIRE_BATCH, expire_keys
 from jobs_core.limits import FORGET_BATCH, forget_limits, free_strays
 from jobs_core.pauses import forget_paused_times
 from jobs_core.settings import HistorySettings
+from jobs_core.sticky import forget_sticky_keys
 from jobs_core.tasks import end_task
 from jobs_core.upkeep import forget_workers
 from jobs_core.waits import forget as forget_waits
@@ -55,6 +56,7 @@ class Housekeeping:
             _forget_limits,
             free_strays,
             forget_paused_times,
+            forget_sticky_keys,
             self._keep_history,
         ):
             try:

@@ -1,6 +1,7 @@
 """One shift of a worker: all that is done under one worker id.
 
 claims of ordinary jobs, and by turns of jobs with limits ─▶ runners ─▶ executor ─▶ settle alone, or collected with others
+claims of jobs that wait for this very worker, by turns with these ─▶ the same runners
 claims of brief ones, ahead into a buffer ─▶ runners ─▶ executor ─▶ the same
 sweep: once a lease, and after a claim or a run that went wrong: put back what this id holds and nobody here has
 """
@@ -17,6 +18,7 @@ import structlog
 
 from jobs_core import AnyJob, Jobs, JobType, LeaseLost, db
 from jobs_core.settle import Completed
+from jobs_core.sticky import leave
 from jobs_core.upkeep import put_back_strays
 from workers.claims import Claims, Runs
 from workers.collectors import Collectors
@@ -25,8 +27,11 @@ from workers.limited_claims import LimitedClaims
 from workers.outcomes import failure
 from workers.runners import Runners
 from workers.settings import WorkerSettings
+from workers.sticky_claims import StickyClaims
 
 log = structlog.get_logger()
+
+Line = Claims | LimitedClaims | StickyClaims
 
 _AHEAD_SHARE = 0.1
 """Of the lease: how long a brief job that was claimed ahead may wait for its turn, by the runs of late."""
@@ -83,7 +88,19 @@ class Shift:
             poll_s=poll_s,
             on_failure=self._sweep_soon,
         )
-        self._turns = deque[Claims | LimitedClaims]((self._of_ordinary, self._of_limited))
+        self._of_sticky = StickyClaims(
+            jobs,
+            self._ordinary,
+            others=self._of_ordinary,
+            worker_id=worker_id,
+            queues=queues,
+            job_types=known,
+            poll_s=poll_s,
+            on_failure=self._sweep_soon,
+        )
+        self._turns = deque[Line]((self._of_ordinary, self._of_limited))
+        if self._of_sticky.job_types:
+            self._turns.append(self._of_sticky)
         self._ordinary.on_room = self._room_made
         self._sweep_now = asyncio.Event()
         self._failing: dict[int, asyncio.Task[None]] = {}
@@ -98,10 +115,16 @@ class Shift:
 
     def wake(self, job_type: str | None = None) -> None:
         """Look for ready jobs now, of this type or of any."""
+        if job_type is None:
+            self._of_sticky.wake()
         self._of_limited.wake(job_type)
         for line in self._lines:
             if job_type is None or job_type in line.job_types:
                 line.wake()
+
+    def wake_sticky(self) -> None:
+        """Look now: a job waits for this worker."""
+        self._of_sticky.wake()
 
     def cancel(self, job_id: int, reason: str) -> None:
         """Somebody wants this job ended, which this shift holds."""
@@ -112,7 +135,7 @@ class Shift:
         self._of_limited.poll()
 
     def _room_made(self) -> None:
-        """Both lines that claim for the ordinary runners look again, each time the other one first."""
+        """All lines that claim for the ordinary runners look again, each time another one first."""
         self._turns.rotate()
         for line in self._turns:
             line.room_made()
@@ -124,7 +147,7 @@ class Shift:
         self._running = [asyncio.create_task(run) for run in runs]
         for task in self._running:
             task.add_done_callback(self._part_ended)
-        lines: list[Claims | LimitedClaims] = [*self._lines, self._of_limited]
+        lines: list[Line] = [*self._lines, self._of_limited, self._of_sticky]
         claiming = [asyncio.create_task(run) for run in (*(line.run() for line in lines), self._keep_sweeping())]
         try:
             yield
@@ -138,6 +161,7 @@ class Shift:
         self._ordinary.empty_buffer()
         self._brief.empty_buffer()
         await self._sweep()  # what was in the buffer, and what the claim that was cut off may have taken
+        await self._leave()
         await first(self._all_ended(), asyncio.sleep(drain_s), forced.wait(), lost.wait())
         if (len(self._ordinary) or len(self._brief)) and not lost.is_set():
             self._executor.hand_back()
@@ -179,6 +203,16 @@ class Shift:
             log.warning("strays.put_back", queues=sorted({one.queue for one in ready}))
             self._jobs.notifier.wake(ready)
         return True
+
+    async def _leave(self) -> None:
+        """Let nobody wait for this worker, which claims no more."""
+        if not self._of_sticky.job_types:
+            return
+        try:
+            async with self._jobs.database.connection() as conn:
+                self._jobs.notifier.wake(await leave(conn, self.worker_id))
+        except Exception as error:  # noqa: BLE001 - then they wait until their time is over
+            log.warning("database.away", error=db.describe(error))
 
     def _sweep_soon(self) -> None:
         self._sweep_now.set()

@@ -19,7 +19,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -53,7 +53,8 @@ class Supervisor:
     `command` starts one worker, which picks up its GuardLink, `alone_command` one alone runner, of which there are at most
     `alone_processes`; `environment` is all that they get (None: what this process has). `drain_s` is what the workers
     themselves allow their runs after the first SIGTERM. `limits` is what each may take. SIGUSR1 asks for one worker more,
-    SIGUSR2 for one fewer, which drains; 1 to 64 of them.
+    SIGUSR2 for one fewer, which drains; 1 to 64 of them. `wanted` is asked at each tick how many are to run: when it says
+    another number than before, so many do (None: it has nothing to say).
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Supervisor:
         alone_processes: int = 0,
         limits: Limits | None = None,
         environment: Mapping[str, str] | None = None,
+        wanted: Callable[[], int | None] = lambda: None,
     ) -> None:
         given = dict(os.environ if environment is None else environment)
         self._place = partial(Supervised, command, given)
@@ -73,6 +75,8 @@ class Supervisor:
         self._leaving: dict[Supervised, float] = {}  # each with when it is killed
         self._alone = AloneRunners(alone_command, given, most=alone_processes)
         self._limits = limits or Limits()
+        self._wanted = wanted
+        self._wanted_last: int | None = None
         self._drain_s = drain_s
         self._stop_by: float | None = None
         self._stops_asked = 0
@@ -117,6 +121,7 @@ class Supervisor:
                 self._stop(number)
             elif number in _SCALE_SIGNALS:
                 self._scale(_SCALE_SIGNALS[signal.Signals(number)])
+        self._fit()
         self._see_off()
         if self._stop_by is None:
             for worker in self._workers:
@@ -175,6 +180,16 @@ class Supervisor:
         for worker in self._everyone:
             if worker not in leaving:
                 worker.terminate()
+
+    def _fit(self) -> None:
+        """Have as many workers as are wanted, once: signals go on from there."""
+        wanted = self._wanted()
+        if wanted is None or wanted == self._wanted_last:
+            return
+        self._wanted_last = wanted
+        more = min(max(wanted, 1), _MOST_WORKERS) - len(self._workers)
+        for _ in range(abs(more)):
+            self._scale(1 if more > 0 else -1)
 
     def _scale(self, step: int) -> None:
         if self._stop_by is not None:

@@ -191,7 +191,12 @@ class Worker:
         return None
 
     def _on_wake(self, ready: Ready | None) -> None:
-        if self._shift and (ready is None or ready.queue in self._queues):
+        if self._shift is None:
+            return
+        if ready is not None and ready.worker_id is not None:
+            if ready.worker_id == self._shift.worker_id:
+                self._shift.wake_sticky()
+        elif ready is None or ready.queue in self._queues:
             self._shift.wake(ready and ready.job_type)
 
     async def _deal_with_cancels(self, conn: Connection) -> None:

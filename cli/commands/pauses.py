@@ -80,7 +80,7 @@ async def _pause(
 
     async with opened(CliSettings.read(data=data)) as database:
         async with database.connection() as conn:
-            new = await pause(conn, queue=queue, job_type=job_type, until=end, reason=reason, set_by=_person())
+            new = await pause(conn, queue=queue, job_type=job_type, until=end, reason=reason, set_by=person())
         if as_json:
             _print_json(new)
         else:
@@ -142,7 +142,7 @@ def _end(for_: str | None, until: str | None) -> "datetime | timedelta | None":
     return None if for_ is None else parse_duration(for_, option="--for")
 
 
-def _person() -> str:
+def person() -> str:
     """Who types this, as far as the machine knows."""
     import getpass
     import os

@@ -61,17 +61,19 @@ def worker(
     return run_supervisor(settings.processes, queue or [])
 
 
-def supervise(processes: Annotated[int, typer.Option()], queue: Queues = None) -> int:
-    """Supervise worker processes for `up`."""
+def supervise(processes: Annotated[int, typer.Option()], queue: Queues = None, data: Data = None) -> int:
+    """Supervise worker processes for the `up` of the folder, as many as `./jobs scale` says."""
     from cli.parent import end_with_parent
 
     end_with_parent()
+    from cli.folder import Folder
+    from cli.settings import CliSettings
     from cli.supervise import run_supervisor
     from jobs_core.log import set_up_logs
     from jobs_core.settings import CoreSettings
 
     set_up_logs(CoreSettings.read())
-    return run_supervisor(processes, queue or [])
+    return run_supervisor(processes, queue or [], Folder(CliSettings.read(data=data).data).processes)
 
 
 def worker_process(queue: Queues = None) -> None:

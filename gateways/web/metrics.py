@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from gateways.web.context import Context
 from jobs_core.history import days_ahead
+from jobs_core.lanes import count_held
 from jobs_core.leases import live_workers
 from jobs_core.look import counts
 from jobs_core.metrics import from_database
@@ -32,7 +33,8 @@ async def look_for_metrics(context: Context) -> list[Metric]:
     """The metrics of what stands in the database; reads all living jobs."""
     async with context.database.connection() as conn:
         workers = len(await live_workers(conn))
-        return list(from_database(await counts(conn), workers, await days_ahead(conn), await pauses(conn)))
+        stands = (await counts(conn), workers, await days_ahead(conn), await pauses(conn), await count_held(conn))
+        return list(from_database(*stands))
 
 
 class _Given(Collector):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, events, health, jobs, limits, metrics, pauses, redrive, steer
+from gateways.web import chat, events, health, jobs, lanes, limits, metrics, pauses, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ ROUTES = (
     Route("GET", "/api/limits/{key:path}", limits.one),
     Route("PUT", "/api/limits/{key:path}", limits.put),
     Route("DELETE", "/api/limits/{key:path}", limits.remove),
+    Route("GET", "/api/lanes", lanes.listed),
+    Route("GET", "/api/lanes/{lane:path}", lanes.one),
+    Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold),
+    Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release),
     Route("GET", "/api/workers", jobs.workers),
     Route("GET", "/api/pauses", pauses.in_force),
     Route("POST", "/api/pauses", pauses.pause, status=201),

@@ -73,6 +73,14 @@ STATEMENTS: dict[str, Arguments] = {
     "cancel/asked": {"worker_id": "1"},
     "cancel/end": {"id": "7", "reason": None, "retention": "standard"},
     "lane/promote": {"lane": "long"},
+    "lane/send_back": {"lane": "long"},
+    "lane/to_front": {"lane": "long", "id": "7"},
+    "lane/list": {"lane": None, "held": "false", "after": "", "limit": "10", "most": "1000"},
+    "sticky/set": {"ids": "{7,8}", "keys": "{a,b}", "spans_s": "{2,2}"},
+    "sticky/prefer": {"ids": "{7,8}"},
+    "sticky/claim": CLAIM,
+    "sticky/remember": RUN,
+    "sticky/let_go": {"worker_id": "1"},
     "redrive/link": {"ids": "{1,2}", "successor_ids": "{7,8}"},
     "note/write": {
         **TOGETHER,
@@ -94,6 +102,8 @@ BY_PRIMARY_KEY = [
     "job/wait",
     "job/lock",
     "cancel/end",
+    "sticky/set",
+    "sticky/remember",
     "redrive/link",
     "note/write",
 ]

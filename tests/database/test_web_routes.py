@@ -16,6 +16,7 @@ def path_of(template: str) -> str:
         .replace("{job_id}", "1")
         .replace("{event}", "e")
         .replace("{key:path}", "a")
+        .replace("{lane:path}", "a")
     )
 
 

@@ -1,22 +1,30 @@
-"""A process of the lanes drill: `python -m tests.drills.lanes_worker DSN CREATORS SETTLERS JOBS LANES SEED folded|whole`.
+"""A process of the lanes drill: `python -m tests.drills.lanes_worker DSN CREATORS SETTLERS JOBS LANES SEED whole|folded`.
 
 Creators create JOBS jobs each, by SQL and Python in turns, in transactions that stay open for a moment, as a chat's ingress
 does; then they are done.
-Settlers claim and complete until they are killed.
+Settlers claim and complete, or sometimes fail, until they are killed. While the creators create, lanes are held and released.
 """
 
 import asyncio
 import random
 import sys
+from dataclasses import replace
 
-from jobs_core import Complete, Database, Jobs
+from jobs_core import Complete, Database, Fail, Jobs
 from jobs_core.claim import claim
 from jobs_core.declare import declare_types
+from jobs_core.lanes import hold, release
 from jobs_core.leases import register
 from jobs_core.settle import settle
 from tests.support.job_types import LANE_NOTE, table
 from tests.support.mutants import LANE_LOCK_FOLDED_IN, mutated
 from tests.support.sql_create import create_by_sql
+
+HOLDING = replace(LANE_NOTE, holds_lane=True)
+_FAILING = 0.02
+"""Of the jobs."""
+_BY_HAND = 0.2
+"""Of what is done to lanes by hand: the rest are releases."""
 
 
 async def create(jobs: Jobs, count: int, lanes: int, rng: random.Random) -> None:
@@ -39,16 +47,28 @@ async def settle_on(database: Database, rng: random.Random) -> None:
             jobs = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["lane_note"], slots=1)
             for job in jobs:
                 await asyncio.sleep(rng.uniform(0.0, 0.002))
-                await settle(conn, job, Complete(), LANE_NOTE)
+                await settle(conn, job, Fail("no") if rng.random() < _FAILING else Complete(), HOLDING)
             if not jobs:
                 await asyncio.sleep(0.005)
+
+
+async def hold_and_release(database: Database, lanes: int, rng: random.Random) -> None:
+    """Now and then hold a lane by hand, and release most of those that are held, for ever."""
+    async with database.connection() as conn:
+        while True:
+            await asyncio.sleep(rng.uniform(0.0, 0.01))
+            lane = f"lane {rng.randrange(lanes)}"
+            if rng.random() < _BY_HAND:
+                await hold(conn, lane, held_by="somebody")
+            else:
+                await release(conn, lane)
 
 
 async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int, seed: int) -> None:
     """All of them in one process."""
     rng = random.Random(seed)
     async with (
-        Database(dsn, name="lanes", max_connections=creators + settlers + 2) as database,
+        Database(dsn, name="lanes", max_connections=creators + settlers + 3) as database,
         Jobs(database, table()) as jobs,
         asyncio.TaskGroup() as group,
     ):
@@ -56,7 +76,9 @@ async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int
             await declare_types(conn, jobs.table.job_types)
         for _ in range(settlers):
             group.create_task(settle_on(database, rng))
+        holder = group.create_task(hold_and_release(database, lanes, rng))
         await asyncio.gather(*(create(jobs, count, lanes, rng) for _ in range(creators)))
+        holder.cancel()
         print("created", flush=True)
 
 

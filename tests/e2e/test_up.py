@@ -53,6 +53,15 @@ def test_a_wait_that_is_over_says_how_to_ask_later(home: Home, running: Started)
     until(lambda: home.json("show", str(job["id"]))["state"] == "complete", "the turn ends by itself", 60)
 
 
+def test_another_shell_asks_for_more_workers_and_for_fewer(home: Home, running: Started) -> None:
+    for n in (3, 2):
+        asked = home.run("scale", str(n))
+        assert (asked.returncode, asked.stderr) == (0, "")
+        health = f"{running.url}/health"
+        until(lambda: httpx.get(health).json()["workers"] == n, f"{n} workers", 60)  # noqa: B023 - called here
+    assert home.run("scale", "0").returncode == 2
+
+
 def test_health_and_metrics_need_no_token_and_the_rest_does(home: Home, running: Started) -> None:
     with httpx.Client(base_url=running.url) as client:
         health = client.get("/health")

@@ -58,6 +58,27 @@ def test_one_fewer_drains_and_none_comes_in_its_place(supervise: Supervise) -> N
     assert run.process.wait(10) == 0
 
 
+def test_as_many_run_as_are_wanted_and_signals_go_on_from_there(supervise: Supervise, tmp_path: Path) -> None:
+    wanted = tmp_path / "wanted"
+
+    def want(processes: int) -> None:
+        (tmp_path / "new").write_text(str(processes))
+        (tmp_path / "new").replace(wanted)
+
+    run = supervise({}, wanted=str(wanted))
+    run.ready(1)
+    want(3)
+    before = run.ready(3)
+    run.process.send_signal(FEWER)
+    left = run.ready(2)
+    want(0)
+    (last,) = run.ready(1)
+    assert {last} < set(left) < set(before)
+    until(lambda: scaled(run) == [2, 3, 2, 1], "one stays")
+    run.process.terminate()
+    assert run.process.wait(10) == 0
+
+
 def test_the_last_one_stays(supervise: Supervise) -> None:
     run = supervise({}, processes=2)
     run.ready(2)

@@ -33,9 +33,16 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
     ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array'),
     ADD CHECK ((alone IS NULL) = (limit_group IS NOT NULL)),
-    ADD CHECK ((limited_alone IS NULL) = (limit_group IS NULL))
+    ADD CHECK ((limited_alone IS NULL) = (limit_group IS NULL)),
+    ADD CHECK ((sticky_key IS NULL) = (sticky_s IS NULL)),
+    ADD CHECK (preferred_worker IS NULL OR (state = 'pending' AND ready_seq IS NULL AND sticky_key IS NOT NULL))
+;
+ALTER TABLE jobs.lanes
+    ADD CHECK ((held_at IS NOT NULL) = (head_pos IS NOT DISTINCT FROM 0)),
+    ADD CHECK ((held_by IS NOT NULL) = (held_at IS NOT NULL)),
+    ADD CHECK (held_at IS NOT NULL OR (held_reason IS NULL AND held_job IS NULL))
 """
-"""What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
+"""What holds of every job and lane. Postgres would read these anew at each statement, so no migration has them."""
 
 
 @contextmanager

@@ -50,6 +50,27 @@ LANE_LOCK_FOLDED_IN = (
 )
 """The lane's row is locked inside the statement that looks at its jobs, whose snapshot is then older than the lock."""
 
+HOLD_IGNORED = (" AND held_at IS NULL\n    RETURNING lane", "\n    RETURNING lane")
+"""The end of a head promotes the next one, whether its lane is held or not."""
+
+_HOLD = "held_at = NULL, held_by = NULL, held_reason = NULL, held_job = NULL"
+RELEASE_FOLDED_IN = (
+    (
+        f"""    FOR UPDATE
+)
+UPDATE {{schema}}.lanes AS l
+SET head_pos = NULL, {_HOLD}
+FROM hold WHERE l.lane = hold.lane
+RETURNING hold.held_at, hold.held_by, hold.held_reason, hold.held_job""",
+        ") SELECT held_at, held_by, held_reason, held_job FROM hold",
+    ),
+    (
+        "SET head_pos = (SELECT lane_pos FROM next)\n    WHERE lane = %(lane)s AND held_at IS NULL",
+        f"SET head_pos = (SELECT lane_pos FROM next), {_HOLD}\n    WHERE lane = %(lane)s",
+    ),
+)
+"""A hold ends in the statement that looks at the lane's jobs, whose snapshot is then older than the lane's lock."""
+
 PLAIN_LIMIT = (
     ("THEN lost.started OR lost.alone END", "THEN false END"),
     (

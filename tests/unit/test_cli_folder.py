@@ -141,3 +141,24 @@ def test_a_folder_that_others_may_write_is_refused(mode: int, folder: Folder) ->
             use()
     folder.path.chmod(0o755)
     assert folder.make_token()
+
+
+def test_the_workers_asked_for_are_known_while_it_runs(folder: Folder) -> None:
+    with folder.taken():
+        with folder.announced(RUNNING, {}):
+            assert folder.processes() is None
+            Folder(folder.path).scale(4)
+            assert folder.processes() == 4
+            (folder.path / "processes").write_text("many")
+            assert folder.processes() is None
+            folder.scale(3)
+        assert folder.processes() is None
+
+
+def test_where_none_runs_nobody_is_asked_for_workers(folder: Folder) -> None:
+    with pytest.raises(CommandFailed, match=r"no \./jobs up runs in"):
+        folder.scale(4)
+    with folder.taken():
+        folder.path.joinpath("processes").write_text("7")
+    with folder.taken():
+        assert folder.processes() is None, "what a killed one left"

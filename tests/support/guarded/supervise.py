@@ -7,6 +7,8 @@
 import json
 import sys
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jobs_core.log import set_up_logs
@@ -28,6 +30,7 @@ class Supervision:
     alone: dict[str, Any] = field(default_factory=dict)
     alone_processes: int = 0
     limits: dict[str, int] = field(default_factory=dict)
+    wanted: str = ""  # a file that says how many workers are to run
     without: list[str] = field(default_factory=list)
 
 
@@ -48,7 +51,12 @@ def main() -> int:
         alone_command=[*command, json.dumps({**how.worker, "kind": "alone", "suspects": 0, **how.alone})],
         alone_processes=how.alone_processes,
         limits=Limits(**how.limits),
+        wanted=partial(_wanted, Path(how.wanted)),
     ).run()
+
+
+def _wanted(file: Path) -> int | None:
+    return int(file.read_text()) if file.is_file() else None
 
 
 if __name__ == "__main__":

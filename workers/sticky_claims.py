@@ -1,0 +1,101 @@
+"""The claims of one worker id for jobs that wait for it (jobs_core/sticky.py), for the runners of ordinary jobs.
+
+    wait (a hint that names this worker, room made, the poll) ─▶ others' turn? ─ no ─▶ claim what waits for it ─▶ runs.take ─┐
+      ▲                                                                └─ yes ─▶ they claim first ─▲                         │
+      └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+
+Where no type of this process is sticky, nothing runs. What it misses is ready for all a moment later. After each claim of its
+own, ordinary jobs that were left for want of room have their turn: or a lane that stays here would keep them out until its end.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from jobs_core import Jobs, JobType, db
+from jobs_core.sticky import claim_sticky
+from workers.claims import AWAY_S, Claims, Runs
+
+log = structlog.get_logger()
+
+
+class StickyClaims:
+    """The loop; `once` is one look. `others` claims ordinary jobs for these runs, and its lock is held meanwhile.
+
+    `poll_s` says how long to wait for a hint, `on_failure` hears of a claim gone wrong.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        runs: Runs,
+        *,
+        others: Claims,
+        worker_id: int,
+        queues: Sequence[str],
+        job_types: Sequence[JobType[Any]],
+        poll_s: Callable[[], float],
+        on_failure: Callable[[], object],
+    ) -> None:
+        self._database = jobs.database
+        self._runs = runs
+        self._others = others
+        self._had_its_turn = False
+        self._worker_id = worker_id
+        self._queues = list(queues)
+        self.job_types = [job_type.name for job_type in job_types if job_type.sticky_key]
+        self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
+        self._poll_s = poll_s
+        self._on_failure = on_failure
+        self._look = asyncio.Event()
+        self._wants_room = False
+
+    def wake(self) -> None:
+        """Look now: a job waits for this worker."""
+        self._look.set()
+
+    def room_made(self) -> None:
+        """Look again if there was more to claim than there was room for."""
+        if self._wants_room:
+            self._look.set()
+
+    async def run(self) -> None:
+        """Claim until cancelled."""
+        while self.job_types:
+            wait_s = self._poll_s()
+            self._look.clear()
+            try:
+                await self.once()
+            except Exception as error:  # noqa: BLE001 - a worker that claims no more would live on for nothing
+                log.warning("claim.failed", error=db.describe(error))
+                self._on_failure()
+                wait_s = AWAY_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._look.wait()
+
+    async def once(self) -> None:
+        """Claim as many as there is room for, and hand them over."""
+        if self._had_its_turn and self._others.left_some:
+            self._had_its_turn = False
+            await self._others.once()
+        async with self._others.lock:
+            room = self._runs.room()
+            self._wants_room = not room
+            if not room:
+                return
+            async with self._database.connection() as conn:
+                jobs = await claim_sticky(
+                    conn,
+                    worker_id=self._worker_id,
+                    queues=self._queues,
+                    job_types=self.job_types,
+                    slots=room,
+                    give_up_after_s=self._give_up_after_s,
+                )
+            self._wants_room = len(jobs) == room
+            self._had_its_turn = bool(jobs)
+            self._runs.take(jobs)
