@@ -24,4 +24,3 @@ ALTER TABLE {schema}.jobs
     ADD COLUMN sticky_s          double precision,  -- for how long it waits for that worker
     -- Whom it waits for: nobody else may claim it before scheduled_for, and then anybody. Null: it waits for no worker, any more.
     ADD COLUMN preferred_worker  bigint;
-CREATE INDEX jobs_preferred ON {schema}.jobs (preferred_worker, priority, scheduled_for) WHERE preferred_worker IS NOT NULL;
