@@ -9,7 +9,6 @@ limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
 ready: 11 of its type are before it
 """
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from jobs_core.leases import live_workers
 from jobs_core.limits import find_limit
 from jobs_core.pauses import Pause, pauses
 from jobs_core.statements import statement
+from jobs_core.turns import fair_key_of, keys_of
 
 MOST_AHEAD = 10_000
 """Ready jobs before this one are counted up to here."""
@@ -139,7 +139,7 @@ def _pause_text(pause: Pause) -> str:
 async def _limited(conn: db.Connection, job: db.Row) -> list[Why]:
     """The keys of its limits that let nothing more run now."""
     reasons = list[Why]()
-    for key in json.loads(job["limit_group"] or "[]"):
+    for key in keys_of(job["limit_group"] or "[]"):
         limit = await find_limit(conn, key)
         if limit is None:
             continue

@@ -26,6 +26,8 @@ PRIORITIES = range(5)
 GIVE_UP_AFTER = timedelta(hours=24)
 LONGEST_DELAY = timedelta(days=36_500)
 """Nothing is due later: Postgres holds times that Python cannot read."""
+SHORTEST_AGEING, LONGEST_AGEING = timedelta(seconds=1), timedelta(days=1)
+"""Of a class: upkeep looks once a second at most, and knows how far readiness numbers had come for two days (ageing.py)."""
 
 Retention = Literal["none", "short", "standard", "long"]
 
@@ -73,6 +75,9 @@ class JobType(Generic[InputT]):
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
+    fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or a name computed from its input; None, from either,
+        is nobody's. Jobs of one type, queue and class then go round by that name instead of by arrival. None: they do not.
+    ageing: a ready job goes up one priority class for each such span that it waits, from a second to a day; None: never.
     timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
         progress to the next; None for as long as it likes. Either ends the run of an async handler as a counted `timeout`; a
         thread cannot be stopped.
@@ -94,6 +99,13 @@ class JobType(Generic[InputT]):
     unique_while: UniqueWhile = "unfinished"
     idempotency_for: timedelta = timedelta(days=7)
     limits: Callable[[InputT], Sequence[Limit]] | None = None
+    fair_by: Literal["user_id", "project_id"] | Callable[[InputT], str | None] | None = None
+    ageing: timedelta | None = None
+
+    @property
+    def waits_apart(self) -> bool:
+        """Whether its jobs wait for limits or turns, and are claimed by a statement of their own (claim_limited.py)."""
+        return self.limits is not None or self.fair_by is not None
 
 
 Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]
@@ -110,8 +122,10 @@ class HandlerTable:
     def declare(self, job_type: JobType[Any]) -> None:
         """Make a type known without code for it: its jobs can be created here, not run.
 
-        Raises ValueError where another type of that name is known.
+        Raises ValueError where another type of that name is known, or its ageing does not fit.
         """
+        if job_type.ageing is not None and not SHORTEST_AGEING <= job_type.ageing <= LONGEST_AGEING:
+            raise ValueError(f"job type {job_type.name!r}: ageing is {job_type.ageing}; give a second to a day, or None")
         if self._types.setdefault(job_type.name, job_type) is not job_type:
             raise ValueError(f"two job types are called {job_type.name!r}: rename one")
 

@@ -1,6 +1,6 @@
 """Housekeeping: what nobody needs any more goes, and history's days are made ahead; once an hour, in every worker process.
 
-wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, pauses ─▶ history's days ─▶ wait an hour ─┐
+wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, turns, pauses ─▶ history's days ─▶ an hour ─┐
                                      ▲────────────────────────────────────────────────────────────────────────────────────────┘
 
 Apart from upkeep: this may take minutes, and a rescue may not wait for it.
@@ -18,6 +18,7 @@ from jobs_core.limits import FORGET_BATCH, forget_limits
 from jobs_core.pauses import forget_paused_times
 from jobs_core.settings import HistorySettings
 from jobs_core.tasks import end_task
+from jobs_core.turns import forget_fair_keys
 from jobs_core.upkeep import forget_workers
 from jobs_core.waits import forget as forget_waits
 
@@ -53,6 +54,7 @@ class Housekeeping:
             _expire_keys,
             forget_waits,
             _forget_limits,
+            forget_fair_keys,
             forget_paused_times,
             self._keep_history,
         ):

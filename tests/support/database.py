@@ -30,7 +30,9 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((waiting_since IS NOT NULL) = (state = 'waiting')),
     ADD CHECK ((wait_event IS NULL AND wait_until IS NULL) = (state <> 'waiting')),
     ADD CHECK (retry_of < id),
-    ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
+    ADD CHECK (limits IS NULL OR limit_group IS NOT NULL),
+    ADD CHECK (limits IS NOT NULL OR limit_group IS NULL OR jsonb_typeof(limit_group::jsonb -> 0) = 'array'),
+    ADD CHECK (first_priority > priority),
     ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""

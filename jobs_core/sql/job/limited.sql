@@ -1,40 +1,46 @@
 -- Takes queues, job_types, alone (suspects, or all others), after (a group: look at those behind it), groups (how many of each
 -- queue and type to look at), jobs (how many may start now). A group is the jobs that have the same keys; it waits as one.
--- Returns one row. lines: what a claim should try, a JSON array of {queue, job_type, limit_group, jobs: how many of it}, and
+-- Returns one row. lines: what a claim should try, a JSON array of {queue, job_type, priority, limit_group, jobs: how many of it,
+-- places: theirs in the order of all, fair_key: whose they are (null: they take no turns), served: when that one was, 0: never}.
 -- keys: how many slots of each key these need, {key: slots}. new: keys that are not made yet, with the numbers to make them with.
 -- over: keys that were over their limits and of which a slot was freed since: they are to be fitted first.
 -- last: the group to go on behind; null: none is left. permit_in_s: until a job has its permits; null: none waits for that.
 -- Locks nothing, so what it returns may be taken by another by then: a claim that locks follows. It steps from group to group,
 -- so that a hundred thousand jobs behind one full limit cost as much as one. Whoever comes after a job that does not fit, and
 -- needs the key that is short for it, waits with it: or a job that needs many slots would never get them.
+-- Where jobs take turns, all of their queue, type and class have the places among others that their readiness gives them, and
+-- share these out among themselves: a first job of each key, who was served longest ago first, then a second of each, and so on.
 WITH RECURSIVE me AS MATERIALIZED (
     SELECT {schema}.paused(%(queues)s::text[], %(job_types)s::text[]) AS paused
-), waiting (queue, job_type, limit_group, nth) AS (
-    SELECT q.queue, t.job_type, first.limit_group, 1
+), waiting (queue, job_type, limit_group, priority, ready_seq, nth) AS (
+    SELECT q.queue, t.job_type, first.*, 1
     FROM me
     CROSS JOIN unnest(%(queues)s::text[]) AS q (queue)
     CROSS JOIN unnest(%(job_types)s::text[]) AS t (job_type)
     CROSS JOIN LATERAL (
-        SELECT j.limit_group FROM {schema}.jobs AS j
+        SELECT j.limit_group, j.priority, j.ready_seq FROM {schema}.jobs AS j
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
           AND j.queue = q.queue AND j.job_type = t.job_type AND j.limit_group > %(after)s
-        ORDER BY j.limit_group LIMIT 1
+        ORDER BY j.limit_group, j.priority, j.ready_seq LIMIT 1
     ) AS first
     WHERE NOT coalesce(me.paused -> q.queue ? t.job_type, false)
     UNION ALL
-    SELECT w.queue, w.job_type, next.limit_group, w.nth + 1
+    SELECT w.queue, w.job_type, next.*, w.nth + 1
     FROM waiting AS w
     CROSS JOIN LATERAL (
-        SELECT j.limit_group FROM {schema}.jobs AS j
+        SELECT j.limit_group, j.priority, j.ready_seq FROM {schema}.jobs AS j
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
           AND j.queue = w.queue AND j.job_type = w.job_type AND j.limit_group > w.limit_group
-        ORDER BY j.limit_group LIMIT 1
+        ORDER BY j.limit_group, j.priority, j.ready_seq LIMIT 1
     ) AS next
     WHERE w.nth < %(groups)s
+), groups AS MATERIALIZED (
+    SELECT g.limit_group, g.keys, CASE WHEN jsonb_typeof(g.keys -> 0) = 'array' THEN g.keys #>> '{0,0}' END AS fair_key
+    FROM (SELECT DISTINCT limit_group, limit_group::jsonb AS keys FROM waiting) AS g
 ), member AS MATERIALIZED (
-    SELECT g.limit_group, k.key
-    FROM (SELECT DISTINCT limit_group FROM waiting) AS g
-    CROSS JOIN LATERAL jsonb_array_elements_text(g.limit_group::jsonb) AS k (key)
+    SELECT g.limit_group, k.key #>> '{}' AS key
+    FROM groups AS g CROSS JOIN LATERAL jsonb_array_elements(g.keys) AS k (key)
+    WHERE jsonb_typeof(k.key) = 'string'
 ), state AS MATERIALIZED (
     SELECT k.key, l.key IS NOT NULL AS made, coalesce(l.over AND free.n > 0, false) AS over, l.slots, free.n AS free,
            l.rate_per_s, l.burst, {schema}.permits_at(l, clock_timestamp()) + 1e-9 AS permits  -- or a wait ends a hair too soon
@@ -44,20 +50,49 @@ WITH RECURSIVE me AS MATERIALIZED (
         SELECT count(*) AS n FROM {schema}.limit_slots AS s WHERE s.key = k.key AND s.job_id IS NULL
     ) AS free
 ), open AS MATERIALIZED (
-    SELECT m.limit_group FROM member AS m JOIN state AS s ON s.key = m.key
-    GROUP BY m.limit_group
-    HAVING bool_and((s.slots IS NULL OR s.free > 0) AND (s.burst IS NULL OR s.permits >= 1))
+    SELECT g.limit_group, g.fair_key, count(m.key) = 0 AS unlimited
+    FROM groups AS g
+    LEFT JOIN member AS m ON m.limit_group = g.limit_group
+    LEFT JOIN state AS s ON s.key = m.key
+    GROUP BY g.limit_group, g.fair_key
+    HAVING bool_and(m.key IS NULL OR ((s.slots IS NULL OR s.free > 0) AND (s.burst IS NULL OR s.permits >= 1)))
+), near AS MATERIALIZED (  -- of keys that nothing keeps from their turns, as many as there may be turns
+    SELECT * FROM (
+        SELECT w.queue, w.job_type, w.limit_group, o.fair_key, o.unlimited,
+               row_number() OVER (PARTITION BY w.queue, w.job_type, o.unlimited
+                                  ORDER BY w.priority, coalesce(f.served, 0), w.ready_seq) AS nth
+        FROM waiting AS w
+        JOIN open AS o ON o.limit_group = w.limit_group
+        LEFT JOIN {schema}.fair_keys AS f
+            ON f.queue = w.queue AND f.job_type = w.job_type AND f.priority = w.priority AND f.key = o.fair_key
+    ) AS in_turn
+    WHERE NOT unlimited OR nth <= %(jobs)s
 ), heads AS MATERIALIZED (
-    SELECT w.queue, w.job_type, w.limit_group, head.priority, head.ready_seq, head.limits
-    FROM waiting AS w
-    JOIN open AS o ON o.limit_group = w.limit_group
+    SELECT n.queue, n.job_type, n.limit_group, n.fair_key, head.priority, head.ready_seq, head.limits,
+           coalesce(f.served, 0) AS served,
+           CASE WHEN n.fair_key IS NOT NULL THEN row_number() OVER (
+               PARTITION BY n.queue, n.job_type, head.priority, n.fair_key ORDER BY head.ready_seq
+           ) END AS round
+    FROM near AS n
     CROSS JOIN LATERAL (
         SELECT j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
-          AND j.queue = w.queue AND j.job_type = w.job_type AND j.limit_group = w.limit_group
+          AND j.queue = n.queue AND j.job_type = n.job_type AND j.limit_group = n.limit_group
         ORDER BY j.priority, j.ready_seq
-        LIMIT %(jobs)s
+        LIMIT CASE WHEN n.unlimited THEN %(jobs)s + 1 - n.nth ELSE %(jobs)s END
     ) AS head
+    LEFT JOIN {schema}.fair_keys AS f
+        ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key
+), ranked AS MATERIALIZED (
+    SELECT *, row_number() OVER (line ORDER BY ready_seq) AS by_age,
+           row_number() OVER (line ORDER BY round, served, ready_seq) AS by_turn
+    FROM heads
+    WINDOW line AS (PARTITION BY queue, job_type, priority, fair_key IS NULL)
+), placed AS MATERIALIZED (
+    SELECT r.*, CASE WHEN r.fair_key IS NULL THEN r.ready_seq ELSE a.ready_seq END AS place
+    FROM ranked AS r
+    LEFT JOIN ranked AS a ON a.queue = r.queue AND a.job_type = r.job_type AND a.priority = r.priority
+         AND a.fair_key IS NOT NULL AND r.fair_key IS NOT NULL AND a.by_age = r.by_turn
 ), need AS MATERIALIZED (
     SELECT own.*, coalesce(sum(own.n_slots) OVER in_order <= own.free, true)
                   AND coalesce(sum(own.n_permits) OVER in_order <= own.permits, true) AS fits,
@@ -66,32 +101,35 @@ WITH RECURSIVE me AS MATERIALIZED (
         SELECT h.*, s.*,
                CASE WHEN s.slots IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.slots) END AS n_slots,
                CASE WHEN s.burst IS NOT NULL THEN least((h.limits -> s.key ->> 'weight')::integer, s.burst) END AS n_permits
-        FROM heads AS h
-        JOIN member AS m ON m.limit_group = h.limit_group
-        JOIN state AS s ON s.key = m.key
+        FROM placed AS h
+        LEFT JOIN member AS m ON m.limit_group = h.limit_group
+        LEFT JOIN state AS s ON s.key = m.key
     ) AS own
-    WINDOW in_order AS (PARTITION BY own.limit_group, own.key ORDER BY own.priority, own.ready_seq)
+    WINDOW in_order AS (PARTITION BY own.limit_group, own.key ORDER BY own.priority, own.place)
 ), short AS MATERIALIZED (
-    SELECT key, min(ARRAY[priority, ready_seq]) AS place
+    SELECT key, min(ARRAY[priority, place]) AS place
     FROM need WHERE nth = 1 AND NOT fits GROUP BY key
 ), first AS MATERIALIZED (
-    SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq
-    FROM need AS n LEFT JOIN short AS s ON s.key = n.key AND s.place < ARRAY[n.priority, n.ready_seq]
-    GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq
+    SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served
+    FROM need AS n LEFT JOIN short AS s ON s.key = n.key AND s.place < ARRAY[n.priority, n.place]
+    GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served
     HAVING bool_and(n.fits AND s.key IS NULL)
-    ORDER BY n.priority, n.ready_seq
+    ORDER BY n.priority, n.place
     LIMIT %(jobs)s
 )
 SELECT
     coalesce((
         SELECT jsonb_agg(to_jsonb(line)) FROM (
-            SELECT queue, job_type, limit_group, count(*) AS jobs FROM first GROUP BY queue, job_type, limit_group
+            SELECT queue, job_type, priority, limit_group, fair_key, served, count(*) AS jobs,
+                   array_agg(place ORDER BY place) AS places
+            FROM first GROUP BY queue, job_type, priority, limit_group, fair_key, served
         ) AS line
     ), '[]') AS lines,
     coalesce((
         SELECT jsonb_object_agg(key, n) FROM (
             SELECT n.key, coalesce(sum(n.n_slots), 0) AS n
             FROM need AS n JOIN first AS f ON f.ready_seq = n.ready_seq
+            WHERE n.key IS NOT NULL
             GROUP BY n.key
         ) AS wanted
     ), '{}') AS keys,
