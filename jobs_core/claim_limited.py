@@ -1,8 +1,8 @@
-"""Claims of jobs with limits, and of those that take turns: free slots first, then the first jobs of just those that they are for.
+"""Claims of jobs with limits, or that take turns: free slots first, then the first jobs of just those that they are for.
 
-    look (locks nothing) ─▶ lock the worker ─▶ whose turn, free slots, buckets ─▶ the first jobs ─▶ each with all its slots: claimed
-      │ nothing has its slots                                                       │
-      ▼                                                                             └─ short after all: left for the next look
+    look (locks nothing) ─▶ lock the worker ─▶ turns, free slots, buckets ─▶ the first jobs ─▶ each with all its slots: claimed
+      │ nothing has its slots                                                      │
+      ▼                                                                            └─ short after all: left for the next look
     until a slot is freed, or a permit falls due
 
 Jobs that have the same keys wait as one group. One short transaction, in which a claim waits for nobody but its worker's row:
@@ -27,6 +27,8 @@ GROUPS_AT_ONCE = 2_000
 """Groups of a queue and type that one look steps over; where more wait, the next look goes on behind them."""
 _SOON_S = 0.02
 """Until a permit is fetched, at the least: where many fall due a second, several are fetched at once."""
+_SPARE_TURNS = 16
+"""Keys beyond those whose turn it is, where none of these was to be had."""
 _ROUNDING = 1e-9  # of permits: a wait that was computed to the end of one must not end a hair before it
 
 _in_order = attrgetter("priority", "ready_seq")
@@ -76,7 +78,7 @@ class _Key:
 
 @dataclass(slots=True)
 class _Head:
-    """A job that is locked; `limits` by key, its weight in each. place: in the order of all jobs, that of its readiness or turn."""
+    """A job that is locked; `limits` by key, its weight in each. place: in the order of all, by its readiness or its turn."""
 
     line: int
     id: int
@@ -105,26 +107,43 @@ async def claim_limited(
     """
     mine = {"queues": list(queues), "job_types": list(job_types), "alone": alone}
     values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots}
+    give_up_s = give_up_after_s or {}
+    found, in_turn = await _try(conn, worker_id, values, slots, give_up_s)
+    if found.contended and in_turn:  # the key whose turn it is is locked, by a claim that froze perhaps: who is next?
+        found, _ = await _try(conn, worker_id, {**values, "jobs": slots + _SPARE_TURNS}, slots, give_up_s)
+    return found
+
+
+async def _try(
+    conn: db.Connection, worker_id: int, values: Mapping[str, Any], slots: int, give_up_after_s: Mapping[str, float]
+) -> tuple[Found, bool]:
+    """One look, which `values` are for, and the claim that it leads to; and whether jobs that take turns were tried."""
     seen = await db.fetch_one(conn, statement("jobs_core", "job/limited"), values)
     assert seen is not None
     if seen["new"] or seen["over"]:
         await make_limits(conn, [Limit(**key) for key in seen["new"]])
         await fit_limits(conn, seen["over"])
-        return Found([], 0.0, after)
+        return Found([], 0.0, values["after"]), False
     wait_s = None if seen["permit_in_s"] is None else max(seen["permit_in_s"], _SOON_S)
     found = Found([], wait_s if seen["last"] is None else 0.0, seen["last"] or "")
     if seen["lines"]:
-        found.jobs, beaten = await _claim(conn, worker_id, seen, give_up_after_s or {}, alone=alone)
+        found.jobs, beaten = await _claim(conn, worker_id, seen, slots, give_up_after_s, alone=values["alone"])
         found.contended = not found.jobs and not beaten
         if beaten and not found.jobs:
-            return Found([], 0.0, after)
-        if 0 < len(found.jobs) < slots:
+            found = Found([], 0.0, values["after"])
+        elif 0 < len(found.jobs) < slots:
             found.again_in_s = 0.0
-    return found
+    return found, any(line["fair_key"] is not None for line in seen["lines"])
 
 
 async def _claim(
-    conn: db.Connection, worker_id: int, seen: Mapping[str, Any], give_up_after_s: Mapping[str, float], *, alone: bool
+    conn: db.Connection,
+    worker_id: int,
+    seen: Mapping[str, Any],
+    slots: int,
+    give_up_after_s: Mapping[str, float],
+    *,
+    alone: bool,
 ) -> tuple[list[AnyJob], bool]:
     """The jobs claimed, and whether another claim was faster, so that a new look sees whose turn it is now."""
     await make_fair_keys(conn, seen["lines"])
@@ -132,6 +151,7 @@ async def _claim(
         if await db.fetch_one(conn, statement("jobs_core", "worker/hold"), {"worker_id": worker_id}) is None:
             return [], False
         lines, beaten = await take_turns(conn, seen["lines"])
+        lines = _first(lines, slots)
         keys = await _acquire(conn, seen["keys"]) if seen["keys"] else {}
         lines = [line for line in lines if _has_any(line, keys)]
         taken = _share_out(await _heads(conn, lines, alone=alone), keys)
@@ -141,6 +161,14 @@ async def _claim(
         tokens = {job.id: job.token for job in jobs}
         await serve(conn, [(lines[head.line - 1], tokens[head.id]) for head, _ in taken if head.id in tokens])
         return jobs, beaten
+
+
+def _first(lines: Sequence[Mapping[str, Any]], slots: int) -> list[Mapping[str, Any]]:
+    """The lines, each with no more jobs than belong to the first `slots` of all."""
+    places = sorted((line["priority"], place) for line in lines for place in line["places"])
+    chosen = set(places[:slots])
+    kept = [(line, [place for place in line["places"] if (line["priority"], place) in chosen]) for line in lines]
+    return [{**line, "places": own, "jobs": len(own)} for line, own in kept if own]
 
 
 async def _acquire(conn: db.Connection, wanted: Mapping[str, int]) -> dict[str, _Key]:

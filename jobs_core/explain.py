@@ -6,9 +6,12 @@ third in lane turn:7, behind job 812 ─▶ why that one does not end
 no live worker serves mail on queue slow
 queue slow is paused by ann until 09:30
 limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
+it has gone up from class 3 to class 1 by waiting
 ready: 11 of its type are before it
+ready: 2 of user:7 are before it, and it takes turns with 4 others: at most 14 jobs are before it
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,13 +26,15 @@ from jobs_core.turns import fair_key_of, keys_of
 
 MOST_AHEAD = 10_000
 """Ready jobs before this one are counted up to here."""
+MOST_KEYS = 1_000
+"""Keys that a job takes turns with are counted up to here."""
 _DEEPEST = 5
 """Lanes that a job is followed through."""
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One reason. kind: ended, running, cancel, due, wait, lane, worker, pause, limit, alone, ready. about: its facts."""
+    """One reason. kind: ended, running, cancel, due, wait, lane, worker, pause, limit, alone, aged, ready. about: its facts."""
 
     kind: str
     text: str
@@ -117,11 +122,38 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
             Why("alone", "a run of it was lost: it waits for a process of its own (a supervisor starts those)")
         )
         return reasons
+    if job["first_priority"] is not None:
+        about = {"from": job["first_priority"], "to": job["priority"]}
+        reasons.append(
+            Why("aged", f"it has gone up from class {about['from']} to class {about['to']} by waiting", about)
+        )
     values = {**{name: job[name] for name in ("queue", "job_type", "priority", "ready_seq")}, "most": MOST_AHEAD}
+    key = fair_key_of(job["limit_group"])
+    if key is not None:
+        return [*reasons, await _in_turn(conn, key, values)]
     row = await db.fetch_one(conn, statement("jobs_core", "explain/ahead"), values)
     ahead = row["ahead"] if row else 0
     place = f"more than {MOST_AHEAD:,} of its type are before it" if ahead == MOST_AHEAD else _place(ahead)
     return [*reasons, Why("ready", f"it is ready: {place}", {"ahead": ahead})]
+
+
+async def _in_turn(conn: db.Connection, key: str, place: Mapping[str, Any]) -> Why:
+    """How many are before a job that takes turns: of its own key, and of others, who have as many turns at most."""
+    values = {**place, "key": key, "most_keys": MOST_KEYS}
+    row = await db.fetch_one(conn, statement("jobs_core", "explain/turns"), values)
+    assert row is not None
+    own, others = row["own"], row["others"]
+    about = {"fair_key": key, "ahead_of_key": own, "other_keys": others}
+    at_most = own + others * (own + 1)
+    many = own == MOST_AHEAD or others == MOST_KEYS
+    before = f"{'more than ' if many else 'at most '}{at_most:,} jobs are before it"
+    alone = (
+        f"the next of {key or 'nobody'}"
+        if not own
+        else f"{own:,} of {key or 'nobody'} {'is' if own == 1 else 'are'} before it"
+    )
+    turns = f", and it takes turns with {others:,} others: {before}" if others else ""
+    return Why("ready", f"it is ready: {alone}{turns}", about)
 
 
 async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:

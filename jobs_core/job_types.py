@@ -75,8 +75,8 @@ class JobType(Generic[InputT]):
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
-    fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or a name computed from its input; None, from either,
-        is nobody's. Jobs of one type, queue and class then go round by that name instead of by arrival. None: they do not.
+    fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or what it computes from the input (None: nobody's).
+        Jobs of one type, queue and class then go round by that name instead of by arrival. Not given: they do not.
     ageing: a ready job goes up one priority class for each such span that it waits, from a second to a day; None: never.
     timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
         progress to the next; None for as long as it likes. Either ends the run of an async handler as a counted `timeout`; a
@@ -125,7 +125,9 @@ class HandlerTable:
         Raises ValueError where another type of that name is known, or its ageing does not fit.
         """
         if job_type.ageing is not None and not SHORTEST_AGEING <= job_type.ageing <= LONGEST_AGEING:
-            raise ValueError(f"job type {job_type.name!r}: ageing is {job_type.ageing}; give a second to a day, or None")
+            raise ValueError(
+                f"job type {job_type.name!r}: ageing is {job_type.ageing}; give a second to a day, or None"
+            )
         if self._types.setdefault(job_type.name, job_type) is not job_type:
             raise ValueError(f"two job types are called {job_type.name!r}: rename one")
 

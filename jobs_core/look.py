@@ -60,12 +60,16 @@ class JobView(JobSummary):
     """All that is known of a job but its attempts.
 
     retry_of: the job that this one was made to do again. redriven_as: the job that was made to do this one again.
+    While it lives: fair_key: whose it is, where it takes turns (empty: nobody's); first_priority: the class it was created in,
+    where it has gone up since by waiting.
     """
 
     input: Any
     result: Any
     retry_of: int | None
     redriven_as: int | None
+    fair_key: str | None
+    first_priority: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,7 @@ async def make_fair_keys(conn: db.Connection, lines: Sequence[Mapping[str, Any]]
         await db.execute(conn, statement("jobs_core", "fair_key/make"), _columns(new))
 
 
-async def take_turns(
-    conn: db.Connection, lines: Sequence[Mapping[str, Any]]
-) -> tuple[list[Mapping[str, Any]], bool]:
+async def take_turns(conn: db.Connection, lines: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], bool]:
     """Lock the keys of these lines; returns those of which nobody has taken the turn, and whether somebody has of another."""
     keys = _by_key(lines)
     if not keys:

@@ -1,7 +1,7 @@
 """Housekeeping: what nobody needs any more goes, and history's days are made ahead; once an hour, in every worker process.
 
-wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, turns, pauses ─▶ history's days ─▶ an hour ─┐
-                                     ▲────────────────────────────────────────────────────────────────────────────────────────┘
+wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, turns, times ─▶ history's days ─▶ wait ─┐
+                                     ▲──────────────────────────────────────────────────────────────────── an hour ◀────────┘
 
 Apart from upkeep: this may take minutes, and a rescue may not wait for it.
 """
@@ -12,6 +12,7 @@ import random
 import structlog
 
 from jobs_core import Connection, Database, db
+from jobs_core.ageing import forget_ready_times
 from jobs_core.history import keep_house
 from jobs_core.keys import EXPIRE_BATCH, expire_keys
 from jobs_core.limits import FORGET_BATCH, forget_limits
@@ -55,6 +56,7 @@ class Housekeeping:
             forget_waits,
             _forget_limits,
             forget_fair_keys,
+            forget_ready_times,
             forget_paused_times,
             self._keep_history,
         ):

@@ -4,9 +4,9 @@
       ▲                                                                                                                   │
       └────────────────────────────────────────────────── nothing that has slots is left ◀────────────────────────────────┘
 
-It asks Postgres nothing by itself: where nobody uses limits or turns it costs nothing. The hint is the quick way; the sure one is
-upkeep's look, which sees in passing that such jobs stand ready, whoever's they are, and while they do, this polls. A job of a
-brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
+It asks Postgres nothing by itself: where nobody uses limits or turns it costs nothing. The hint is the quick way; the sure
+one is upkeep's look, which sees in passing that such jobs stand ready, whoever's they are, and while they do, this polls. A
+job of a brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
 """
 
 import asyncio

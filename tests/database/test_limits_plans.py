@@ -55,7 +55,8 @@ STATEMENTS: dict[str, dict[str, str | None]] = {
     "job/claim_alone": {**MINE, "worker_id": "1", "give_up_s": "60"},
     "job/limited": {**LIMITED, "after": "", "groups": "200", "jobs": "10"},
     "job/limited_heads": {
-        "line_queues": "{default}", "line_types": "{note}", "line_groups": '{"[\\"user:1\\"]"}', "jobs": "{3}",
+        "line_queues": "{default}", "line_types": "{note}", "line_priorities": "{2}",
+        "line_groups": '{"[\\"user:1\\"]"}', "jobs": "{3}",
         "alone": "false",
     },
     "job/limited_waiters": {},

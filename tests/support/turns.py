@@ -1,8 +1,10 @@
 """Jobs that take turns: a type whose input says whose a job is, and who was claimed."""
 
+import json
+
 from pydantic import BaseModel, ConfigDict
 
-from jobs_core import AnyJob, Connection, HandlerTable, JobType, Jobs, Limit, NewJob
+from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, Limit, NewJob
 from jobs_core.claim_limited import claim_limited
 from tests.support.job_types import NOTE
 
@@ -39,7 +41,11 @@ def table() -> HandlerTable:
 
 
 async def create(
-    jobs: Jobs, *users: str | None, job_type: JobType[Errand] = ERRAND, limits: dict[str, int] | None = None, **how: object
+    jobs: Jobs,
+    *users: str | None,
+    job_type: JobType[Errand] = ERRAND,
+    limits: dict[str, int] | None = None,
+    **how: object,
 ) -> list[int]:
     """A job for each, in this order; returns their ids."""
     lane = str(how.pop("lane", ""))
@@ -55,8 +61,6 @@ async def claim_turns(conn: Connection, worker_id: int, slots: int = 1, *, after
 
 async def in_turn(conn: Connection, worker_id: int, claims: int, slots: int = 1) -> str:
     """The users of so many claims, one after another, a letter each; those of one claim in the order of their readiness."""
-    import json
-
     users = ""
     for _ in range(claims):
         users += "".join(json.loads(job.input)["user"] for job in await claim_turns(conn, worker_id, slots))

@@ -35,12 +35,15 @@ WITH RECURSIVE me AS MATERIALIZED (
     ) AS next
     WHERE w.nth < %(groups)s
 ), groups AS MATERIALIZED (
-    SELECT g.limit_group, g.keys, CASE WHEN jsonb_typeof(g.keys -> 0) = 'array' THEN g.keys #>> '{0,0}' END AS fair_key
-    FROM (SELECT DISTINCT limit_group, limit_group::jsonb AS keys FROM waiting) AS g
+    SELECT w.queue, w.job_type, w.limit_group, w.priority, w.ready_seq, g.keys, first.fair_key,
+           jsonb_array_length(g.keys) = (first.fair_key IS NOT NULL)::integer AS unlimited
+    FROM waiting AS w
+    CROSS JOIN LATERAL (SELECT w.limit_group::jsonb AS keys) AS g
+    CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(g.keys -> 0) = 'array' THEN g.keys #>> '{0,0}' END AS fair_key) AS first
 ), member AS MATERIALIZED (
-    SELECT g.limit_group, k.key #>> '{}' AS key
+    SELECT DISTINCT g.limit_group, k.key #>> '{}' AS key
     FROM groups AS g CROSS JOIN LATERAL jsonb_array_elements(g.keys) AS k (key)
-    WHERE jsonb_typeof(k.key) = 'string'
+    WHERE NOT g.unlimited AND jsonb_typeof(k.key) = 'string'
 ), state AS MATERIALIZED (
     SELECT k.key, l.key IS NOT NULL AS made, coalesce(l.over AND free.n > 0, false) AS over, l.slots, free.n AS free,
            l.rate_per_s, l.burst, {schema}.permits_at(l, clock_timestamp()) + 1e-9 AS permits  -- or a wait ends a hair too soon
@@ -49,30 +52,24 @@ WITH RECURSIVE me AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT count(*) AS n FROM {schema}.limit_slots AS s WHERE s.key = k.key AND s.job_id IS NULL
     ) AS free
-), open AS MATERIALIZED (
-    SELECT g.limit_group, g.fair_key, count(m.key) = 0 AS unlimited
-    FROM groups AS g
-    LEFT JOIN member AS m ON m.limit_group = g.limit_group
-    LEFT JOIN state AS s ON s.key = m.key
-    GROUP BY g.limit_group, g.fair_key
-    HAVING bool_and(m.key IS NULL OR ((s.slots IS NULL OR s.free > 0) AND (s.burst IS NULL OR s.permits >= 1)))
+), shut AS MATERIALIZED (
+    SELECT m.limit_group FROM member AS m JOIN state AS s ON s.key = m.key
+    WHERE s.slots IS NOT NULL AND s.free = 0 OR s.burst IS NOT NULL AND s.permits < 1
 ), near AS MATERIALIZED (  -- of keys that nothing keeps from their turns, as many as there may be turns
     SELECT * FROM (
-        SELECT w.queue, w.job_type, w.limit_group, o.fair_key, o.unlimited,
-               row_number() OVER (PARTITION BY w.queue, w.job_type, o.unlimited
-                                  ORDER BY w.priority, coalesce(f.served, 0), w.ready_seq) AS nth
-        FROM waiting AS w
-        JOIN open AS o ON o.limit_group = w.limit_group
+        SELECT g.queue, g.job_type, g.limit_group, g.fair_key, g.unlimited,
+               row_number() OVER (PARTITION BY g.queue, g.job_type, g.unlimited
+                                  ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq) AS nth
+        FROM groups AS g
         LEFT JOIN {schema}.fair_keys AS f
-            ON f.queue = w.queue AND f.job_type = w.job_type AND f.priority = w.priority AND f.key = o.fair_key
+            ON f.queue = g.queue AND f.job_type = g.job_type AND f.priority = g.priority AND f.key = g.fair_key
+        WHERE g.limit_group NOT IN (SELECT limit_group FROM shut)
     ) AS in_turn
     WHERE NOT unlimited OR nth <= %(jobs)s
 ), heads AS MATERIALIZED (
     SELECT n.queue, n.job_type, n.limit_group, n.fair_key, head.priority, head.ready_seq, head.limits,
            coalesce(f.served, 0) AS served,
-           CASE WHEN n.fair_key IS NOT NULL THEN row_number() OVER (
-               PARTITION BY n.queue, n.job_type, head.priority, n.fair_key ORDER BY head.ready_seq
-           ) END AS round
+           row_number() OVER (PARTITION BY n.queue, n.job_type, head.priority, n.fair_key ORDER BY head.ready_seq) AS round
     FROM near AS n
     CROSS JOIN LATERAL (
         SELECT j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
@@ -84,15 +81,17 @@ WITH RECURSIVE me AS MATERIALIZED (
     LEFT JOIN {schema}.fair_keys AS f
         ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key
 ), ranked AS MATERIALIZED (
-    SELECT *, row_number() OVER (line ORDER BY ready_seq) AS by_age,
-           row_number() OVER (line ORDER BY round, served, ready_seq) AS by_turn
+    SELECT *, array_agg(ready_seq) OVER (line ORDER BY ready_seq ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS places,
+           row_number() OVER (line ORDER BY round, served, ready_seq) AS nth_turn
     FROM heads
-    WINDOW line AS (PARTITION BY queue, job_type, priority, fair_key IS NULL)
+    WHERE fair_key IS NOT NULL
+    WINDOW line AS (PARTITION BY queue, job_type, priority)
 ), placed AS MATERIALIZED (
-    SELECT r.*, CASE WHEN r.fair_key IS NULL THEN r.ready_seq ELSE a.ready_seq END AS place
-    FROM ranked AS r
-    LEFT JOIN ranked AS a ON a.queue = r.queue AND a.job_type = r.job_type AND a.priority = r.priority
-         AND a.fair_key IS NOT NULL AND r.fair_key IS NOT NULL AND a.by_age = r.by_turn
+    SELECT queue, job_type, limit_group, fair_key, served, priority, ready_seq, limits, ready_seq AS place
+    FROM heads WHERE fair_key IS NULL
+    UNION ALL
+    SELECT queue, job_type, limit_group, fair_key, served, priority, ready_seq, limits, places[nth_turn]
+    FROM ranked
 ), need AS MATERIALIZED (
     SELECT own.*, coalesce(sum(own.n_slots) OVER in_order <= own.free, true)
                   AND coalesce(sum(own.n_permits) OVER in_order <= own.permits, true) AS fits,
