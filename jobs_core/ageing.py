@@ -32,14 +32,17 @@ async def age(
 
     The connection is not in a transaction. No worker need be woken: who is idle would have claimed them.
     """
-    await db.execute(conn, statement("jobs_core", "ageing/sample"), {"every_s": step_s(ageing)})
     values = {
         "queues": list(queues),
         "job_types": list(ageing),
         "ages_s": [span.total_seconds() for span in ageing.values()],
         "batch": batch,
     }
-    return await db.execute(conn, statement("jobs_core", "ageing/raise"), values) >= batch
+    raised = await db.execute(conn, statement("jobs_core", "ageing/raise"), values)
+    await db.execute(
+        conn, statement("jobs_core", "ageing/sample"), {"every_s": step_s(ageing)}
+    )  # with what they drew just now
+    return raised >= batch
 
 
 async def forget_ready_times(conn: db.Connection) -> None:

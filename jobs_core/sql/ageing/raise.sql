@@ -15,7 +15,7 @@ WITH RECURSIVE old AS MATERIALIZED (
     ) AS bound
     WHERE NOT coalesce({schema}.paused(%(queues)s::text[], %(job_types)s::text[]) -> q.queue ? t.job_type, false)
 ), groups (queue, job_type, ready_seq, limit_group) AS (
-    SELECT old.*, '' FROM old
+    SELECT old.*, '' COLLATE "C" FROM old
     UNION ALL
     SELECT g.queue, g.job_type, g.ready_seq, next.limit_group
     FROM groups AS g
