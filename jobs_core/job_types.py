@@ -75,8 +75,8 @@ class JobType(Generic[InputT]):
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
-    fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or a name made of its input (None: nobody's). Jobs
-        of one type, queue and class then go round by that name instead of by arrival. Not given: they do not.
+    fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or a name made of its input (None: nobody's).
+        Jobs of one type, queue and class then go round by that name instead of by arrival. Not given: they do not.
     ageing: a ready job goes up one priority class for each such span that it waits, from a second to a day; None: never.
     timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
         progress to the next; None for as long as it likes. Either ends the run of an async handler as a counted `timeout`; a
