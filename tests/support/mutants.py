@@ -55,3 +55,9 @@ PLAIN_LIMIT = (
     ("state = 'running' AND alone AND alone_lost_count + 1", "state = 'running' AND lost_count + 1"),
 )
 """Nobody runs alone, and every lost run counts."""
+
+BY_ARRIVAL = (
+    ("(line ORDER BY round, served, ready_seq) AS nth_turn", "(line ORDER BY ready_seq) AS nth_turn"),
+    ("ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq", "ORDER BY g.priority, g.ready_seq"),
+)
+"""Jobs that take turns are claimed in the order in which they came."""
