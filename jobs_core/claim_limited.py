@@ -1,13 +1,13 @@
 """Claims of jobs with limits, or that take turns: free slots first, then the first jobs of just those that they are for.
 
-    look (locks nothing) ─▶ lock the worker ─▶ turns, free slots, buckets ─▶ the first jobs ─▶ each with all its slots: claimed
-      │ nothing has its slots                                                      │
-      ▼                                                                            └─ short after all: left for the next look
+    look (locks nothing) ─▶ turns ─▶ lock the worker ─▶ free slots, buckets ─▶ first jobs ─▶ each with all its slots: claimed
+      │ nothing has its slots                                                     │
+      ▼                                                                           └─ short after all: left for the next look
     until a slot is freed, or a permit falls due
 
 Jobs that have the same keys wait as one group. One short transaction, in which a claim waits for nobody but its worker's row:
 what another has locked is passed over. A job has all its slots or none, and they are rows, so a limit is never passed, however
-many claim at once. Likewise for turns: a key that another claim has served since the look is left for the next look.
+many claim at once. Turns are taken before it (turns.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ from jobs_core.job_types import GIVE_UP_AFTER
 from jobs_core.limit import Limit
 from jobs_core.limits import fit_limits, make_limits
 from jobs_core.statements import statement
-from jobs_core.turns import keys_of, make_fair_keys, serve, take_turns
+from jobs_core.turns import Line, give_back, key_of, keys_of, take_turns
 
 GROUPS_AT_ONCE = 2_000
 """Groups of a queue and type that one look steps over; where more wait, the next look goes on behind them."""
 _SOON_S = 0.02
 """Until a permit is fetched, at the least: where many fall due a second, several are fetched at once."""
 _SPARE_TURNS = 16
-"""Keys beyond those whose turn it is, where none of these was to be had."""
+"""More jobs that take turns than there is room for: others may have taken the turns of the first since the look."""
 _ROUNDING = 1e-9  # of permits: a wait that was computed to the end of one must not end a hair before it
 
 _in_order = attrgetter("priority", "ready_seq")
@@ -106,69 +106,43 @@ async def claim_limited(
     claimed where the worker's lease is no longer good (its renewal will say so).
     """
     mine = {"queues": list(queues), "job_types": list(job_types), "alone": alone}
-    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots}
-    give_up_s = give_up_after_s or {}
-    found, in_turn = await _try(conn, worker_id, values, slots, give_up_s)
-    if found.contended and in_turn:  # the key whose turn it is is locked, by a claim that froze perhaps: who is next?
-        found, _ = await _try(conn, worker_id, {**values, "jobs": slots + _SPARE_TURNS}, slots, give_up_s)
-    return found
-
-
-async def _try(
-    conn: db.Connection, worker_id: int, values: Mapping[str, Any], slots: int, give_up_after_s: Mapping[str, float]
-) -> tuple[Found, bool]:
-    """One look, which `values` are for, and the claim that it leads to; and whether jobs that take turns were tried."""
+    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots, "spare": _SPARE_TURNS}
     seen = await db.fetch_one(conn, statement("jobs_core", "job/limited"), values)
     assert seen is not None
     if seen["new"] or seen["over"]:
         await make_limits(conn, [Limit(**key) for key in seen["new"]])
         await fit_limits(conn, seen["over"])
-        return Found([], 0.0, values["after"]), False
+        return Found([], 0.0, after)
     wait_s = None if seen["permit_in_s"] is None else max(seen["permit_in_s"], _SOON_S)
     found = Found([], wait_s if seen["last"] is None else 0.0, seen["last"] or "")
     if seen["lines"]:
-        found.jobs, beaten = await _claim(conn, worker_id, seen, slots, give_up_after_s, alone=values["alone"])
-        found.contended = not found.jobs and not beaten
-        if beaten and not found.jobs:
-            found = Found([], 0.0, values["after"])
-        elif 0 < len(found.jobs) < slots:
+        lines, taken = await take_turns(conn, seen["lines"], slots)
+        found.jobs, lines = await _claim(conn, worker_id, lines, seen["keys"], give_up_after_s or {}, alone=alone)
+        await give_back(conn, taken, {key_of(line) for line in lines})
+        found.contended = not found.jobs
+        if 0 < len(found.jobs) < slots:
             found.again_in_s = 0.0
-    return found, any(line["fair_key"] is not None for line in seen["lines"])
+    return found
 
 
 async def _claim(
     conn: db.Connection,
     worker_id: int,
-    seen: Mapping[str, Any],
-    slots: int,
+    lines: Sequence[Line],
+    wanted: Mapping[str, int],
     give_up_after_s: Mapping[str, float],
     *,
     alone: bool,
-) -> tuple[list[AnyJob], bool]:
-    """The jobs claimed, and whether another claim was faster, so that a new look sees whose turn it is now."""
-    await make_fair_keys(conn, seen["lines"])
+) -> tuple[list[AnyJob], list[Line]]:
+    """The jobs claimed of these lines, and the line of each; wanted: how many slots of each key they need."""
     async with conn.transaction():
         if await db.fetch_one(conn, statement("jobs_core", "worker/hold"), {"worker_id": worker_id}) is None:
-            return [], False
-        lines, beaten = await take_turns(conn, seen["lines"])
-        lines = _first(lines, slots)
-        keys = await _acquire(conn, seen["keys"]) if seen["keys"] else {}
+            return [], []
+        keys = await _acquire(conn, wanted) if wanted else {}
         lines = [line for line in lines if _has_any(line, keys)]
         taken = _share_out(await _heads(conn, lines, alone=alone), keys)
-        if not taken:
-            return [], beaten
-        jobs = await _write(conn, worker_id, taken, keys, give_up_after_s)
-        tokens = {job.id: job.token for job in jobs}
-        await serve(conn, [(lines[head.line - 1], tokens[head.id]) for head, _ in taken if head.id in tokens])
-        return jobs, beaten
-
-
-def _first(lines: Sequence[Mapping[str, Any]], slots: int) -> list[Mapping[str, Any]]:
-    """The lines, each with no more jobs than belong to the first `slots` of all."""
-    places = sorted((line["priority"], place) for line in lines for place in line["places"])
-    chosen = set(places[:slots])
-    kept = [(line, [place for place in line["places"] if (line["priority"], place) in chosen]) for line in lines]
-    return [{**line, "places": own, "jobs": len(own)} for line, own in kept if own]
+        jobs = await _write(conn, worker_id, taken, keys, give_up_after_s) if taken else []
+    return jobs, [lines[head.line - 1] for head, _ in taken] if jobs else []
 
 
 async def _acquire(conn: db.Connection, wanted: Mapping[str, int]) -> dict[str, _Key]:
@@ -178,12 +152,12 @@ async def _acquire(conn: db.Connection, wanted: Mapping[str, int]) -> dict[str, 
     return {row.pop("key"): _Key(**row) for row in rows}
 
 
-def _has_any(line: Mapping[str, Any], keys: Mapping[str, _Key]) -> bool:
+def _has_any(line: Line, keys: Mapping[str, _Key]) -> bool:
     names = keys_of(line["limit_group"])
     return all(name in keys and (keys[name].slots is None or keys[name].free) for name in names)
 
 
-async def _heads(conn: db.Connection, lines: Sequence[Mapping[str, Any]], *, alone: bool) -> list[_Head]:
+async def _heads(conn: db.Connection, lines: Sequence[Line], *, alone: bool) -> list[_Head]:
     """Lock the first jobs of these lines; returns them in their order among all."""
     if not lines:
         return []

@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+import jobs_core.claim_limited
 from jobs_core import Complete, Connection, Database, Jobs, NewJob, Snooze, execute, fetch
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
@@ -17,7 +19,7 @@ from jobs_core.turns import forget_fair_keys
 from jobs_core.upkeep import rescue
 from tests.support.job_types import NOTE
 from tests.support.limits import in_use
-from tests.support.mutants import mutated
+from tests.support.mutants import BY_ARRIVAL, mutated
 from tests.support.turns import (
     ERRAND,
     LANE_ERRAND,
@@ -31,12 +33,7 @@ from tests.support.turns import (
     table,
 )
 
-BY_ARRIVAL = (
-    "row_number() OVER (line ORDER BY round, served, ready_seq) AS nth_turn",
-    "row_number() OVER (line ORDER BY ready_seq) AS nth_turn",
-)
-NEAR_BY_ARRIVAL = ("ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq", "ORDER BY g.priority, g.ready_seq")
-CREDIT = ("SET served = g.token", "SET served = f.served + 1")
+CREDIT = ("SET served = t.drawn", "SET served = f.served + 1")
 
 
 @pytest.fixture
@@ -58,7 +55,7 @@ async def test_users_go_round_however_many_are_claimed_at_once(
 async def test_by_arrival_a_newcomer_would_wait_for_all(jobs: Jobs, conn: Connection, worker_id: int) -> None:
     """The mutant of the test above."""
     await create(jobs, *"AAAAA", *"BB", "C")
-    with mutated(BY_ARRIVAL, NEAR_BY_ARRIVAL):
+    with mutated(*BY_ARRIVAL):
         assert await in_turn(conn, worker_id, 8) == "AAAAABBC"
 
 
@@ -223,37 +220,63 @@ async def test_a_pause_keeps_turns_as_they_are(jobs: Jobs, conn: Connection, wor
     assert await in_turn(conn, worker_id, 2) == "BA"
 
 
-async def test_a_claim_that_looked_before_another_took_the_turn_takes_none(
+async def test_a_claim_that_looked_before_another_took_the_turn_takes_the_next(
     jobs: Jobs, conn: Connection, worker_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or two claims would both think that A has had nothing."""
-    import jobs_core.claim_limited
-
     await create(jobs, *"AAB")
-    make = jobs_core.claim_limited.make_fair_keys
+    take = jobs_core.claim_limited.take_turns
 
-    async def overtaken(own: Connection, lines: object) -> None:
-        monkeypatch.setattr(jobs_core.claim_limited, "make_fair_keys", make)
-        await make(own, lines)  # type: ignore[arg-type]  # as it is
+    async def overtaken(*looked: Any) -> Any:
+        monkeypatch.setattr(jobs_core.claim_limited, "take_turns", take)
         async with jobs.database.connection() as other:
             assert await in_turn(other, worker_id, 1) == "A"
+        return await take(*looked)
 
-    monkeypatch.setattr(jobs_core.claim_limited, "make_fair_keys", overtaken)
-    assert await claim_turns(conn, worker_id) == []
+    monkeypatch.setattr(jobs_core.claim_limited, "take_turns", overtaken)
     assert await in_turn(conn, worker_id, 2) == "BA"
 
 
-async def test_a_key_that_another_claim_has_locked_is_passed_over(
-    jobs: Jobs, conn: Connection, worker_id: int, database: Database
+async def test_a_claim_that_froze_keeps_neither_the_others_nor_the_rest_of_its_user_waiting(
+    jobs: Jobs, conn: Connection, worker_id: int, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await create(jobs, *"AABBB")
-    await in_turn(conn, worker_id, 2)
-    async with database.transaction() as other:
-        await execute(other, "SELECT FROM jobs.fair_keys WHERE key = 'A' FOR UPDATE")
-        async with asyncio.timeout(10):
-            assert await in_turn(conn, worker_id, 2) == "BB", "A is next, and somebody's: of a frozen claim, perhaps"
-            assert await claim_turns(conn, worker_id) == []
+    await create(jobs, *"AAB")
+    write = jobs_core.claim_limited._write
+    seen = ""
+
+    async def frozen(*taken: Any) -> Any:
+        nonlocal seen
+        monkeypatch.setattr(jobs_core.claim_limited, "_write", write)
+        async with database.connection() as other, asyncio.timeout(10):
+            seen = await in_turn(other, worker_id, 2)
+        return await write(*taken)
+
+    monkeypatch.setattr(jobs_core.claim_limited, "_write", frozen)
     assert await in_turn(conn, worker_id, 1) == "A"
+    assert seen == "BA"
+
+
+async def test_a_turn_that_came_to_nothing_is_given_back(
+    jobs: Jobs, conn: Connection, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two have the slot that is free for either; who goes without is next, and not behind all others."""
+    for user in "ABC":
+        await create(jobs, *(user * 2), job_type=LIMITED_ERRAND, limits={"api": 1, user: 9})
+    await claim_turns(conn, worker_id, 3)  # makes the limits' keys
+    users = ""
+    for _ in range(6):
+        (job,) = await claim_turns(conn, worker_id, 3)
+        users += json.loads(job.input)["user"]
+        await settle(conn, job, Complete(), LIMITED_ERRAND)
+    assert users == "ABCABC"
+
+
+async def test_without_that_whoever_has_the_first_number_would_have_each_slot(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    """The mutant of the test above."""
+    with mutated(("SET served = l.before", "SET served = f.served")), pytest.raises(AssertionError, match="ABCABC"):
+        await test_a_turn_that_came_to_nothing_is_given_back(jobs, conn, worker_id, pytest.MonkeyPatch())
 
 
 async def test_keys_are_forgotten_and_nothing_strands(jobs: Jobs, conn: Connection, worker_id: int) -> None:
@@ -279,8 +302,6 @@ async def test_a_thousand_and_more_users_have_their_first_turn_before_anybody_hi
 async def test_more_users_than_a_look_steps_over_go_round_page_by_page(
     jobs: Jobs, conn: Connection, worker_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import jobs_core.claim_limited
-
     monkeypatch.setattr(jobs_core.claim_limited, "GROUPS_AT_ONCE", 2)
     await create(jobs, *"AAAABBCCDE")
     after, claimed = "", ""

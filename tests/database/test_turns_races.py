@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -61,15 +62,16 @@ async def test_no_two_claims_take_the_same_turn(pool: Database) -> None:
     assert await taken_twice(pool) <= TURNS * len(USERS) // 10
 
 
-async def test_by_claims_that_neither_lock_a_turn_nor_look_again_it_would_be_taken_twice(
+async def test_by_claims_that_trust_their_look_the_same_turn_would_be_taken_twice(
     pool: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant of the test above."""
 
-    async def take_all(_: Connection, lines: list[object]) -> tuple[list[object], bool]:
-        return lines, False
+    async def take_none(_: Connection, lines: list[Any], slots: int) -> tuple[list[Any], list[Any]]:
+        assert slots == 1
+        return [min(lines, key=lambda line: line["places"])], []
 
-    monkeypatch.setattr(jobs_core.claim_limited, "take_turns", take_all)
+    monkeypatch.setattr(jobs_core.claim_limited, "take_turns", take_none)
     assert await taken_twice(pool) > TURNS * len(USERS) // 5
 
 

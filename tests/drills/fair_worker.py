@@ -9,6 +9,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from jobs_core import AnyJob, Complete, Database, HandlerTable, Jobs
 from jobs_core.log import set_up_logs
@@ -36,6 +37,12 @@ class Options:
         return [sys.executable, "-m", "tests.drills.fair_worker", json.dumps(asdict(self))]
 
 
+def drain(workers: list[Worker]) -> None:
+    """Let all of them end."""
+    for worker in workers:
+        worker.drain()
+
+
 async def work(options: Options) -> None:
     """Until SIGTERM."""
 
@@ -49,14 +56,14 @@ async def work(options: Options) -> None:
     settings = WorkerSettings.read(
         slots=options.slots, lease_s=options.lease_s, renew_s=options.lease_s / 5, upkeep_s=0.5, poll_s=1.0, drain_s=5.0
     )
-    drains = list[Worker]()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: [worker.drain() for worker in drains])
+    workers = list[Worker]()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, partial(drain, workers))
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for number in range(options.workers):
             database = await stack.enter_async_context(Database(options.dsn, name=f"fair {number}", max_connections=4))
             jobs = await stack.enter_async_context(Jobs(database, known))
-            drains.append(Worker(jobs, queues=["default"], settings=settings))
-            group.create_task(drains[-1].run())
+            workers.append(Worker(jobs, queues=["default"], settings=settings))
+            group.create_task(workers[-1].run())
 
 
 if __name__ == "__main__":

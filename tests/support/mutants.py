@@ -59,5 +59,6 @@ PLAIN_LIMIT = (
 BY_ARRIVAL = (
     ("(line ORDER BY round, served, ready_seq) AS nth_turn", "(line ORDER BY ready_seq) AS nth_turn"),
     ("ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq", "ORDER BY g.priority, g.ready_seq"),
+    ("ORDER BY round, served, nth) AS turn", "ORDER BY nth, round) AS turn"),
 )
 """Jobs that take turns are claimed in the order in which they came."""

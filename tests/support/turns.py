@@ -8,8 +8,6 @@ from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, Limit, Ne
 from jobs_core.claim_limited import claim_limited
 from tests.support.job_types import NOTE
 
-FOREVER_S = 600.0
-
 
 class Errand(BaseModel):
     """Something done for somebody."""
@@ -55,8 +53,11 @@ async def create(
 
 async def claim_turns(conn: Connection, worker_id: int, slots: int = 1, *, after: str = "") -> list[AnyJob]:
     """What one look of a worker claims that knows all these types."""
-    mine = {"queues": ["default"], "job_types": [job_type.name for job_type in (NOTE, *TYPES)]}
-    return (await claim_limited(conn, worker_id=worker_id, slots=slots, after=after, **mine)).jobs
+    names = [job_type.name for job_type in (NOTE, *TYPES)]
+    found = await claim_limited(
+        conn, worker_id=worker_id, queues=["default"], job_types=names, slots=slots, after=after
+    )
+    return found.jobs
 
 
 async def in_turn(conn: Connection, worker_id: int, claims: int, slots: int = 1) -> str:

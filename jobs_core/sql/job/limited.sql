@@ -1,7 +1,8 @@
 -- Takes queues, job_types, alone (suspects, or all others), after (a group: look at those behind it), groups (how many of each
--- queue and type to look at), jobs (how many may start now). A group is the jobs that have the same keys; it waits as one.
+-- queue and type to look at), jobs (how many may start now), spare (how many more that take turns to return: whose turn it is may
+-- have changed when one is taken, fair_key/take). A group is the jobs that have the same keys; it waits as one.
 -- Returns one row. lines: what a claim should try, a JSON array of {queue, job_type, priority, limit_group, jobs: how many of it,
--- places: theirs in the order of all, fair_key: whose they are (null: they take no turns), served: when that one was, 0: never}.
+-- places: theirs in the order of all, fair_key: whose they are (null: they take no turns), served: when that one was, 0: not of late}.
 -- keys: how many slots of each key these need, {key: slots}. new: keys that are not made yet, with the numbers to make them with.
 -- over: keys that were over their limits and of which a slot was freed since: they are to be fitted first.
 -- last: the group to go on behind; null: none is left. permit_in_s: until a job has its permits; null: none waits for that.
@@ -65,7 +66,7 @@ WITH RECURSIVE me AS MATERIALIZED (
             ON f.queue = g.queue AND f.job_type = g.job_type AND f.priority = g.priority AND f.key = g.fair_key
         WHERE g.limit_group NOT IN (SELECT limit_group FROM shut)
     ) AS in_turn
-    WHERE NOT unlimited OR nth <= %(jobs)s
+    WHERE NOT unlimited OR nth <= %(jobs)s + %(spare)s
 ), heads AS MATERIALIZED (
     SELECT n.queue, n.job_type, n.limit_group, n.fair_key, head.priority, head.ready_seq, head.limits,
            coalesce(f.served, 0) AS served,
@@ -76,7 +77,7 @@ WITH RECURSIVE me AS MATERIALIZED (
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
           AND j.queue = n.queue AND j.job_type = n.job_type AND j.limit_group = n.limit_group
         ORDER BY j.priority, j.ready_seq
-        LIMIT CASE WHEN n.unlimited THEN %(jobs)s + 1 - n.nth ELSE %(jobs)s END
+        LIMIT CASE WHEN n.unlimited THEN %(jobs)s + %(spare)s + 1 - n.nth ELSE %(jobs)s END
     ) AS head
     LEFT JOIN {schema}.fair_keys AS f
         ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key
@@ -109,12 +110,14 @@ WITH RECURSIVE me AS MATERIALIZED (
     SELECT key, min(ARRAY[priority, place]) AS place
     FROM need WHERE nth = 1 AND NOT fits GROUP BY key
 ), first AS MATERIALIZED (
-    SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served
-    FROM need AS n LEFT JOIN short AS s ON s.key = n.key AND s.place < ARRAY[n.priority, n.place]
-    GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served
-    HAVING bool_and(n.fits AND s.key IS NULL)
-    ORDER BY n.priority, n.place
-    LIMIT %(jobs)s
+    SELECT * FROM (
+        SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served,
+               row_number() OVER (ORDER BY n.priority, n.place) AS nth
+        FROM need AS n LEFT JOIN short AS s ON s.key = n.key AND s.place < ARRAY[n.priority, n.place]
+        GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served
+        HAVING bool_and(n.fits AND s.key IS NULL)
+    ) AS in_order
+    WHERE nth <= %(jobs)s + CASE WHEN fair_key IS NULL THEN 0 ELSE %(spare)s END
 )
 SELECT
     coalesce((

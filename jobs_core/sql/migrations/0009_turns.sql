@@ -1,7 +1,8 @@
 -- Turns: jobs of one type, queue and class may go round by whose they are; and ageing: a job that was ready for long goes up a class.
 
--- Who was served when: `served` is the token of the key's last claim, and tokens only grow. Of keys that wait, the one whose token
--- is the lowest is next; who has no row was not served of late, and comes before all.
+-- Who was served when: `served` is drawn anew with each turn that a key takes. Of keys that wait, the one whose number is the lowest
+-- is next; who has no row was not served of late, and comes before all.
+CREATE SEQUENCE {schema}.fair_seq;
 CREATE TABLE {schema}.fair_keys (
     queue      text COLLATE "C" NOT NULL,
     job_type   text COLLATE "C" NOT NULL,
