@@ -57,7 +57,7 @@ PLAIN_LIMIT = (
 """Nobody runs alone, and every lost run counts."""
 
 BY_ARRIVAL = (
-    ("(line ORDER BY round, served, ready_seq) AS nth_turn", "(line ORDER BY ready_seq) AS nth_turn"),
+    ("priority ORDER BY round, served, ready_seq) AS nth", "priority ORDER BY ready_seq) AS nth"),
     ("ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq", "ORDER BY g.priority, g.ready_seq"),
     ("ORDER BY round, served, nth) AS turn", "ORDER BY nth, round) AS turn"),
 )

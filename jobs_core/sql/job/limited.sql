@@ -81,18 +81,18 @@ WITH RECURSIVE me AS MATERIALIZED (
     ) AS head
     LEFT JOIN {schema}.fair_keys AS f
         ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key
-), ranked AS MATERIALIZED (
-    SELECT *, array_agg(ready_seq) OVER (line ORDER BY ready_seq ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS places,
-           row_number() OVER (line ORDER BY round, served, ready_seq) AS nth_turn
-    FROM heads
-    WHERE fair_key IS NOT NULL
-    WINDOW line AS (PARTITION BY queue, job_type, priority)
+), shared AS MATERIALIZED (
+    SELECT queue, job_type, priority, array_agg(ready_seq ORDER BY ready_seq) AS places
+    FROM heads WHERE fair_key IS NOT NULL GROUP BY queue, job_type, priority
 ), placed AS MATERIALIZED (
     SELECT queue, job_type, limit_group, fair_key, served, priority, ready_seq, limits, ready_seq AS place
     FROM heads WHERE fair_key IS NULL
     UNION ALL
-    SELECT queue, job_type, limit_group, fair_key, served, priority, ready_seq, limits, places[nth_turn]
-    FROM ranked
+    SELECT queue, job_type, t.limit_group, t.fair_key, t.served, priority, t.ready_seq, t.limits, places[t.nth]
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY queue, job_type, priority ORDER BY round, served, ready_seq) AS nth
+        FROM heads WHERE fair_key IS NOT NULL
+    ) AS t JOIN shared USING (queue, job_type, priority)
 ), need AS MATERIALIZED (
     SELECT own.*, coalesce(sum(own.n_slots) OVER in_order <= own.free, true)
                   AND coalesce(sum(own.n_permits) OVER in_order <= own.permits, true) AS fits,
