@@ -66,7 +66,7 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
     options = Options(dsn, plan.workers_each, plan.slots, plan.run_s, by_arrival=plan.by_arrival)
     async with Database(dsn, name="drill") as database, Jobs(database, table()) as jobs:
         with Fleet(options.command(), plan.processes, log):
-            await _until_up(database, plan.workers)
+            await until_up(database, plan.workers)
             report.idle_s = await _singles(jobs, plan, rng)
             await jobs.create_many([NewJob(ERRAND, Errand(user="A"))] * plan.jobs)
             report.loaded_s = await _singles(jobs, plan, rng)
@@ -75,7 +75,8 @@ async def run(dsn: str, plan: Plan, log: Path) -> Report:
     return report
 
 
-async def _until_up(database: Database, workers: int) -> None:
+async def until_up(database: Database, workers: int) -> None:
+    """Wait until so many workers live. Raises TimeoutError."""
     async with asyncio.timeout(_FIRST_JOB_S), database.connection() as conn:
         while True:
             row = await fetch_one(conn, "SELECT count(*) AS n FROM jobs.workers WHERE dead_at IS NULL")

@@ -1,6 +1,6 @@
 """A process of the fair and limits drills: `python -m tests.drills.fair_worker '{"dsn": …}'`: some workers, until SIGTERM.
 
-With `by_arrival`, turns are given out by arrival.
+With `by_arrival`, turns are given out by arrival; with `unlocked`, slots are seen to be free, and not locked.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from jobs_core import AnyJob, Complete, Database, HandlerTable, Jobs
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
 from tests.support.limits import BOUND
-from tests.support.mutants import BY_ARRIVAL, mutated
+from tests.support.mutants import BY_ARRIVAL, SLOTS_NOT_LOCKED, mutated
 from tests.support.turns import ERRAND
 from workers.settings import WorkerSettings
 from workers.worker import Worker
@@ -31,6 +31,7 @@ class Options:
     run_s: float = 0.1
     lease_s: float = 15.0
     by_arrival: bool = False
+    unlocked: bool = False
 
     def command(self) -> list[str]:
         """How to start it."""
@@ -69,5 +70,6 @@ async def work(options: Options) -> None:
 if __name__ == "__main__":
     given = Options(**json.loads(sys.argv[1]))
     set_up_logs(CoreSettings.read(log_level="error"))
-    with mutated(*(BY_ARRIVAL if given.by_arrival else ())):
+    changes = [*(BY_ARRIVAL if given.by_arrival else ()), *([SLOTS_NOT_LOCKED] if given.unlocked else [])]
+    with mutated(*changes):
         asyncio.run(work(given))

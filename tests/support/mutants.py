@@ -62,3 +62,6 @@ BY_ARRIVAL = (
     ("ORDER BY round, served, nth) AS turn", "ORDER BY nth, round) AS turn"),
 )
 """Jobs that take turns are claimed in the order in which they came."""
+
+SLOTS_NOT_LOCKED = ("LIMIT g.wanted\n        FOR UPDATE SKIP LOCKED", "LIMIT g.wanted")
+"""A claim of jobs with limits sees free slots, and takes them."""
