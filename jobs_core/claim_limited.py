@@ -1,16 +1,15 @@
-"""Claims of jobs with limits: free slots first, then the first jobs of just those that they are for.
+"""Claims of jobs with limits, or that take turns: free slots first, then the first jobs of just those that they are for.
 
-    look (locks nothing) ─▶ lock the worker ─▶ free slots and buckets ─▶ the first jobs ─▶ each with all its slots: claimed
-      │ nothing has its slots                                               │
-      ▼                                                                     └─ short after all: left for the next look
+    look (locks nothing) ─▶ turns ─▶ lock the worker ─▶ free slots, buckets ─▶ first jobs ─▶ each with all its slots: claimed
+      │ nothing has its slots                                                     │
+      ▼                                                                           └─ short after all: left for the next look
     until a slot is freed, or a permit falls due
 
 Jobs that have the same keys wait as one group. One short transaction, in which a claim waits for nobody but its worker's row:
 what another has locked is passed over. A job has all its slots or none, and they are rows, so a limit is never passed, however
-many claim at once.
+many claim at once. Turns are taken before it (turns.py).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -22,11 +21,14 @@ from jobs_core.job_types import GIVE_UP_AFTER
 from jobs_core.limit import Limit
 from jobs_core.limits import fit_limits, make_limits
 from jobs_core.statements import statement
+from jobs_core.turns import Line, give_back, key_of, keys_of, take_turns
 
-GROUPS_AT_ONCE = 200
+GROUPS_AT_ONCE = 2_000
 """Groups of a queue and type that one look steps over; where more wait, the next look goes on behind them."""
 _SOON_S = 0.02
 """Until a permit is fetched, at the least: where many fall due a second, several are fetched at once."""
+_SPARE_TURNS = 16
+"""More jobs that take turns than there is room for: others may have taken the turns of the first since the look."""
 _ROUNDING = 1e-9  # of permits: a wait that was computed to the end of one must not end a hair before it
 
 _in_order = attrgetter("priority", "ready_seq")
@@ -76,13 +78,15 @@ class _Key:
 
 @dataclass(slots=True)
 class _Head:
-    """A job that is locked; `limits` by key, its weight in each."""
+    """A job that is locked; `limits` by key, its weight in each. place: in the order of all, by its readiness or its turn."""
 
+    line: int
     id: int
     job_type: str
     priority: int
     ready_seq: int
-    limits: dict[str, dict[str, Any]]
+    limits: dict[str, dict[str, Any]] | None
+    place: int = 0
 
 
 async def claim_limited(
@@ -102,7 +106,7 @@ async def claim_limited(
     claimed where the worker's lease is no longer good (its renewal will say so).
     """
     mine = {"queues": list(queues), "job_types": list(job_types), "alone": alone}
-    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots}
+    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots, "spare": _SPARE_TURNS}
     seen = await db.fetch_one(conn, statement("jobs_core", "job/limited"), values)
     assert seen is not None
     if seen["new"] or seen["over"]:
@@ -112,7 +116,9 @@ async def claim_limited(
     wait_s = None if seen["permit_in_s"] is None else max(seen["permit_in_s"], _SOON_S)
     found = Found([], wait_s if seen["last"] is None else 0.0, seen["last"] or "")
     if seen["lines"]:
-        found.jobs = await _claim(conn, worker_id, seen, give_up_after_s or {}, alone=alone)
+        lines, taken = await take_turns(conn, seen["lines"], slots)
+        found.jobs, lines = await _claim(conn, worker_id, lines, seen["keys"], give_up_after_s or {}, alone=alone)
+        await give_back(conn, taken, {key_of(line) for line in lines})
         found.contended = not found.jobs
         if 0 < len(found.jobs) < slots:
             found.again_in_s = 0.0
@@ -120,15 +126,23 @@ async def claim_limited(
 
 
 async def _claim(
-    conn: db.Connection, worker_id: int, seen: Mapping[str, Any], give_up_after_s: Mapping[str, float], *, alone: bool
-) -> list[AnyJob]:
+    conn: db.Connection,
+    worker_id: int,
+    lines: Sequence[Line],
+    wanted: Mapping[str, int],
+    give_up_after_s: Mapping[str, float],
+    *,
+    alone: bool,
+) -> tuple[list[AnyJob], list[Line]]:
+    """The jobs claimed of these lines, and the line of each; wanted: how many slots of each key they need."""
     async with conn.transaction():
         if await db.fetch_one(conn, statement("jobs_core", "worker/hold"), {"worker_id": worker_id}) is None:
-            return []
-        keys = await _acquire(conn, seen["keys"])
-        heads = await _heads(conn, [line for line in seen["lines"] if _has_any(line, keys)], alone=alone)
-        taken = _share_out(heads, keys)
-        return await _write(conn, worker_id, taken, keys, give_up_after_s) if taken else []
+            return [], []
+        keys = await _acquire(conn, wanted) if wanted else {}
+        lines = [line for line in lines if _has_any(line, keys)]
+        taken = _share_out(await _heads(conn, lines, alone=alone), keys)
+        jobs = await _write(conn, worker_id, taken, keys, give_up_after_s) if taken else []
+    return jobs, [lines[head.line - 1] for head, _ in taken] if jobs else []
 
 
 async def _acquire(conn: db.Connection, wanted: Mapping[str, int]) -> dict[str, _Key]:
@@ -138,29 +152,36 @@ async def _acquire(conn: db.Connection, wanted: Mapping[str, int]) -> dict[str, 
     return {row.pop("key"): _Key(**row) for row in rows}
 
 
-def _has_any(line: Mapping[str, Any], keys: Mapping[str, _Key]) -> bool:
-    group: list[str] = json.loads(line["limit_group"])
-    return all(name in keys and (keys[name].slots is None or keys[name].free) for name in group)
+def _has_any(line: Line, keys: Mapping[str, _Key]) -> bool:
+    names = keys_of(line["limit_group"])
+    return all(name in keys and (keys[name].slots is None or keys[name].free) for name in names)
 
 
-async def _heads(conn: db.Connection, lines: Sequence[Mapping[str, Any]], *, alone: bool) -> list[_Head]:
-    """Lock the first jobs of these lines."""
+async def _heads(conn: db.Connection, lines: Sequence[Line], *, alone: bool) -> list[_Head]:
+    """Lock the first jobs of these lines; returns them in their order among all."""
+    if not lines:
+        return []
     values = {
         "line_queues": [line["queue"] for line in lines],
         "line_types": [line["job_type"] for line in lines],
+        "line_priorities": [line["priority"] for line in lines],
         "line_groups": [line["limit_group"] for line in lines],
         "jobs": [line["jobs"] for line in lines],
         "alone": alone,
     }
     rows = await db.fetch(conn, statement("jobs_core", "job/limited_heads"), values)
-    return sorted((_Head(**row) for row in rows), key=_in_order)
+    heads = sorted((_Head(**row) for row in rows), key=_in_order)
+    places = [iter(line["places"]) for line in lines]
+    for head in heads:
+        head.place = next(places[head.line - 1])
+    return sorted(heads, key=attrgetter("priority", "place"))
 
 
 def _share_out(heads: Sequence[_Head], keys: Mapping[str, _Key]) -> list[tuple[_Head, list[tuple[str, int]]]]:
     """Give slots (key, n) to the jobs in order: to each all that it needs, or none."""
     taken = []
     for head in heads:
-        weights = {name: own["weight"] for name, own in head.limits.items()}
+        weights = {name: own["weight"] for name, own in (head.limits or {}).items()}
         # of each, not up to the first: those that are short are so for all jobs that follow
         fitting = [keys[name].fits(weight) for name, weight in weights.items()]
         if all(fitting):

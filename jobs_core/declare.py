@@ -25,8 +25,14 @@ async def declare_types(conn: db.Connection, job_types: Iterable[JobType[Any]]) 
         "has_lanes": [one.lane is not None for one in types],
         "has_unique_keys": [one.unique_key is not None for one in types],
         "has_limits": [one.limits is not None for one in types],
+        "fair_bys": [_fair_by(one) for one in types],
         "unique_whiles": [one.unique_while for one in types],
         "idempotency_s": [one.idempotency_for.total_seconds() for one in types],
         "holds_lanes": [one.holds_lane for one in types],
     }
     return await db.execute(conn, statement("jobs_core", "job_type/declare"), values)
+
+
+def _fair_by(job_type: JobType[Any]) -> str | None:
+    """What SQL can do of it by itself: nothing where it is computed from the input."""
+    return "input" if callable(job_type.fair_by) else job_type.fair_by

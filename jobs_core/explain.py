@@ -9,9 +9,10 @@ queue slow is paused by ann until 09:30
 waits for worker 7, which ran the last job of session:9, until 09:12:03
 limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
 ready: 11 of its type are before it, about 3 s
+ready: 2 of user:7 are before it, and it takes turns with 4 others: at most 14 jobs are before it
+it has gone up from class 3 to class 1 by waiting
 """
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,19 +25,22 @@ from jobs_core.leases import live_workers
 from jobs_core.limits import find_limit
 from jobs_core.pauses import Pause, pauses
 from jobs_core.statements import statement
+from jobs_core.turns import fair_key_of, keys_of
 
 MOST_AHEAD = 10_000
-"""Jobs before this one are counted up to here."""
+"""Ready jobs before this one are counted up to here."""
 _RATE_WITHIN = timedelta(minutes=5)
 _RATE_OF_MOST = 1_000
 """Of the claims that say how fast jobs of a type go."""
+MOST_KEYS = 1_000
+"""Keys that a job takes turns with are counted up to here."""
 _DEEPEST = 5
 """Lanes that a job is followed through."""
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """One reason. kind: ended, running, cancel, due, wait, lane, worker, sticky, pause, limit, alone, ready. about: facts."""
+    """One reason. kind: ended, running, cancel, due, wait, lane, worker, sticky, pause, limit, alone, aged, ready."""
 
     kind: str
     text: str
@@ -135,7 +139,14 @@ async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
             Why("alone", "a run of it was lost: it waits for a process of its own (a supervisor starts those)")
         )
         return reasons
-    return [*reasons, await _ready(conn, job, stopped=bool(reasons))]
+    stopped = bool(reasons)
+    if job["first_priority"] is not None:
+        about = {"from": job["first_priority"], "to": job["priority"]}
+        reasons.append(
+            Why("aged", f"it has gone up from class {about['from']} to class {about['to']} by waiting", about)
+        )
+    key = fair_key_of(job["limit_group"])
+    return [*reasons, await (_ready(conn, job, stopped=stopped) if key is None else _in_turn(conn, key, job))]
 
 
 async def _ready(conn: db.Connection, job: db.Row, *, stopped: bool) -> Why:
@@ -175,6 +186,26 @@ def _sticky(job: db.Row) -> Why:
     )
 
 
+async def _in_turn(conn: db.Connection, key: str, job: db.Row) -> Why:
+    """How many are before a job that takes turns: of its own key, and of others, who have as many turns at most."""
+    place = {name: job[name] for name in ("queue", "job_type", "priority", "ready_seq")}
+    values = {**place, "key": key, "most": MOST_AHEAD, "most_keys": MOST_KEYS}
+    row = await db.fetch_one(conn, statement("jobs_core", "explain/turns"), values)
+    assert row is not None
+    own, others = row["own"], row["others"]
+    about = {"fair_key": key, "ahead_of_key": own, "other_keys": others}
+    at_most = own + others * (own + 1)
+    many = own == MOST_AHEAD or others == MOST_KEYS
+    before = f"{'more than ' if many else 'at most '}{at_most:,} jobs are before it"
+    alone = (
+        f"the next of {key or 'nobody'}"
+        if not own
+        else f"{own:,} of {key or 'nobody'} {'is' if own == 1 else 'are'} before it"
+    )
+    turns = f", and it takes turns with {others:,} others: {before}" if others else ""
+    return Why("ready", f"it is ready: {alone}{turns}", about)
+
+
 async def _paused(conn: db.Connection, job: db.Row) -> list[Why]:
     found = [one for one in await pauses(conn) if one.concerns(queue=job["queue"], job_type=job["job_type"])]
     return [Why("pause", _pause_text(one), {"queue": one.queue, "job_type": one.job_type}) for one in found]
@@ -190,7 +221,7 @@ def _pause_text(pause: Pause) -> str:
 async def _limited(conn: db.Connection, job: db.Row) -> list[Why]:
     """The keys of its limits that let nothing more run now."""
     reasons = list[Why]()
-    for key in json.loads(job["limit_group"] or "[]"):
+    for key in keys_of(job["limit_group"] or "[]"):
         limit = await find_limit(conn, key, most_waiting=0)
         if limit is None:
             continue

@@ -27,6 +27,8 @@ GIVE_UP_AFTER = timedelta(hours=24)
 LONGEST_STICKY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(days=36_500)
 """Nothing is due later: Postgres holds times that Python cannot read."""
+SHORTEST_AGEING, LONGEST_AGEING = timedelta(seconds=1), timedelta(days=1)
+"""Of a class: upkeep looks once a second at most, and knows how far readiness numbers had come for two days (ageing.py)."""
 
 Retention = Literal["none", "short", "standard", "long"]
 
@@ -75,6 +77,9 @@ class JobType(Generic[InputT]):
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
+    fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or a name made of its input (None: nobody's).
+        Jobs of one type, queue and class then go round by that name instead of by arrival. Not given: they do not.
+    ageing: a ready job goes up one priority class for each such span that it waits, from a second to a day; None: never.
     sticky_key: names what a worker has at hand after a run, from its input: a session, a checkout. A job of that key would
         rather run on the worker that ran the last one, and waits for it for up to sticky_for (sticky.py); None: anywhere.
     timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
@@ -101,6 +106,13 @@ class JobType(Generic[InputT]):
     limits: Callable[[InputT], Sequence[Limit]] | None = None
     sticky_key: Callable[[InputT], str | None] | None = None
     sticky_for: timedelta = timedelta(seconds=2)
+    fair_by: Literal["user_id", "project_id"] | Callable[[InputT], str | None] | None = None
+    ageing: timedelta | None = None
+
+    @property
+    def waits_apart(self) -> bool:
+        """Whether its jobs wait for limits or turns, and are claimed by a statement of their own (claim_limited.py)."""
+        return self.limits is not None or self.fair_by is not None
 
 
 Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]
@@ -117,9 +129,13 @@ class HandlerTable:
     def declare(self, job_type: JobType[Any]) -> None:
         """Make a type known without code for it: its jobs can be created here, not run.
 
-        Raises ValueError where another type of that name is known, and for a sticky type that is brief (nothing is at hand
-        after a brief run), or waits for longer than a minute.
+        Raises ValueError where another type of that name is known, its ageing does not fit, or it is sticky and brief
+        (nothing is at hand after a brief run), or waits for longer than a minute.
         """
+        if job_type.ageing is not None and not SHORTEST_AGEING <= job_type.ageing <= LONGEST_AGEING:
+            raise ValueError(
+                f"job type {job_type.name!r}: ageing is {job_type.ageing}; give a second to a day, or None"
+            )
         if job_type.sticky_key and (job_type.brief or not timedelta(0) < job_type.sticky_for <= LONGEST_STICKY):
             raise ValueError(
                 f"job type {job_type.name!r} is sticky: it may not be brief, nor wait for 0 s or over a minute"

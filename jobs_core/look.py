@@ -61,6 +61,8 @@ class JobView(JobSummary):
 
     parent_id: the job whose run created it. retry_of: the job that this one was made to do again. redriven_as: the job that was
     made to do this one again.
+    While it lives: fair_key: whose it is, where it takes turns (empty: nobody's); first_priority: the class it was created in,
+    where it has gone up since by waiting.
     """
 
     input: Any
@@ -68,6 +70,8 @@ class JobView(JobSummary):
     parent_id: int | None
     retry_of: int | None
     redriven_as: int | None
+    fair_key: str | None
+    first_priority: int | None
 
 
 @dataclass(frozen=True, slots=True)

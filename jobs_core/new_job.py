@@ -59,7 +59,7 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
         "idempotency_s": job_type.idempotency_for.total_seconds(),
         "unique_key": unique_key,
         "unique_while": unique_while,
-        **_limits(job_type, fitted),
+        **_limits(job_type, fitted, _fair_key(job, job_type, fitted)),
         "sticky_key": _name(job_type.sticky_key(fitted), "sticky_key") if job_type.sticky_key else None,
         "sticky_s": job_type.sticky_for.total_seconds(),
     }
@@ -71,9 +71,9 @@ def has_keys(row: Row) -> bool:
 
 
 def is_plain(row: Row) -> bool:
-    """Whether it is ready at once, whatever else there is, and for any claim: no lane, no key, no time, no limit."""
+    """Whether it is ready at once, whatever else there is, and for any claim: no lane, no key, no time, no limit, no turns."""
     due_now = row["time"] is None and row["delay_s"] is None
-    return row["lane"] is None and due_now and row["limits"] is None and not has_keys(row)
+    return row["lane"] is None and due_now and row["limit_group"] is None and not has_keys(row)
 
 
 def _name(text: str | None, field: str) -> str | None:
@@ -95,9 +95,24 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
     return (None, None) if key is None else (_name(key, "unique_key"), held_while or job_type.unique_while)
 
 
-def _limits(job_type: JobType[Any], fitted: BaseModel) -> Row:
+def _fair_key(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> str | None:
+    """Whose the job is, empty: nobody's; None: its type takes no turns."""
+    match job_type.fair_by:
+        case None:
+            return None
+        case "user_id":
+            key = job.user_id
+        case "project_id":
+            key = job.project_id
+        case fair_by:
+            key = fair_by(fitted)
+    return gate.check_text(key or "", field="fair_by", max_chars=gate.MAX_NAME_CHARS)
+
+
+def _limits(job_type: JobType[Any], fitted: BaseModel, fair_key: str | None) -> Row:
+    """The limits by key, and the group that the job waits in: whose it is (turns.py), then the keys of its limits."""
     limits = [checked(limit) for limit in job_type.limits(fitted)] if job_type.limits else []
-    if not limits:
+    if not limits and fair_key is None:
         return {"limits": None, "limit_group": None}
     by_key = {limit.key: {name: value for name, value in asdict(limit).items() if name != "key"} for limit in limits}
     if len(by_key) < len(limits) or len(limits) > MOST_KEYS:
@@ -105,10 +120,11 @@ def _limits(job_type: JobType[Any], fitted: BaseModel) -> Row:
             f"{len(limits)} keys, at most {MOST_KEYS} are allowed" if len(limits) > MOST_KEYS else "a key stands twice"
         )
         raise InvalidInput(f"limits: {wrong}; see {job_type.name}'s limits", field="limits")
-    group = json.dumps(sorted(by_key), ensure_ascii=False)
+    turn = [] if fair_key is None else [[fair_key]]
+    group = json.dumps([*turn, *sorted(by_key)], ensure_ascii=False)
     if len(group.encode()) > MOST_GROUP_BYTES:
         raise InvalidInput(f"limits: the keys together have more than {MOST_GROUP_BYTES} bytes", field="limits")
-    return {"limits": json.dumps(by_key), "limit_group": group}
+    return {"limits": json.dumps(by_key) if by_key else None, "limit_group": group}
 
 
 def _priority(priority: int) -> int:

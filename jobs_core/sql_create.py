@@ -13,6 +13,7 @@ from jobs_core.errors import InvalidInput
 from jobs_core.new_job import NewJob, row_of
 from jobs_core.roles import function_of
 from jobs_core.statements import statement
+from jobs_core.turns import fair_key_of
 from jobs_core.wake import Ready
 
 _ARGUMENTS = (
@@ -56,6 +57,8 @@ def sql_create(job: NewJob, *, placeholder: str = "$1", role: str | None = None)
         given["unique_while"] = "none"  # computed, and there is none; null would say that nobody has computed it
     if job.job_type.limits is not None and row["limits"] is None:
         given["limits"] = "{}"  # likewise
+    if callable(job.job_type.fair_by):
+        given["fair_by"] = fair_key_of(row["limit_group"])
     given["time"] = row["time"] and row["time"].isoformat()
     sql = statement("jobs_core", "job/create_by_function")
     sql = sql.replace("{function}", function_of(role)).replace("%(job)s", placeholder)

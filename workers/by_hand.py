@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs_core import AnyJob, Connection, Jobs, JobType, Outcome
 from jobs_core.claim import claim
+from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.leases import register, retire
 from jobs_core.settled import Settled
 from jobs_core.sticky import claim_sticky
@@ -89,7 +90,27 @@ async def claim_one(jobs: Jobs, worker_id: int, queues: Sequence[str]) -> AnyJob
     async with jobs.database.connection() as conn:
         ready = await claim(conn, worker_id=worker_id, queues=queues, job_types=names, slots=1, give_up_after_s=after_s)
         ready = ready or await claim_sticky(conn, worker_id=worker_id, queues=queues, job_types=names, slots=1)
+        ready = ready or await _claim_apart(conn, worker_id, queues, names, after_s)
         return ready[0] if ready else await claim_alone(conn, worker_id=worker_id, queues=queues, job_types=names)
+
+
+async def _claim_apart(
+    conn: Connection, worker_id: int, queues: Sequence[str], names: Sequence[str], after_s: dict[str, float]
+) -> list[AnyJob]:
+    """The first job that has its slots, or its turn; the first look may only make the keys that it finds missing."""
+    found, again_in_s = Found([], 0.0), 0.0
+    while not found.jobs and again_in_s == 0.0:
+        found = await claim_limited(
+            conn,
+            worker_id=worker_id,
+            queues=queues,
+            job_types=names,
+            slots=1,
+            give_up_after_s=after_s,
+            after=found.after,
+        )
+        again_in_s = 1.0 if found.again_in_s is None else found.again_in_s
+    return found.jobs
 
 
 async def do_upkeep(jobs: Jobs) -> None:

@@ -1,7 +1,7 @@
 """Housekeeping: what nobody needs any more goes, and history's days are made ahead; once an hour, in every worker process.
 
-wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, pauses ─▶ history's days ─▶ wait an hour ─┐
-                                     ▲────────────────────────────────────────────────────────────────────────────────────────┘
+wait (a minute at most at first) ─▶ dead workers ─▶ keys ─▶ events, steps ─▶ limits, turns, times ─▶ history's days ─▶ wait ─┐
+                                     ▲──────────────────────────────────────────────────────────────────── an hour ◀────────┘
 
 Apart from upkeep: this may take minutes, and a rescue may not wait for it.
 """
@@ -12,6 +12,7 @@ import random
 import structlog
 
 from jobs_core import Connection, Database, db
+from jobs_core.ageing import forget_ready_times
 from jobs_core.history import keep_house
 from jobs_core.keys import EXPIRE_BATCH, expire_keys
 from jobs_core.limits import FORGET_BATCH, forget_limits, free_strays
@@ -19,6 +20,7 @@ from jobs_core.pauses import forget_paused_times
 from jobs_core.settings import HistorySettings
 from jobs_core.sticky import forget_sticky_keys
 from jobs_core.tasks import end_task
+from jobs_core.turns import forget_fair_keys
 from jobs_core.upkeep import forget_workers
 from jobs_core.waits import forget as forget_waits
 
@@ -55,6 +57,8 @@ class Housekeeping:
             forget_waits,
             _forget_limits,
             free_strays,
+            forget_fair_keys,
+            forget_ready_times,
             forget_paused_times,
             forget_sticky_keys,
             self._keep_history,

@@ -1,12 +1,12 @@
-"""The claims of one worker id for jobs with limits, for the runners that its ordinary claims fill, too.
+"""The claims of one worker id for jobs with limits or turns, for the runners that its ordinary claims fill, too.
 
-    wait (a hint at a type with limits, upkeep has seen such jobs, room, a permit due) ─▶ claim, with slots ─▶ runs.take ─┐
+    wait (a hint at such a type, upkeep has seen such jobs, room, a permit due) ─▶ claim, with slots ─▶ runs.take ─┐
       ▲                                                                                                                   │
       └────────────────────────────────────────────────── nothing that has slots is left ◀────────────────────────────────┘
 
-It asks Postgres nothing by itself: where nobody uses limits it costs nothing. The hint is the quick way; the sure one is
-upkeep's look, which sees in passing that such jobs stand ready, whoever's they are, and while they do, this polls. A job of a
-brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
+It asks Postgres nothing by itself: where nobody uses limits or turns it costs nothing. The hint is the quick way; the sure
+one is upkeep's look, which sees in passing that such jobs stand ready, whoever's they are, and while they do, this polls. A
+job of a brief type is claimed like any other here, for a free runner only: it holds its slots from then on.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class LimitedClaims:
         self._queues = list(queues)
         # all: who created a job may know limits that we do not
         self._job_types = [job_type.name for job_type in job_types]
-        self._with_limits = {job_type.name for job_type in job_types if job_type.limits}
+        self._with_limits = {job_type.name for job_type in job_types if job_type.waits_apart}
         self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
         self._poll_s = poll_s
         self._on_failure = on_failure
@@ -60,7 +60,7 @@ class LimitedClaims:
         self._after = ""
 
     def wake(self, job_type: str | None = None) -> None:
-        """Look now, if jobs of this type may have limits: one may be ready, or a slot may be free for it.
+        """Look now, if jobs of this type may wait apart: one may be ready, or a slot may be free for it.
 
         None: hints may have been missed; upkeep sees at its next round whether there is anything to look for.
         """

@@ -1,7 +1,7 @@
 """Upkeep: what every worker does each second for all of them; whoever comes first has the work. (Hourly: housekeeping.)
 
-look (one statement) ─▶ bury ─▶ rescue ─▶ end pauses ─▶ tell of suspects ─▶ cancel ─▶ promote ─▶ sleep, ≤ upkeep_s ─┐
-  ▲────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+look (one statement) ─▶ bury ─▶ rescue ─▶ end pauses ─▶ tell of suspects ─▶ cancel ─▶ promote ─▶ age ─▶ sleep, ≤ upkeep_s ─┐
+  ▲───────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from jobs_core import Connection, Jobs, db, metrics
+from jobs_core.ageing import age, step_s
 from jobs_core.pauses import end_due
 from jobs_core.tasks import wait_at_most
 from jobs_core.upkeep import Seen, bury, look, promote_due, rescue
@@ -45,6 +46,9 @@ class Upkeep:
         self._link = link
         self._on_limited = on_limited
         self._on_cancels = on_cancels
+        types = [jobs.table.job_type(name) for name in jobs.table.runnable]
+        self._ageing = {job_type.name: job_type.ageing for job_type in types if job_type.ageing}
+        self._age_at = 0.0
         self._now = asyncio.Event()
         self._suspects = 0
         self._takes_over_from_s = 0.0
@@ -87,6 +91,10 @@ class Upkeep:
             if due_in_s is not None and due_in_s <= 0:
                 due_in_s, ready = await promote_due(conn)
                 self._jobs.notifier.wake(ready)
+            if self._ageing and time.monotonic() >= self._age_at:
+                if await age(conn, self._ageing, queues=self._queues):
+                    return _SHORTEST_S
+                self._age_at = time.monotonic() + step_s(self._ageing)
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
 
     async def _look(self, conn: Connection) -> Seen:

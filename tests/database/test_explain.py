@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from jobs_core import Complete, Connection, Jobs, JobType, Limit, NewJob, Retry, Wait, execute, fetch_one
+from jobs_core import Complete, Connection, Database, Jobs, JobType, Limit, NewJob, Retry, Wait, execute, fetch_one
+from jobs_core.ageing import age
 from jobs_core.claim import start
 from jobs_core.claim_limited import claim_limited
 from jobs_core.explain import explain
@@ -10,6 +11,7 @@ from jobs_core.leases import register, retire
 from jobs_core.pauses import pause
 from jobs_core.settle import Completed, end_many, settle
 from tests.database.conftest import ClaimAll
+from tests.support import turns
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.web import calling, door, error_of
 
@@ -155,3 +157,33 @@ async def test_a_type_of_which_nothing_is_kept_says_nothing_of_when_a_job_starts
     last = await fetch_one(conn, "SELECT max(id) AS id FROM jobs.jobs")
     assert last is not None
     assert await texts(conn, last["id"]) == ["it is ready: the next of its type"]
+
+
+async def test_a_job_that_takes_turns_says_how_many_come_before_it_at_most(
+    database: Database, conn: Connection
+) -> None:
+    await register(conn, queues=["default"], job_types=["errand"], slots=1, lease_s=600)
+    async with Jobs(database, turns.table()) as jobs:
+        ids = await turns.create(jobs, *"AAABC")
+        await turns.create(jobs, "D", priority=1)
+        await turns.create(jobs, "E", job_type=turns.LIMITED_ERRAND)
+    assert await texts(conn, ids[2]) == [
+        "it is ready: 2 of A are before it, and it takes turns with 2 others: at most 8 jobs are before it"
+    ]
+    assert await texts(conn, ids[3]) == [
+        "it is ready: the next of B, and it takes turns with 2 others: at most 2 jobs are before it"
+    ]
+    await execute(conn, "DELETE FROM jobs.jobs WHERE id > %(first)s", {"first": ids[0]})
+    assert await texts(conn, ids[0]) == ["it is ready: the next of A"]
+
+
+async def test_a_job_that_went_up_by_waiting_says_so(jobs: Jobs, conn: Connection) -> None:
+    await served(conn)
+    created = await jobs.create(NOTE, {}, priority=3)
+    await age(conn, {"note": HOUR}, queues=["default"])
+    await execute(conn, "UPDATE jobs.ready_times SET at = at - interval '61 min'")
+    await age(conn, {"note": HOUR}, queues=["default"])
+    assert await texts(conn, created.id) == [
+        "it has gone up from class 3 to class 2 by waiting",
+        "it is ready: the next of its type",
+    ]

@@ -47,6 +47,11 @@ FILL: tuple[LiteralString, ...] = (
            jsonb_build_array('user:' || n)::text, NULL, false, nextval('jobs.ready_seq')
     FROM generate_series(1, 3) AS n
     """,
+    f"""
+    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limit_group, alone, limited_alone, ready_seq)
+    SELECT 'errand', 'default', 2, 'pending', '{{}}', '[["user:' || least(n, 50) || '"]]', NULL, false, nextval('jobs.ready_seq')
+    FROM generate_series(1, {BEHIND}) AS n
+    """,
 )
 MINE = {"queues": "{default,other}", "job_types": "{note,brief_note}"}
 LIMITED = {**MINE, "alone": "false"}
@@ -54,12 +59,18 @@ STATEMENTS: dict[str, dict[str, str | None]] = {
     "job/claim": {**MINE, "worker_id": "1", "give_up_s": "{60,60}", "floors": "{0,0,0,0,0}", "slots": "10"},
     "job/any_ready": MINE,
     "job/claim_alone": {**MINE, "worker_id": "1", "give_up_s": "60"},
-    "job/limited": {**LIMITED, "after": "", "groups": "200", "jobs": "10"},
+    "job/limited": {**LIMITED, "after": "", "groups": "2000", "jobs": "10", "spare": "16"},
     "job/limited_heads": {
-        "line_queues": "{default}", "line_types": "{note}", "line_groups": '{"[\\"user:1\\"]"}', "jobs": "{3}",
+        "line_queues": "{default}", "line_types": "{note}", "line_priorities": "{2}",
+        "line_groups": '{"[\\"user:1\\"]"}', "jobs": "{3}",
         "alone": "false",
     },
     "job/limited_waiters": {},
+    "ageing/raise": {"queues": "{default}", "job_types": "{note}", "ages_s": "{60}", "batch": "1000"},
+    "explain/turns": {
+        "queue": "default", "job_type": "errand", "priority": "2", "ready_seq": "7", "key": "user:1", "most": "10000",
+        "most_keys": "1000",
+    },
     "upkeep/look": {**MINE, "most": "100"},
     "limit/acquire": {"keys": "{user:1,full}", "wanted": "{2,2}"},
     "slot/free": {"ids": "{1,2}"},
@@ -85,10 +96,10 @@ def filled(server_dsn: str) -> Iterator[str]:
         yield dsn
 
 
-async def read(conn: Connection, name: LiteralString) -> tuple[int, int]:
+async def read(conn: Connection, name: LiteralString, **other: str) -> tuple[int, int]:
     """Run the statement and roll it back; rows of jobs that it looked at, and how many it took or returned."""
     sql = statement("jobs_core", name)
-    values = STATEMENTS[name]
+    values = {**STATEMENTS[name], **other}
     async with conn.transaction(force_rollback=True):
         rows = await fetch(conn, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)  # type: ignore[arg-type]  # ours
     plan = rows[0]["QUERY PLAN"][0]["Plan"]
@@ -114,6 +125,12 @@ async def test_jobs_behind_a_full_limit_cost_a_claim_nothing(filled: str) -> Non
         seen = await fetch_one(conn, statement("jobs_core", "job/limited"), STATEMENTS["job/limited"])
         assert seen is not None
         assert seen["keys"] == {"user:1": 1, "user:2": 1, "user:3": 1}
+
+
+async def test_a_user_with_a_hundred_thousand_jobs_costs_a_look_no_more_than_one_with_a_few(filled: str) -> None:
+    async with await db.connect(filled, name="tests") as conn:
+        looked_at, _ = await read(conn, "job/limited", job_types="{errand}")
+        assert looked_at <= 51 + 26 * 27 // 2, "a step to each of 50 users, and jobs for as many turns as may be taken"
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from tests.database.conftest import ClaimAll
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.limits import LANE_BOUND, Bound, rate_of, slots_of
 from tests.support.sql_create import create_by_sql, mutate
+from tests.support.turns import ERRAND, LANE_ERRAND, LIMITED_ERRAND, OF_PROJECT, OF_USER, Errand
+from tests.support.turns import TYPES as TURNS
 
 KEYED = JobType(
     "keyed_note",
@@ -61,7 +63,7 @@ ORDER BY 1, 2
 @pytest.fixture(autouse=True)
 async def declared(conn: Connection, jobs: Jobs) -> None:
     """SQL knows the tests' types."""
-    jobs.table.declare_all([KEYED, LANE_BOUND])
+    jobs.table.declare_all([KEYED, LANE_BOUND, *TURNS])
     await declare_types(conn, jobs.table.job_types)
 
 
@@ -80,6 +82,8 @@ async def through_sql(conn: Connection, step: Step) -> tuple[int, bool]:
     given = dict(more)
     if job_type.lane:
         given["lane"] = job_type.lane(note)
+    if callable(job_type.fair_by):
+        given["fair_by"] = job_type.fair_by(note) or ""
     if job_type.limits:
         given["limits"] = json.dumps({limit.pop("key"): limit for limit in map(asdict, job_type.limits(note))})
     if job_type.unique_key and "unique_key" not in more:
@@ -138,6 +142,20 @@ CASES: dict[str, list[Step]] = {
         (LANE_BOUND, Bound(lane="a", limits=[slots_of("b", 5, weight=2), rate_of("a", 0.5), rate_of("B", 7, 3)]), {}),
         (LANE_BOUND, Bound(lane="a", limits=[slots_of("é", 0)]), {"scheduled_for": LATER}),
         (LANE_BOUND, Bound(lane="a"), {}),
+    ],
+    "turns": [
+        (ERRAND, Errand(user='"é\\\x07'), {}),
+        (ERRAND, Errand(), {"scheduled_for": LATER}),
+        (LIMITED_ERRAND, Errand(user="a", limits={"b": 1, "a": 2}), {"unique_key": "u"}),
+        (LIMITED_ERRAND, Errand(user="a"), {}),
+        (LANE_ERRAND, Errand(user="a", lane="a"), {}),
+        (LANE_ERRAND, Errand(user="b", lane="a"), {}),
+    ],
+    "turns by user and project": [
+        (OF_USER, Errand(), {"user_id": "ada", "project_id": "π"}),
+        (OF_PROJECT, Errand(), {"user_id": "ada", "project_id": "π"}),
+        (OF_USER, Errand(), {"project_id": "π"}),
+        (OF_PROJECT, Errand(), {"user_id": "ada"}),
     ],
     "met in a lane": [(KEYED, Note(lane="a", text="t"), {}), (KEYED, Note(lane="b", text="t"), {})],
 }

@@ -12,6 +12,7 @@ from jobs_core.declare import declare_types
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.limits import BOUND
 from tests.support.sql_create import create_by_sql, mutate
+from tests.support.turns import ERRAND, LIMITED_ERRAND, OF_USER
 
 KEYED = JobType("keyed_note", Note, unique_key=lambda note: note.text)
 INVALID, UNKNOWN, REUSED = "22023", "42704", "42710"
@@ -20,7 +21,7 @@ INVALID, UNKNOWN, REUSED = "22023", "42704", "42710"
 @pytest.fixture(autouse=True)
 async def declared(conn: Connection) -> None:
     """SQL knows these types."""
-    await declare_types(conn, [NOTE, LANE_NOTE, KEYED, BOUND])
+    await declare_types(conn, [NOTE, LANE_NOTE, KEYED, BOUND, ERRAND, LIMITED_ERRAND, OF_USER])
 
 
 def nested(levels: int, innermost: str = "[]") -> str:
@@ -49,6 +50,23 @@ def nested(levels: int, innermost: str = "[]") -> str:
         ({"scheduled_for": "-infinity"}, INVALID, "scheduled_for: "),
         ({"scheduled_for": "10000-01-01 00:00+00"}, INVALID, "scheduled_for: "),
         ({"scheduled_for": "0001-12-31 BC"}, INVALID, "scheduled_for: "),
+        ({"fair_by": "ann"}, INVALID, "fair_by: jobs of type note take no turns; leave it out"),
+        ({"job_type": "errand"}, INVALID, "fair_by: Python computes whose jobs of type errand are; give it"),
+        ({"job_type": "errand", "fair_by": "x" * 201}, INVALID, "fair_by: 201 characters"),
+        (
+            {"job_type": "of_user", "fair_by": "ann"},
+            INVALID,
+            "fair_by: jobs of type of_user go by user_id; leave it out",
+        ),
+        (
+            {
+                "job_type": "limited_errand",
+                "fair_by": "é" * 200,
+                "limits": json.dumps({"ü" * 200: {"slots": 1}, "ö" * 200: {"slots": 1}}),
+            },
+            INVALID,
+            "limits: the keys together have more than 1000 bytes",
+        ),
         ({"lane": "a"}, INVALID, "lane: jobs of type note stand in none; leave it out"),
         (
             {"job_type": "lane_note"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills import clocks, cuts, half_open, kill, lanes, postgres, wake
+from tests.drills import clocks, cuts, fair, half_open, kill, lanes, limits, postgres, wake
 from tests.drills.fleet import CHECKOUT
 from tests.drills.report import SKIPPED, CannotRun
 
@@ -115,3 +115,26 @@ def test_a_full_disk_loses_nothing_acknowledged_and_work_goes_on_by_itself() -> 
         pytest.skip(ran.stdout)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.count("HELD") == 3
+
+
+async def test_one_users_many_jobs_keep_anothers_one_waiting_no_longer_than_promised(
+    database_url: str, tmp_path: Path
+) -> None:
+    plan = fair.Plan(jobs=2_000, singles=6, seed=1, processes=2, workers_each=4)
+    assert (await fair.run(database_url, plan, tmp_path / "log")).broken(plan, slack=3.0) == []
+
+
+async def test_by_arrival_they_keep_it_waiting(database_url: str, tmp_path: Path) -> None:
+    plan = fair.Plan(jobs=2_000, singles=2, seed=1, processes=2, workers_each=4, by_arrival=True)
+    report = await fair.run(database_url, plan, tmp_path / "log")
+    assert max(report.loaded_s) > 20 * plan.run_s
+
+
+async def test_limits_are_not_passed_and_leak_no_slot_while_workers_are_killed(
+    database_url: str, tmp_path: Path
+) -> None:
+    """A minute's rate is the drill's affair; tests/database has it by a clock that is moved."""
+    plan = limits.Plan(jobs=200, kills=2, rated_s=0.0, seed=1, processes=2, workers_each=4)
+    report = await limits.run(database_url, plan, tmp_path / "log")
+    assert report.broken(plan) == []
+    assert report.killed

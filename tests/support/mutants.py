@@ -79,3 +79,13 @@ PLAIN_LIMIT = (
     ),
 )
 """Nobody runs alone, and every lost run counts."""
+
+BY_ARRIVAL = (
+    ("priority ORDER BY round, served, ready_seq) AS nth", "priority ORDER BY ready_seq) AS nth"),
+    ("ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq", "ORDER BY g.priority, g.ready_seq"),
+    ("ORDER BY round, served, nth) AS turn", "ORDER BY nth, round) AS turn"),
+)
+"""Jobs that take turns are claimed in the order in which they came."""
+
+SLOTS_NOT_LOCKED = ("LIMIT g.wanted\n        FOR UPDATE SKIP LOCKED", "LIMIT g.wanted")
+"""A claim of jobs with limits sees free slots, and takes them."""

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from jobs_core import InvalidInput, Limit
+from jobs_core import InvalidInput, JobType, Limit
 from jobs_core.limit import MOST_KEYS, checked
 from jobs_core.new_job import NewJob, is_plain, row_of
+from jobs_core.turns import fair_key_of, keys_of
 from tests.support.job_types import NOTE
 from tests.support.limits import BOUND, Bound, slots_of
+from tests.support.turns import ERRAND, LIMITED_ERRAND, OF_USER, Errand
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,27 @@ def test_only_a_job_without_limits_is_plain_and_those_with_the_same_keys_are_a_g
 def test_keys_that_are_too_long_together_are_refused() -> None:
     with pytest.raises(InvalidInput, match="more than 1000 bytes"):
         row_of(NewJob(BOUND, Bound(limits=[slots_of("é" * 199 + n) for n in "abc"])), BOUND)
+
+
+def test_whose_a_job_is_stands_first_in_its_group() -> None:
+    rows = [
+        row_of(NewJob(job_type, {"user": user, "limits": limits}, user_id="ann"), job_type)
+        for job_type, user, limits in (
+            (ERRAND, "é", {}),
+            (ERRAND, None, {}),
+            (LIMITED_ERRAND, "b", {"b": 1, "a": 1}),
+            (OF_USER, "b", {}),
+        )
+    ]
+    assert [row["limit_group"] for row in rows] == ['[["é"]]', '[[""]]', '[["b"], "a", "b"]', '[["ann"]]']
+    assert [row["limits"] is None for row in rows] == [True, True, False, True]
+    assert [fair_key_of(row["limit_group"]) for row in rows] == ["é", "", "b", "ann"]
+    assert keys_of('[["b"], "a", "b"]') == ["a", "b"]
+    assert fair_key_of('["a"]') is None
+    assert not any(is_plain(row) for row in rows)
+
+
+@pytest.mark.parametrize(("user", "says"), [("x" * 201, "fair_by: 201 characters"), ("\0", "fair_by: ")])
+def test_a_name_that_is_none_is_refused(user: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        row_of(NewJob(JobType("of", Errand, fair_by=lambda _: user), {}), JobType("of", Errand, fair_by=lambda _: user))

@@ -8,7 +8,7 @@ WITH ended AS (
 INSERT INTO {schema}.history (id, job_type, queue, priority, state, input, error, user_id, task_id, project_id, lane, lane_pos,
                               unique_key, unique_while, retry_of, scheduled_for, token, retry_count, lost_count,
                               created_at, claimed_at, started_at, retention, parent_id)
-SELECT id, job_type, queue, priority, 'cancelled', input, %(reason)s, user_id, task_id, project_id, lane, lane_pos,
+SELECT id, job_type, queue, coalesce(first_priority, priority), 'cancelled', input, %(reason)s, user_id, task_id, project_id, lane, lane_pos,
        unique_key, unique_while, retry_of, scheduled_for, token, retry_count, lost_count, created_at, claimed_at, started_at,
        %(retention)s, parent_id
 FROM ended

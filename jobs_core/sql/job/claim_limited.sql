@@ -1,6 +1,6 @@
 -- Takes worker_id; ids, give_up_s, ready_seqs (arrays of equal length: the jobs, locked by job/limited_heads); slot_keys, slot_ns,
 -- slot_jobs (arrays of equal length: their slots, locked by limit/acquire, and whose each is to be).
--- Returns the jobs claimed, with the columns of job/claim and `limited`: all of them, or none, where a key is over its limit by
+-- Returns the jobs claimed, with the columns of job/claim and `limited` (false: it only took its turn): all of them, or none, where a key is over its limit by
 -- now.
 -- Locks nothing more: the worker, its jobs and their slots are locked by statements before this one, in one transaction. A key
 -- that was lowered before these slots were locked is seen to be over here; one that is lowered now waits for them.
@@ -22,5 +22,5 @@ WITH claimed AS (
     WHERE s.key = given.key AND s.n = given.n
 )
 SELECT id, job_type, queue, priority, input::text, user_id, task_id, project_id, lane, token, retry_count, lost_count, rescued,
-       created_at, claimed_at, give_up_at, was_ready AS ready_seq, parent_id, true AS limited
+       created_at, claimed_at, give_up_at, was_ready AS ready_seq, parent_id, limits IS NOT NULL AS limited
 FROM claimed

@@ -171,7 +171,8 @@ BEGIN
                                     unique_key, unique_while, limits, limit_group, alone, limited_alone, ready_seq, scheduled_for)
     VALUES (made.job_type, made.queue, made.priority, CASE WHEN ready OR later THEN 'pending' ELSE 'blocked' END, made.input,
             made.user_id, made.task_id, made.project_id, made.lane, made.lane_pos, made.unique_key, made.unique_while,
-            made.limits, made.limit_group, CASE WHEN made.limits IS NULL THEN false END, CASE WHEN made.limits IS NOT NULL THEN false END,
+            made.limits, made.limit_group, CASE WHEN made.limit_group IS NULL THEN false END,
+            CASE WHEN made.limit_group IS NOT NULL THEN false END,
             CASE WHEN ready THEN nextval('{schema}.ready_seq') END, CASE WHEN later THEN made.scheduled_for END)
     RETURNING j.id INTO made.id;
     RETURN made.id;

@@ -32,6 +32,7 @@ CREATE OR REPLACE FUNCTION "{own}".create(
     unique_key text DEFAULT NULL,
     unique_while text DEFAULT NULL,
     limits jsonb DEFAULT NULL,
+    fair_by text DEFAULT NULL,
     OUT id bigint,
     OUT met boolean
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $create$
@@ -44,7 +45,8 @@ BEGIN
     FROM {schema}.create(
         job_type => job_type, input => input, user_id => user_id, task_id => task_id, project_id => project_id,
         queue => queue, priority => priority, scheduled_for => scheduled_for, lane => lane,
-        idempotency_key => idempotency_key, unique_key => unique_key, unique_while => unique_while, limits => limits) AS made;
+        idempotency_key => idempotency_key, unique_key => unique_key, unique_while => unique_while, limits => limits,
+        fair_by => fair_by) AS made;
 END
 $create$;
 REVOKE ALL ON FUNCTION "{own}".create FROM PUBLIC;
