@@ -4,7 +4,7 @@ Inputs pass the gate and their type's model before anything is written; a name t
 another one holds is not inserted: the create meets that one, and says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -26,12 +26,15 @@ class Created:
     """A job for each that was asked for, in the order given. After the caller's commit, `wake()` tells idle workers at once.
 
     met: those of `ids` that were there before: nothing was inserted for them. Two of one call with the same key are one job,
-    whose id stands twice.
+    whose id stands twice. merged: those of `met` that took an input of this call in. due: by id, when the jobs that this call
+    has debounced will start, by Postgres' clock, unless a next create puts that off.
     """
 
     ids: tuple[int, ...]
     met: frozenset[int]
     _ready: frozenset[Ready]
+    merged: frozenset[int]
+    due: Mapping[int, datetime]
     _notifier: Notifier
 
     @property
@@ -74,6 +77,8 @@ class Jobs:
         idempotency_key: str | None = None,
         unique_key: str | None = None,
         unique_while: UniqueWhile | None = None,
+        debounce: timedelta | None = None,
+        debounce_at_most: timedelta | None = None,
         conn: db.Connection | None = None,
         unchecked: bool = False,
     ) -> Created:
@@ -98,6 +103,8 @@ class Jobs:
             idempotency_key,
             unique_key,
             unique_while,
+            debounce,
+            debounce_at_most,
         )
         return await self._create([self._row(job, unchecked)], conn)
 

@@ -26,6 +26,7 @@ async def declare_types(conn: db.Connection, job_types: Iterable[JobType[Any]]) 
         "has_unique_keys": [one.unique_key is not None for one in types],
         "has_limits": [one.limits is not None for one in types],
         "unique_whiles": [one.unique_while for one in types],
+        "merges": [one.merge is not None for one in types],
         "idempotency_s": [one.idempotency_for.total_seconds() for one in types],
     }
     return await db.execute(conn, statement("jobs_core", "job_type/declare"), values)

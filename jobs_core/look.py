@@ -60,12 +60,14 @@ class JobView(JobSummary):
     """All that is known of a job but its attempts.
 
     retry_of: the job that this one was made to do again. redriven_as: the job that was made to do this one again.
+    debounce_until: the latest start that creates of its key may put it off to; None: it was created without a debounce.
     """
 
     input: Any
     result: Any
     retry_of: int | None
     redriven_as: int | None
+    debounce_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

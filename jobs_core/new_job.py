@@ -16,6 +16,7 @@ Row = dict[str, Any]
 """One job's columns, by the names that `job/create_one` gives them; `job/create` and `job/create_ready` take arrays."""
 
 _BIGINT = 2**63
+_NOT_MERGED: Row = {"merged_as": None, "debounce_s": None, "at_most_s": None}
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class NewJob:
     queue, priority: its type's unless given. scheduled_for: a time, or a span from now.
     idempotency_key: names the outside event that it is for; one job an event, for its type's `idempotency_for`.
     unique_key, unique_while: one job a key at a time; they win over what its type says.
+    debounce, debounce_at_most: it starts when no create of its unique key has come for the one span, but no later than the
+        other after the first of them; with their inputs merged as its type says, else with the last. The key is unstarted.
     """
 
     job_type: JobType[Any] | str
@@ -38,6 +41,8 @@ class NewJob:
     idempotency_key: str | None = None
     unique_key: str | None = None
     unique_while: UniqueWhile | None = None
+    debounce: timedelta | None = None
+    debounce_at_most: timedelta | None = None
 
 
 def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
@@ -48,16 +53,24 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
         "job_type": job_type.name,
         "queue": _name(job_type.queue if job.queue is None else job.queue, "queue"),
         "priority": _priority(job_type.priority if job.priority is None else job.priority),
-        "input": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
         "user_id": _name(job.user_id, "user_id"),
         "task_id": _task_id(job.task_id),
         "project_id": _name(job.project_id, "project_id"),
-        "lane": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
         **_due(job.scheduled_for),
         "idempotency_key": _name(job.idempotency_key, "idempotency_key"),
         "idempotency_s": job_type.idempotency_for.total_seconds(),
         "unique_key": unique_key,
         "unique_while": unique_while,
+        **columns_of(job_type, fitted),
+        **_merging(job, job_type, unique_key),
+    }
+
+
+def columns_of(job_type: JobType[Any], fitted: BaseModel) -> Row:
+    """What follows from the input: itself, lane and limits. Raises InvalidInput naming the field."""
+    return {
+        "input": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
+        "lane": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
         **_limits(job_type, fitted),
     }
 
@@ -93,7 +106,45 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
         return None, None
     if key is None and job_type.unique_key is not None:
         key = job_type.unique_key(fitted)
-    return (None, None) if key is None else (_name(key, "unique_key"), held_while or job_type.unique_while)
+    if key is None:
+        return None, None
+    if held_while == "unfinished" and (job_type.merge is not None or job.debounce is not None):
+        raise InvalidInput(
+            "unique_while: a run reads its input once, so that one which is merged, or debounced, is unstarted; leave it out",
+            field="unique_while",
+        )
+    default = job_type.unique_while if job.debounce is None else "unstarted"
+    return _name(key, "unique_key"), held_while or default
+
+
+def _merging(job: NewJob, job_type: JobType[Any], unique_key: str | None) -> Row:
+    """How it is merged into a job that it meets: as this type says, and with what spans; merged_as is None: not at all."""
+    quiet, at_most = job.debounce, job.debounce_at_most
+    if quiet is at_most is None:
+        mergeable = job_type.merge is not None and unique_key is not None
+        return {**_NOT_MERGED, "merged_as": job_type} if mergeable else _NOT_MERGED
+    if quiet is None:
+        raise InvalidInput(
+            "debounce_at_most: there is no debounce; give one, or leave it out", field="debounce_at_most"
+        )
+    if at_most is None:
+        raise InvalidInput(
+            "debounce_at_most: is missing; without it creates that do not cease put the job off for ever",
+            field="debounce_at_most",
+        )
+    for span, field in ((quiet, "debounce"), (at_most, "debounce_at_most")):
+        if not isinstance(span, timedelta) or not timedelta(0) < span <= LONGEST_DELAY:
+            raise InvalidInput(
+                f"{field}: is not a timedelta above zero, of {LONGEST_DELAY.days} days at most", field=field
+            )
+    if at_most < quiet:
+        raise InvalidInput("debounce_at_most: is shorter than debounce", field="debounce_at_most")
+    if unique_key is None:
+        raise InvalidInput("debounce: there is no unique_key that a next create could meet; give one", field="debounce")
+    if job.scheduled_for is not None:
+        raise InvalidInput("scheduled_for: debounce says when it is due; leave one out", field="scheduled_for")
+    quiet_s = quiet.total_seconds()
+    return {"merged_as": job_type, "debounce_s": quiet_s, "at_most_s": at_most.total_seconds(), "delay_s": quiet_s}
 
 
 def _limits(job_type: JobType[Any], fitted: BaseModel) -> Row:

@@ -17,12 +17,13 @@ WHOLE = JobType(
     lane=lambda note: note.lane,
     unique_key=lambda note: note.text,
     unique_while="unstarted",
+    merge=lambda _, new: new,
     limits=lambda note: [Limit(note.text, slots=1)],
     idempotency_for=timedelta(minutes=1),
 )
 ROWS = {
-    "note": ("default", 2, False, False, False, "unfinished", 7 * 24 * 3600.0),
-    "whole": ("mail", 4, True, True, True, "unstarted", 60.0),
+    "note": ("default", 2, False, False, False, "unfinished", 7 * 24 * 3600.0, False),
+    "whole": ("mail", 4, True, True, True, "unstarted", 60.0, True),
 }
 
 
@@ -37,7 +38,7 @@ async def test_types_are_written_once_and_others_are_left_alone(conn: Connection
     assert await declare_types(conn, []) == 0
     changed = JobType("note", Note, idempotency_for=timedelta(hours=1))
     assert await declare_types(conn, [WHOLE, changed]) == 1
-    assert (await known(conn))["note"] == ("default", 2, False, False, False, "unfinished", 3600.0)
+    assert (await known(conn))["note"] == ("default", 2, False, False, False, "unfinished", 3600.0, False)
 
 
 async def test_programs_that_start_at_once_with_types_in_another_order_do_not_deadlock(database: Database) -> None:

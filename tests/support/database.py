@@ -31,7 +31,9 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((wait_event IS NULL AND wait_until IS NULL) = (state <> 'waiting')),
     ADD CHECK (retry_of < id),
     ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
-    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array')
+    ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array'),
+    ADD CHECK (debounce_until IS NULL OR unique_while = 'unstarted'),
+    ADD CHECK (token IS NOT NULL OR scheduled_for <= debounce_until)
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 

@@ -5,7 +5,8 @@ SELECT id, job_type, queue, priority, state, CASE WHEN id = %(id)s THEN input EN
        CASE WHEN id = %(id)s THEN result END AS result, error, user_id, task_id, project_id, lane, unique_key, retention,
        scheduled_for, NULL::timestamptz AS give_up_at, worker_id, token, retry_count, lost_count, created_at, claimed_at,
        started_at, ended_at, retry_of,
-       (SELECT r.successor_id FROM {schema}.redrives AS r WHERE r.job_id = history.id) AS redriven_as
+       (SELECT r.successor_id FROM {schema}.redrives AS r WHERE r.job_id = history.id) AS redriven_as,
+       NULL::timestamptz AS debounce_until
 FROM {schema}.history
 WHERE id <= %(id)s
   AND ended_at >= coalesce(%(first)s::timestamptz, '-infinity') AND ended_at < coalesce(%(next)s::timestamptz, 'infinity')
