@@ -33,7 +33,7 @@ ALTER TABLE jobs.jobs
     ADD CHECK ((limits IS NULL) = (limit_group IS NULL)),
     ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array'),
     ADD CHECK (debounce_until IS NULL OR unique_while = 'unstarted'),
-    ADD CHECK (token IS NOT NULL OR scheduled_for <= debounce_until)
+    ADD CONSTRAINT longest_wait CHECK (token IS NOT NULL OR scheduled_for <= debounce_until)
 """
 """What holds of every job. Postgres would read these anew at each statement, so that they stand here and in no migration."""
 
