@@ -19,7 +19,8 @@ from jobs_core.new_job import Row, columns_of
 from jobs_core.statements import statement
 
 _WHOSE = ("lane", "user_id", "task_id", "project_id")
-"""What must be the same of jobs whose inputs are merged: for whom the run acts, and beside whom it may run."""
+"""What must be the same where inputs are merged: for whom the run acts, and beside whom it may run. The lane for another reason,
+too: it is the create's own that is locked, so that upkeep has no job join it while its start is put off."""
 
 
 async def unclaimed(conn: db.Connection, job_ids: Iterable[int]) -> dict[int, Row]:
@@ -46,10 +47,10 @@ def merged(job: Row, row: Row) -> Row:
     job_type = row["merged_as"]
     brought = row if job_type.merge is None else {**row, **_columns_of_merged(job_type, job, row)}
     for column in _WHOSE:
-        if brought[column] != job[column]:
+        if others := {row[column], brought[column]} - {job[column]}:
             raise InvalidInput(
-                f"unique_key: {_named(job)} holds it with {column} {job[column]!r}, and this one would have "
-                f"{brought[column]!r}: they cannot be one job; let their keys differ",
+                f"unique_key: {_named(job)} holds it with {column} {job[column]!r}, and this one has {others.pop()!r}: "
+                "they cannot be one job; let their keys differ",
                 field="unique_key",
             )
     spans_s = [span_s for span_s in (job["debounce_s"], row["debounce_s"]) if span_s is not None]

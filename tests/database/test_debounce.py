@@ -189,7 +189,7 @@ async def test_inputs_of_different_lanes_are_not_one_job(jobs: Jobs, conn: Conne
     spans = {"debounce": QUIET, "debounce_at_most": AT_MOST}
     first = await jobs.create(LANE_NOTE, {"lane": "a"}, unique_key="k", **spans)  # type: ignore[arg-type]  # spans
     before = await state_of(conn, first.id)
-    with pytest.raises(InvalidInput, match=f"job {first.id} holds it with lane 'a', and this one would have 'b'"):
+    with pytest.raises(InvalidInput, match=f"job {first.id} holds it with lane 'a', and this one has 'b'"):
         await jobs.create(LANE_NOTE, {"lane": "b"}, unique_key="k", **spans)  # type: ignore[arg-type]  # spans
     assert await state_of(conn, first.id) == before
 

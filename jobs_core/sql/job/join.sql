@@ -1,7 +1,6 @@
 -- Takes lanes, whose rows the caller has locked in a statement before this one, and batch. At most that many of their due
 -- jobs take places at the tail, in the order in which they fell due. Returns queue, job_type of each that is now ready.
--- Locks the jobs, skipping those that others have locked: a create that met one may be putting its start off (job/merge).
--- Right when two race: both need the lanes' locks, and this statement's snapshot is taken after them.
+-- Locks the jobs. Right when two race: both need the lanes' locks, and this statement's snapshot is taken after them.
 WITH due AS MATERIALIZED (
     SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY scheduled_for, id) AS nth
     FROM (
@@ -10,7 +9,6 @@ WITH due AS MATERIALIZED (
           AND lane IS NOT NULL AND lane_pos IS NULL AND lane = ANY(%(lanes)s::text[])
         ORDER BY scheduled_for, id
         LIMIT %(batch)s
-        FOR UPDATE SKIP LOCKED
     ) AS first
 ), joined AS MATERIALIZED (
     UPDATE {schema}.lanes AS l
