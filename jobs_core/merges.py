@@ -19,8 +19,8 @@ from jobs_core.new_job import Row, columns_of
 from jobs_core.statements import statement
 
 _WHOSE = ("lane", "user_id", "task_id", "project_id")
-"""What must be the same where inputs are merged: for whom the run acts, and beside whom it may run. The lane for another reason,
-too: it is the create's own that is locked, so that upkeep has no job join it while its start is put off."""
+"""What must be the same where inputs are merged: for whom the run acts, and beside whom it may run. And it is the create's own
+lane that is locked, so that upkeep has no job join it while its start is put off."""
 
 
 async def unclaimed(conn: db.Connection, job_ids: Iterable[int]) -> dict[int, Row]:

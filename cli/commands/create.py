@@ -38,7 +38,7 @@ def create(
         str | None, typer.Option(help="Start when no create of this unique key has come for so long: 5s, 2m")
     ] = None,
     debounce_at_most: Annotated[
-        str | None, typer.Option(help="But no later than so long after the first of them")
+        str | None, typer.Option(help="But start no later than so long after the first of them")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; the exit status says how it ended")] = False,
     as_json: Json = False,
@@ -118,7 +118,7 @@ def _show(created: "Created", *, as_json: bool) -> None:
         return
     print(created.id)
     if created.met:
-        what = "its input was merged with this one" if created.merged else "nothing was created"
+        what = "it takes this input in" if created.merged else "nothing was created"
         note(f"job {created.id} has this key: {what}")
     for due_at in created.due.values():
         note(f"it starts at {due_at:%Y-%m-%d %H:%M:%S} UTC, unless a next create puts it off")

@@ -59,7 +59,8 @@ class Create(BaseModel):
 class Created(BaseModel):
     """The job that was created, or, where it was there already by one of its keys, met.
 
-    merged: the job that was met took this input in. due_at: when it starts if it is debounced, unless a next create puts that off.
+    merged: the job that was met took this input in. due_at: when it starts if this create
+    has debounced it, unless a next one puts that off.
     """
 
     job_id: int

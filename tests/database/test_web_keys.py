@@ -125,3 +125,24 @@ async def test_a_repeat_that_one_waiter_has_left_is_answered_to_the_other(
         await asyncio.gather(first, return_exceptions=True)
         assert await worker.work("Hi.")
         assert (await second).json()["response"] == "Hi."
+
+
+async def test_a_debounced_job_is_told_with_its_time_and_repeats_put_nothing_off(jobs: Jobs, conn: Connection) -> None:
+    spans = {"unique_key": "k", "debounce_s": 60.5, "debounce_at_most_s": 3600}
+    async with calling(door(jobs)) as client:
+        first = await create(client, "one", **spans)
+        second = await create(client, "two", **spans, input={"text": "y"})
+        again = await create(client, "two", **spans, input={"text": "y"})
+        shown = (await client.get(f"{JOBS}/{first.json()['job_id']}")).json()
+        why = (await client.get(f"{JOBS}/{first.json()['job_id']}/explain")).json()["reasons"][0]
+        refused = error_of(await create(client, **{**spans, "debounce_at_most_s": 1}), 422)
+    assert [(one.status_code, one.json()["met"], one.json()["merged"]) for one in (first, second, again)] == [
+        (201, False, False),
+        (200, True, True),
+        (200, True, False),
+    ]
+    assert first.json()["due_at"] < second.json()["due_at"]
+    assert again.json()["due_at"] is None
+    assert (shown["input"]["text"], shown["scheduled_for"]) == ("y", second.json()["due_at"])
+    assert shown["debounce_until"] == why["about"]["at_the_latest"]
+    assert refused["field"] == "debounce_at_most"
