@@ -88,8 +88,9 @@ class Jobs:
         lane is locked until then, and so is a job that was met. If that had not been claimed, its run sees whatever the caller
         wrote before. Without `conn` it is committed and idle workers are woken.
         `unchecked` lets a JobType through that this process' table does not know: in a rolling deploy others may.
-        Raises UnknownJobType and InvalidInput (naming the field) before anything is written, KeyReused where the idempotency
-        key stands for another input; in the caller's transaction also one of db.Retryable: roll back and begin again.
+        Raises UnknownJobType, and InvalidInput, naming the field, before anything is written, or where inputs cannot be merged;
+        KeyReused where the idempotency key stands for another input; in the caller's transaction also one of db.Retryable: roll
+        back and begin again.
         """
         job = NewJob(
             job_type,

@@ -45,17 +45,21 @@ def merged(job: Row, row: Row) -> Row:
     job: as `unclaimed` has it, or the row of an earlier create of the same call.
     """
     job_type = row["merged_as"]
+    _check_whose(job, row)  # before a merge sees both
     brought = row if job_type.merge is None else {**row, **_columns_of_merged(job_type, job, row)}
-    for column in _WHOSE:
-        if others := {row[column], brought[column]} - {job[column]}:
-            raise InvalidInput(
-                f"unique_key: {_named(job)} holds it with {column} {job[column]!r}, and this one has {others.pop()!r}: "
-                "they cannot be one job; let their keys differ",
-                field="unique_key",
-            )
+    _check_whose(job, brought)
     spans_s = [span_s for span_s in (job["debounce_s"], row["debounce_s"]) if span_s is not None]
     changed = {column: brought[column] for column in ("input", "limits", "limit_group")}
     return {**job, **changed, "debounce_s": max(spans_s, default=None)}
+
+
+def _check_whose(job: Row, row: Row) -> None:
+    for column in _WHOSE:
+        if row[column] != job[column]:
+            raise InvalidInput(
+                f"unique_key: {_named(job)} holds it with another {column}: they cannot be one job; let their keys differ",
+                field="unique_key",
+            )
 
 
 def _columns_of_merged(job_type: JobType[Any], job: Row, row: Row) -> Row:

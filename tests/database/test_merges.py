@@ -63,6 +63,28 @@ async def test_creates_of_one_call_are_merged_in_their_order(jobs: Jobs, conn: C
     assert [row["items"] for row in rows] == [[0, 2, 4], [1, 3], [5]]
 
 
+async def test_a_merge_sees_no_input_of_another_user_and_moves_no_job_to_another_lane(
+    jobs: Jobs, conn: Connection
+) -> None:
+    seen = list[str]()
+
+    def last(old: Note, new: Note) -> Note:
+        seen.append(old.text)
+        return Note(text=new.text, lane=new.text)
+
+    odd = JobType("odd", Note, lane=lambda note: note.lane, unique_while="unstarted", merge=last)
+
+    async def create(text: str, lane: str, user: str) -> None:
+        await jobs.create(odd, {"text": text, "lane": lane}, user_id=user, unique_key="k", unchecked=True)
+
+    await create("a", "a", "ada")
+    for text, lane, user, says in (("a", "a", "eve", "user_id"), ("a", "b", "ada", "lane"), ("b", "a", "ada", "lane")):
+        with pytest.raises(InvalidInput, match=f"holds it with another {says}: they cannot be one job"):
+            await create(text, lane, user)
+    assert seen == ["a"], "the merge was called before it was known whose jobs these are"
+    assert await fetch(conn, "SELECT lane, input ->> 'text' AS text FROM jobs.jobs") == [{"lane": "a", "text": "a"}]
+
+
 async def test_without_a_key_nothing_is_merged(jobs: Jobs) -> None:
     created = await jobs.create_many([NewJob(BASKET, {"items": []}) for _ in range(2)])
     assert (len({*created.ids}), created.merged) == (2, frozenset())
