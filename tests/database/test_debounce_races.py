@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Connection, Created, Database, Jobs, execute, fetch, keys
+from jobs_core import Connection, Created, Database, Jobs, NewJob, execute, fetch, keys
 from jobs_core.cancel import cancel
 from jobs_core.look import find
 from jobs_core.merges import unclaimed
@@ -28,8 +28,8 @@ def declared(jobs: Jobs) -> None:
     jobs.table.declare(BASKET)
 
 
-async def put(jobs: Jobs, *items: int, **more: Any) -> Created:
-    return await jobs.create(BASKET, {"items": list(items)}, unique_key="k", **more)
+async def put(jobs: Jobs, *items: int, key: str = "k", **more: Any) -> Created:
+    return await jobs.create(BASKET, {"items": list(items)}, unique_key=key, **more)
 
 
 async def two_at_once(jobs: Jobs, database: Database, conn: Connection) -> list[int]:
@@ -52,18 +52,18 @@ async def test_a_merge_without_the_jobs_lock_would_lose_one(jobs: Jobs, database
         assert await two_at_once(jobs, database, conn) == [1, 3]
 
 
-async def test_of_two_creates_that_find_no_job_the_second_is_merged_into_the_firsts(
+async def test_a_create_that_was_overtaken_merges_again_from_what_was_there(
     jobs: Jobs, database: Database, conn: Connection
 ) -> None:
-    """The round that failed had merged already; the next begins from what was asked for."""
-    many = [await put(jobs, 0)]
-    assert [job.id for job in await claimed(conn)] == [many[0].id]
+    """It has merged into the one job already when it meets somebody else's insert of the other."""
+    there = await put(jobs, 1, key="there")
     async with asyncio.TaskGroup() as group, database.transaction() as first:
-        made = await put(jobs, 1, conn=first)
-        second = group.create_task(put(jobs, 2))
+        new = await put(jobs, 2, key="new", conn=first)
+        both = [NewJob(BASKET, {"items": [3]}, unique_key=key) for key in ("there", "new")]
+        second = group.create_task(jobs.create_many(both))
         await until_blocked(conn)
-    assert second.result().merged == {made.id}
-    assert (await state_of(conn, made.id))["input"]["items"] == [1, 2]
+    assert (second.result().ids, second.result().merged) == ((there.id, new.id), {there.id, new.id})
+    assert [(await state_of(conn, one.id))["input"]["items"] for one in (there, new)] == [[1, 3], [2, 3]]
 
 
 async def runs_of_both(jobs: Jobs, conn: Connection, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
