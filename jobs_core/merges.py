@@ -6,7 +6,7 @@
 A create takes part where its type has a merge, or where it is debounced; then without a merge the last input counts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,12 +23,11 @@ _WHOSE = ("lane", "user_id", "task_id", "project_id")
 lane that is locked, so that upkeep has no job join it while its start is put off."""
 
 
-async def unclaimed(conn: db.Connection, job_ids: Iterable[int]) -> dict[int, Row]:
+async def unclaimed(conn: db.Connection, ids: Sequence[int]) -> dict[int, Row]:
     """What creates are merged into, by id, of jobs that are met and locked.
 
     Raises InvalidInput where one has been claimed and keeps its key until it ends: nothing reads its input any more.
     """
-    ids = list(job_ids)
     rows = await db.fetch(conn, statement("jobs_core", "job/unclaimed"), {"ids": ids}) if ids else []
     if begun := sorted({*ids} - {row["id"] for row in rows}):
         raise InvalidInput(
@@ -109,5 +108,5 @@ async def write(conn: db.Connection, changed: Mapping[int, Row]) -> dict[int, da
         "at_most_s": [row["at_most_s"] for row in rows],
     }
     written = await db.fetch(conn, statement("jobs_core", "job/merge"), values)
-    due = {row["id"]: row["scheduled_for"] for row in written if row["scheduled_for"]}
-    return {job_id: due[job_id] for job_id, row in changed.items() if job_id in due and row["debounce_s"] is not None}
+    due = {row["id"]: row["scheduled_for"] for row in written if changed[row["id"]]["debounce_s"] is not None}
+    return {job_id: at for job_id, at in due.items() if at is not None}  # a plain poke that stands ready has none

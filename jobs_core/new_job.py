@@ -110,7 +110,8 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
         return None, None
     if held_while == "unfinished" and (job_type.merge is not None or job.debounce is not None):
         raise InvalidInput(
-            "unique_while: a run reads its input once, so that one which is merged, or debounced, is unstarted; leave it out",
+            "unique_while: a job that is merged or debounced holds its key while unstarted, as a run reads its input once; "
+            "leave it out",
             field="unique_while",
         )
     default = job_type.unique_while if job.debounce is None else "unstarted"

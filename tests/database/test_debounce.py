@@ -291,7 +291,11 @@ async def test_a_redrive_that_meets_a_job_leaves_it_as_it_was(jobs: Jobs, conn: 
         ({"debounce_at_most": "1m"}, "debounce_at_most", "is not a timedelta"),
         ({"debounce_at_most": MINUTE}, "debounce_at_most", "is shorter than debounce"),
         ({"unique_key": None}, "debounce", "there is no unique_key that a next create could meet; give one"),
-        ({"unique_while": "unfinished"}, "unique_while", "a run reads its input once"),
+        (
+            {"unique_while": "unfinished"},
+            "unique_while",
+            "a job that is merged or debounced holds its key while unstarted",
+        ),
         ({"scheduled_for": MINUTE}, "scheduled_for", "debounce says when it is due; leave one out"),
     ],
     ids=repr,

@@ -166,7 +166,9 @@ def test_a_merge_is_for_keys_that_are_held_while_unstarted() -> None:
 
 
 async def test_such_a_key_cannot_be_held_while_unfinished(jobs: Jobs) -> None:
-    with pytest.raises(InvalidInput, match=r"^unique_while: a run reads its input once"):
+    with pytest.raises(
+        InvalidInput, match=r"^unique_while: a job that is merged or debounced holds its key while unstarted"
+    ):
         await jobs.create_many([put(1, unique_while="unfinished")])
 
 

@@ -90,7 +90,10 @@ def nested(levels: int, innermost: str = "[]") -> str:
                 ({"debounce_at_most": "1 s"}, "debounce_at_most: is shorter than debounce"),
                 ({"unique_key": None}, "debounce: there is no unique_key that a next create could meet; give one"),
                 ({"unique_key": None, "unique_while": "none"}, "debounce: there is no unique_key"),
-                ({"unique_while": "unfinished"}, "unique_while: a run reads its input once"),
+                (
+                    {"unique_while": "unfinished"},
+                    "unique_while: a job that is merged or debounced holds its key while unstarted",
+                ),
                 ({"unique_while": "none"}, "unique_while: none is for a job without a unique_key"),
                 ({"scheduled_for": "2030-01-01"}, "scheduled_for: debounce says when it is due; leave one out"),
                 ({"unique_key": ""}, "unique_key: is empty"),

@@ -33,7 +33,7 @@ BEGIN
         PERFORM {schema}.refuse('debounce', 'there is no unique_key that a next create could meet; give one');
     ELSIF given.unique_while = 'unfinished' THEN
         PERFORM {schema}.refuse('unique_while',
-            'a run reads its input once, so that one which is merged, or debounced, is unstarted; leave it out');
+            'a job that is merged or debounced holds its key while unstarted, as a run reads its input once; leave it out');
     ELSIF given.scheduled_for IS NOT NULL THEN
         PERFORM {schema}.refuse('scheduled_for', 'debounce says when it is due; leave one out');
     END IF;
@@ -71,8 +71,9 @@ BEGIN
 END $$;
 
 -- As in 0005, with `debounce`, `debounce_at_most` and `due_at`.
--- Takes a job; returns its id, whether it was there before, and when it is due if it is debounced. Locks the lane's row, and a job that it meets; creates of the
--- same key wait for each other's end. Why it is right when two race stands with each part, and in jobs_core/keys.py.
+-- Takes a job; returns its id, whether it was there before, and when it is due if it is debounced. Locks the lane's row, and a job
+-- that it meets; creates of the same key wait for each other's end. Why it is right when two race stands with each part, and in
+-- jobs_core/keys.py.
 -- The path is fixed, so that nothing of the caller's stands in for a function or an operator named here. Tables are read by
 -- index whatever the statistics say: a session keeps a plan that was made while they were small.
 DROP FUNCTION {schema}.create;
