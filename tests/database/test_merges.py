@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Connection, InvalidInput, Jobs, JobType, KeyReused, NewJob, execute, fetch, gate, sql_create
+from jobs_core import (
+    AnyJob,
+    Connection,
+    InvalidInput,
+    Jobs,
+    JobType,
+    KeyReused,
+    NewJob,
+    execute,
+    fetch,
+    gate,
+    sql_create,
+)
 from tests.support.debounce import AT_MOST, BASKET, QUIET, Basket, claimed, minutes_left, pass_minutes, state_of
 from tests.support.job_types import Note
 
@@ -83,6 +95,15 @@ async def test_a_merge_sees_no_input_of_another_user_and_moves_no_job_to_another
             await create(text, lane, user)
     assert seen == ["a"], "the merge was called before it was known whose jobs these are"
     assert await fetch(conn, "SELECT lane, input ->> 'text' AS text FROM jobs.jobs") == [{"lane": "a", "text": "a"}]
+
+
+async def test_a_spawn_that_meets_a_job_is_refused_and_merges_nothing(
+    jobs: Jobs, conn: Connection, job: AnyJob
+) -> None:
+    first = await jobs.create_many([put(1)])
+    with pytest.raises(InvalidInput, match=f"job {first.id} holds its key and is nobody's child"):
+        await job.spawn("child", put(2))
+    assert await items_of(conn, first.id) == [1]
 
 
 async def test_without_a_key_nothing_is_merged(jobs: Jobs) -> None:
