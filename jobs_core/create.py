@@ -4,7 +4,7 @@ Inputs pass the gate and their type's model before anything is written; a name t
 another one holds is not inserted: the create meets that one, and says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -27,12 +27,15 @@ class Created:
     """A job for each that was asked for, in the order given. After the caller's commit, `wake()` tells idle workers at once.
 
     met: those of `ids` that were there before: nothing was inserted for them. Two of one call with the same key are one job,
-    whose id stands twice.
+    whose id stands twice. merged: those of `met` that took an input of this call in. due: by id, when the jobs that this call
+    has debounced will start, by Postgres' clock, unless a next create puts that off.
     """
 
     ids: tuple[int, ...]
     met: frozenset[int]
     _ready: frozenset[Ready]
+    merged: frozenset[int]
+    due: Mapping[int, datetime]
     _notifier: Notifier
 
     @property
@@ -75,6 +78,8 @@ class Jobs:
         idempotency_key: str | None = None,
         unique_key: str | None = None,
         unique_while: UniqueWhile | None = None,
+        debounce: timedelta | None = None,
+        debounce_at_most: timedelta | None = None,
         conn: db.Connection | None = None,
         unchecked: bool = False,
     ) -> Created:
@@ -84,8 +89,9 @@ class Jobs:
         lane is locked until then, and so is a job that was met. If that had not been claimed, its run sees whatever the caller
         wrote before. Without `conn` it is committed and idle workers are woken.
         `unchecked` lets a JobType through that this process' table does not know: in a rolling deploy others may.
-        Raises UnknownJobType and InvalidInput (naming the field) before anything is written, KeyReused where the idempotency
-        key stands for another input; in the caller's transaction also one of db.Retryable: roll back and begin again.
+        Raises UnknownJobType, and InvalidInput, naming the field, before anything is written, or where inputs cannot be merged;
+        KeyReused where the idempotency key stands for another input; in the caller's transaction also one of db.Retryable: roll
+        back and begin again.
         """
         job = NewJob(
             job_type,
@@ -99,6 +105,8 @@ class Jobs:
             idempotency_key,
             unique_key,
             unique_while,
+            debounce,
+            debounce_at_most,
         )
         return await self._create([self._row(job, unchecked)], conn)
 

@@ -27,6 +27,7 @@ async def declare_types(conn: db.Connection, job_types: Iterable[JobType[Any]]) 
         "has_limits": [one.limits is not None for one in types],
         "fair_bys": [_fair_by(one) for one in types],
         "unique_whiles": [one.unique_while for one in types],
+        "merges": [one.merge is not None for one in types],
         "idempotency_s": [one.idempotency_for.total_seconds() for one in types],
         "holds_lanes": [one.holds_lane for one in types],
     }

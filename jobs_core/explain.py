@@ -1,6 +1,7 @@
 """Explain: why a job does not run, in one line a reason, the nearest first; each with what it is about, for programs.
 
 due in 4 min
+debounced: due in 4 s, at the latest at 09:12
 waits for the event paid:9 since 09:12
 third in lane turn:7, behind job 812 ─▶ why that one does not end
 lane turn:7 is held since 09:12 because job 812 failed: release it with ./jobs lane release turn:7
@@ -128,9 +129,12 @@ def _hold(lane: LaneView) -> Why:
 
 async def _pending(conn: db.Connection, job: db.Row) -> list[Why]:
     if job["ready_seq"] is None:
-        due = job["scheduled_for"]
+        due, last = job["scheduled_for"], job["debounce_until"]
         if job["preferred_worker"]:
             return [*await _paused(conn, job), _sticky(job)]
+        if last and job["token"] is None:
+            text = f"it is debounced: due in {_span(due - job['now'])}, at the latest at {_clock(last)}"
+            return [Why("due", text, {"due": due, "at_the_latest": last})]
         after = f", after {job['retry_count']} retries: {job['last_error']}" if job["retry_count"] else ""
         return [Why("due", f"it is due in {_span(due - job['now'])}{after}", {"due": due})]
     reasons = [*await _nobody_serves(conn, job), *await _paused(conn, job), *await _limited(conn, job)]

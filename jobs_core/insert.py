@@ -1,6 +1,8 @@
 """Insert: rows of jobs, as `new_job` made them, into the queue. Keys are minded by `keys`, before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jobs_core import db
@@ -13,11 +15,16 @@ _COLUMNS = (*_READY_COLUMNS, "lane", "unique_key", "unique_while", "limits", "li
 
 
 class Inserted(NamedTuple):
-    """A job for each row, in their order; `met` are those that were there before; where one stands ready."""
+    """A job for each row, in their order; `met` are those that were there before; where one stands ready.
+
+    merged: those met whose input is another now. due: when those start that this call has debounced.
+    """
 
     ids: tuple[int, ...]
     met: frozenset[int]
     ready: frozenset[Ready]
+    merged: frozenset[int] = frozenset()
+    due: Mapping[int, datetime] = MappingProxyType({})
 
 
 async def insert_plain(conn: db.Connection, row: Row) -> Inserted:

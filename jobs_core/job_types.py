@@ -75,6 +75,10 @@ class JobType(Generic[InputT]):
     retention: how long ended jobs stay in history; `none`: complete ones are only counted, failed ones stay as `short`.
     unique_key: names the key that one job at a time holds, from its input, unless its creator gives one; None for no key.
     unique_while: how long a job holds it: `unstarted`, until its first claim, or `unfinished`, until it ends.
+    merge: what the input of a job becomes that was not claimed yet, when a create meets it by its unique key: from the old one
+        and the create's. It is called with the job's row locked, on the event loop: let it be quick, and ask nothing outside.
+        What it raises refuses the create. Such keys are held while `unstarted`: what a run has read can no longer be merged.
+        None: a debounced create replaces the input, others leave it.
     idempotency_for: how long an idempotency key stands for the job that it was first given to, ended or not.
     limits: names the keys that bound how many such jobs run at once, or how often, from its input; none: nothing does.
     fair_by: whose a job is: `"user_id"` or `"project_id"`, as its creator says, or a name made of its input (None: nobody's).
@@ -102,6 +106,7 @@ class JobType(Generic[InputT]):
     retention: Retention = "standard"
     unique_key: Callable[[InputT], str | None] | None = None
     unique_while: UniqueWhile = "unfinished"
+    merge: Callable[[InputT, InputT], InputT] | None = None
     idempotency_for: timedelta = timedelta(days=7)
     limits: Callable[[InputT], Sequence[Limit]] | None = None
     sticky_key: Callable[[InputT], str | None] | None = None
@@ -113,6 +118,10 @@ class JobType(Generic[InputT]):
     def waits_apart(self) -> bool:
         """Whether its jobs wait for limits or turns, and are claimed by a statement of their own (claim_limited.py)."""
         return self.limits is not None or self.fair_by is not None
+
+    def __post_init__(self) -> None:
+        if self.merge is not None and self.unique_while != "unstarted":
+            raise ValueError(f"job type {self.name!r} has a merge: give it unique_while='unstarted' as well")
 
 
 Handler = Callable[[Any], Awaitable[Any]] | Callable[[Any], Any]

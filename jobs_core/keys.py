@@ -1,16 +1,20 @@
 """Keys: a create that would repeat a job meets it instead, in one short transaction, or savepoint of the caller's.
 
-lock lanes ─▶ find idempotency keys ─▶ lock the living jobs met ─▶ insert the rest ─▶ take the new idempotency keys
-    ▲                                                                │ its unique key        │ somebody else
-    └──── roll back, go round again: now there is a job to meet ◀────┴── was inserted ───────┴── took one
+lock lanes ─▶ find idempotency keys ─▶ lock the living jobs met ─▶ merge ─▶ insert the rest ─▶ take the new idempotency keys
+    ▲                                                                          │ its unique key        │ somebody else
+    └──── roll back, go round again: now there is a job to meet ◀──────────────┴── was inserted ───────┴── took one
+
+Only what meets a job by its unique key is merged into it: who repeats an event has been heard.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 
 from jobs_core import db
 from jobs_core.errors import KeyReused
 from jobs_core.insert import Inserted, insert
+from jobs_core.merges import merged, unclaimed, write
 from jobs_core.new_job import Row
 from jobs_core.statements import statement
 from jobs_core.wake import Ready
@@ -28,10 +32,11 @@ class _Overtaken(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A job that rows stand for: met (row is None), or to be inserted for the first of them."""
+    """A job that rows stand for: met (row is None), or to be inserted for the first of them. brought: rows to merge into it."""
 
     row: Row | None = None
     id: int = 0
+    brought: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,10 @@ class _Taken:
 
 
 async def insert_or_meet(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
-    """Insert the jobs whose keys no job holds, and lock the others', which are what `met` names.
+    """Insert the jobs whose keys no job holds, and lock the others', which are what `met` names; merge what is to be merged.
 
-    Raises KeyReused where an idempotency key stands for another input, one of db.Retryable where others were faster each time;
-    nothing was written then.
+    Raises KeyReused where an idempotency key stands for another input, InvalidInput where inputs cannot be merged, one of
+    db.Retryable where others were faster each time; nothing was written then.
     """
     for _ in range(_ROUNDS):
         try:
@@ -69,15 +74,24 @@ async def _round(conn: db.Connection, rows: Sequence[Row]) -> Inserted:
     taken = await _look_up(conn, rows)
     met, ready = await _meet(conn, rows, taken)
     places = list(_places(rows, met))
-    fresh = {place: place.row for place in places if place.row is not None}
+    known = {place.id: place for place in places if place.row is None}
+    changed = await _merge(conn, [place for place in known.values() if place.brought])
+    fresh = {place: reduce(merged, place.brought, place.row) for place in places if place.row is not None}
     if fresh:
         inserted = await insert(conn, list(fresh.values()))
         ready |= inserted.ready
         for place, job_id in zip(fresh, inserted.ids, strict=True):
             place.id = job_id
+    debounced = {place.id: row for place, row in fresh.items() if row["at_most_s"] is not None}
+    due = await write(conn, changed | debounced)
     await _take(conn, rows, places, taken)
-    known = frozenset(place.id for place in places if place.row is None)
-    return Inserted(tuple(place.id for place in places), known, ready)
+    return Inserted(tuple(place.id for place in places), frozenset(known), ready, frozenset(changed), due)
+
+
+async def _merge(conn: db.Connection, places: Sequence[_Place]) -> dict[int, Row]:
+    """What becomes of jobs that were met and locked, by id."""
+    jobs = await unclaimed(conn, [place.id for place in places])
+    return {place.id: reduce(merged, place.brought, jobs[place.id]) for place in places}
 
 
 async def _look_up(conn: db.Connection, rows: Sequence[Row]) -> dict[Key, _Taken]:
@@ -125,10 +139,15 @@ async def _meet(
 
 def _places(rows: Sequence[Row], met: Mapping[Key, int]) -> Iterator[_Place]:
     """The job that each row stands for: met by its keys, the idempotency key first, or that of an earlier row, or its own."""
-    known: dict[Key | None, _Place] = {key: _Place(id=job_id) for key, job_id in met.items()}
+    jobs = {job_id: _Place(id=job_id) for job_id in met.values()}
+    known: dict[Key | None, _Place] = {key: jobs[job_id] for key, job_id in met.items()}
     for row in rows:
         event, unique = (_key(kind, row) for kind in ("idempotency_key", "unique_key"))
-        place = known.get(event) or known.get(unique) or _Place(row)
+        place = known.get(event)
+        if place is None:
+            place = known.get(unique) or _Place(row)
+            if row["merged_as"] and place.row is not row:
+                place.brought.append(row)
         if event:
             known[event] = place
         if unique and place.row is row:

@@ -63,6 +63,7 @@ class JobView(JobSummary):
     made to do this one again.
     While it lives: fair_key: whose it is, where it takes turns (empty: nobody's); first_priority: the class it was created in,
     where it has gone up since by waiting.
+    debounce_until: the latest start that creates of its key may put it off to; None: it was created without a debounce.
     """
 
     input: Any
@@ -72,6 +73,7 @@ class JobView(JobSummary):
     redriven_as: int | None
     fair_key: str | None
     first_priority: int | None
+    debounce_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from pydantic import BaseModel
 from jobs_core import gate
 from jobs_core.due import due_values
 from jobs_core.errors import InvalidInput
-from jobs_core.job_types import PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
+from jobs_core.job_types import LONGEST_DELAY, PRIORITIES, UNIQUE_WHILE, JobType, UniqueWhile
 from jobs_core.limit import MOST_GROUP_BYTES, MOST_KEYS, checked
 
 Row = dict[str, Any]
 """One job's columns, by the names that `job/create_one` gives them; `job/create` and `job/create_ready` take arrays."""
 
 _BIGINT = 2**63
+_NOT_MERGED: Row = {"merged_as": None, "debounce_s": None, "at_most_s": None}
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class NewJob:
     queue, priority: its type's unless given. scheduled_for: a time, or a span from now.
     idempotency_key: names the outside event that it is for; one job an event, for its type's `idempotency_for`.
     unique_key, unique_while: one job a key at a time; they win over what its type says.
+    debounce, debounce_at_most: it starts when no create of its unique key has come for the one span, but no later than the
+        other after the first of them; with their inputs merged as its type says, else with the last. The key is unstarted.
     """
 
     job_type: JobType[Any] | str
@@ -39,6 +42,8 @@ class NewJob:
     idempotency_key: str | None = None
     unique_key: str | None = None
     unique_while: UniqueWhile | None = None
+    debounce: timedelta | None = None
+    debounce_at_most: timedelta | None = None
 
 
 def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
@@ -49,19 +54,27 @@ def row_of(job: NewJob, job_type: JobType[Any]) -> Row:
         "job_type": job_type.name,
         "queue": _name(job_type.queue if job.queue is None else job.queue, "queue"),
         "priority": _priority(job_type.priority if job.priority is None else job.priority),
-        "input": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
         "user_id": _name(job.user_id, "user_id"),
         "task_id": _task_id(job.task_id),
         "project_id": _name(job.project_id, "project_id"),
-        "lane": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
         **_due(job.scheduled_for),
         "idempotency_key": _name(job.idempotency_key, "idempotency_key"),
         "idempotency_s": job_type.idempotency_for.total_seconds(),
         "unique_key": unique_key,
         "unique_while": unique_while,
-        **_limits(job_type, fitted, _fair_key(job, job_type, fitted)),
+        **columns_of(job_type, fitted, user_id=job.user_id, project_id=job.project_id),
         "sticky_key": _name(job_type.sticky_key(fitted), "sticky_key") if job_type.sticky_key else None,
         "sticky_s": job_type.sticky_for.total_seconds(),
+        **_merging(job, job_type, unique_key),
+    }
+
+
+def columns_of(job_type: JobType[Any], fitted: BaseModel, *, user_id: str | None, project_id: str | None) -> Row:
+    """What follows from the input, and whose the job is: input, lane, limits, turn. Raises InvalidInput naming the field."""
+    return {
+        "input": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
+        "lane": _name(job_type.lane(fitted), "lane") if job_type.lane else None,
+        **_limits(job_type, fitted, _fair_key(job_type, fitted, user_id, project_id)),
     }
 
 
@@ -92,18 +105,57 @@ def _unique(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> tuple[str
         return None, None
     if key is None and job_type.unique_key is not None:
         key = job_type.unique_key(fitted)
-    return (None, None) if key is None else (_name(key, "unique_key"), held_while or job_type.unique_while)
+    if key is None:
+        return None, None
+    if held_while == "unfinished" and (job_type.merge is not None or job.debounce is not None):
+        raise InvalidInput(
+            "unique_while: a job that is merged or debounced holds its key while unstarted, as a run reads its input once; "
+            "leave it out",
+            field="unique_while",
+        )
+    default = job_type.unique_while if job.debounce is None else "unstarted"
+    return _name(key, "unique_key"), held_while or default
 
 
-def _fair_key(job: NewJob, job_type: JobType[Any], fitted: BaseModel) -> str | None:
+def _merging(job: NewJob, job_type: JobType[Any], unique_key: str | None) -> Row:
+    """How it is merged into a job that it meets: as this type says, and with what spans; merged_as is None: not at all."""
+    quiet, at_most = job.debounce, job.debounce_at_most
+    if quiet is at_most is None:
+        mergeable = job_type.merge is not None and unique_key is not None
+        return {**_NOT_MERGED, "merged_as": job_type} if mergeable else _NOT_MERGED
+    if quiet is None:
+        raise InvalidInput(
+            "debounce_at_most: there is no debounce; give one, or leave it out", field="debounce_at_most"
+        )
+    if at_most is None:
+        raise InvalidInput(
+            "debounce_at_most: is missing; without it creates that do not cease put the job off for ever",
+            field="debounce_at_most",
+        )
+    for span, field in ((quiet, "debounce"), (at_most, "debounce_at_most")):
+        if not isinstance(span, timedelta) or not timedelta(0) < span <= LONGEST_DELAY:
+            raise InvalidInput(
+                f"{field}: is not a timedelta above zero, of {LONGEST_DELAY.days} days at most", field=field
+            )
+    if at_most < quiet:
+        raise InvalidInput("debounce_at_most: is shorter than debounce", field="debounce_at_most")
+    if unique_key is None:
+        raise InvalidInput("debounce: there is no unique_key that a next create could meet; give one", field="debounce")
+    if job.scheduled_for is not None:
+        raise InvalidInput("scheduled_for: debounce says when it is due; leave one out", field="scheduled_for")
+    quiet_s = quiet.total_seconds()
+    return {"merged_as": job_type, "debounce_s": quiet_s, "at_most_s": at_most.total_seconds(), "delay_s": quiet_s}
+
+
+def _fair_key(job_type: JobType[Any], fitted: BaseModel, user_id: str | None, project_id: str | None) -> str | None:
     """Whose the job is, empty: nobody's; None: its type takes no turns."""
     match job_type.fair_by:
         case None:
             return None
         case "user_id":
-            key = job.user_id
+            key = user_id
         case "project_id":
-            key = job.project_id
+            key = project_id
         case fair_by:
             key = fair_by(fitted)
     return gate.check_text(key or "", field="fair_by", max_chars=gate.MAX_NAME_CHARS)

@@ -30,6 +30,8 @@ _ARGUMENTS = (
     "unique_key",
     "unique_while",
     "limits",
+    "debounce_s",
+    "at_most_s",
 )
 
 
@@ -52,7 +54,14 @@ def sql_create(job: NewJob, *, placeholder: str = "$1", role: str | None = None)
     if isinstance(job.job_type, str):
         raise InvalidInput("job_type: give the JobType itself; SQL by hand takes a name", field="job_type")
     row = row_of(job, job.job_type)
+    if job.job_type.merge is not None and row["unique_key"] is not None:
+        raise InvalidInput(
+            f"unique_key: inputs of jobs of type {row['job_type']} are merged in Python, by Jobs.create: create them there",
+            field="unique_key",
+        )
     given = {name: row[name] for name in _ARGUMENTS}
+    if row["debounce_s"] is not None:
+        given["delay_s"] = None  # the function's to say
     if job.job_type.unique_key is not None and row["unique_key"] is None:
         given["unique_while"] = "none"  # computed, and there is none; null would say that nobody has computed it
     if job.job_type.limits is not None and row["limits"] is None:

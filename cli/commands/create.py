@@ -34,6 +34,12 @@ def create(
     unique_while: Annotated[
         str | None, typer.Option(help="How long it holds its unique key: unstarted, unfinished [default: the type's]")
     ] = None,
+    debounce: Annotated[
+        str | None, typer.Option(help="Start when no create of this unique key has come for so long: 5s, 2m")
+    ] = None,
+    debounce_at_most: Annotated[
+        str | None, typer.Option(help="But start no later than so long after the first of them")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; the exit status says how it ended")] = False,
     as_json: Json = False,
     data: Data = None,
@@ -51,6 +57,8 @@ def create(
         "idempotency_key": idempotency_key,
         "unique_key": unique_key,
         "unique_while": unique_while,
+        "debounce": _span(debounce, "--debounce"),
+        "debounce_at_most": _span(debounce_at_most, "--debounce-at-most"),
     }
     return asyncio.run(_create(job_type, _read(input_text), new, wait=wait, as_json=as_json, data=data))
 
@@ -59,6 +67,12 @@ def _due(in_: str | None, at: str | None) -> Any:
     from cli.durations import parse_duration, parse_time
 
     return parse_duration(in_) if in_ else parse_time(at) if at else None
+
+
+def _span(text: str | None, option: str) -> Any:
+    from cli.durations import parse_duration
+
+    return None if text is None else parse_duration(text, option=option)
 
 
 def _read(text: str) -> Any:
@@ -99,11 +113,15 @@ def _show(created: "Created", *, as_json: bool) -> None:
     from cli.printing import note, print_json
 
     if as_json:
-        print_json({"id": created.id, "met": bool(created.met)})
+        met, merged = bool(created.met), bool(created.merged)
+        print_json({"id": created.id, "met": met, "merged": merged, "due_at": created.due.get(created.id)})
         return
     print(created.id)
     if created.met:
-        note(f"job {created.id} has this key: nothing was created")
+        what = "it takes this input in" if created.merged else "nothing was created"
+        note(f"job {created.id} has this key: {what}")
+    for due_at in created.due.values():
+        note(f"it starts at {due_at:%Y-%m-%d %H:%M:%S} UTC, unless a next create puts it off")
 
 
 async def _warn_if_it_will_wait(database: "Database", job_type: "JobType[Any]", queue: str) -> None:

@@ -23,7 +23,8 @@ _LONGEST_WAIT_S = 10 * 365 * 24 * 3600
 class Create(BaseModel):
     """A job to create.
 
-    queue, priority, unique_key, unique_while: its type's unless given. It is due now unless one of the scheduled two is given.
+    queue, priority, unique_key, unique_while: its type's unless given. It is due now unless one of the scheduled two is given,
+    or debounce_s and debounce_at_most_s: then when no create of its unique key has come for the one, or the other has passed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -39,6 +40,8 @@ class Create(BaseModel):
     scheduled_at: AwareDatetime | None = None
     unique_key: str | None = None
     unique_while: Literal["unstarted", "unfinished"] | None = None
+    debounce_s: float | None = Field(None, gt=0, le=_LONGEST_WAIT_S)
+    debounce_at_most_s: float | None = Field(None, gt=0, le=_LONGEST_WAIT_S)
 
     def due(self) -> datetime | timedelta | None:
         """When it is due. Raises InvalidInput where both are given, or the time is centuries away."""
@@ -54,10 +57,16 @@ class Create(BaseModel):
 
 
 class Created(BaseModel):
-    """The job that was created, or, where it was there already by one of its keys, met."""
+    """The job that was created, or, where it was there already by one of its keys, met.
+
+    merged: the job that was met took this input in. due_at: when it starts if this create
+    has debounced it, unless a next one puts that off.
+    """
 
     job_id: int
     met: bool
+    merged: bool = False
+    due_at: datetime | None = None
 
 
 class Matching(Page):
@@ -99,10 +108,17 @@ async def create(request: Request, response: Response, context: Here, idempotenc
         idempotency_key=idempotency_key,
         unique_key=wanted.unique_key,
         unique_while=wanted.unique_while,
+        debounce=_span(wanted.debounce_s),
+        debounce_at_most=_span(wanted.debounce_at_most_s),
     )
     if created.met:
         response.status_code = 200
-    return Created(job_id=created.id, met=bool(created.met))
+    job_id = created.id
+    return Created(job_id=job_id, met=bool(created.met), merged=bool(created.merged), due_at=created.due.get(job_id))
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 async def newest(context: Here, matching: Annotated[Matching, Query()]) -> dict[str, list[look.JobSummary]]:

@@ -18,13 +18,14 @@ WHOLE = JobType(
     holds_lane=True,
     unique_key=lambda note: note.text,
     unique_while="unstarted",
+    merge=lambda _, new: new,
     limits=lambda note: [Limit(note.text, slots=1)],
     fair_by="project_id",
     idempotency_for=timedelta(minutes=1),
 )
 ROWS = {
-    "note": ("default", 2, False, False, False, "unfinished", 7 * 24 * 3600.0, None, False),
-    "whole": ("mail", 4, True, True, True, "unstarted", 60.0, "project_id", True),
+    "note": ("default", 2, False, False, False, "unfinished", 7 * 24 * 3600.0, None, False, False),
+    "whole": ("mail", 4, True, True, True, "unstarted", 60.0, "project_id", True, True),
 }
 
 
@@ -39,7 +40,18 @@ async def test_types_are_written_once_and_others_are_left_alone(conn: Connection
     assert await declare_types(conn, []) == 0
     changed = JobType("note", Note, idempotency_for=timedelta(hours=1), fair_by=lambda note: note.text)
     assert await declare_types(conn, [WHOLE, changed]) == 1
-    assert (await known(conn))["note"] == ("default", 2, False, False, False, "unfinished", 3600.0, "input", False)
+    assert (await known(conn))["note"] == (
+        "default",
+        2,
+        False,
+        False,
+        False,
+        "unfinished",
+        3600.0,
+        "input",
+        False,
+        False,
+    )
 
 
 async def test_programs_that_start_at_once_with_types_in_another_order_do_not_deadlock(database: Database) -> None:

@@ -28,6 +28,15 @@ FILL = (
 )
 ONE = {"job_types": "{note}", "keys": "{k4}"}
 STATEMENTS: dict[str, Arguments] = {
+    "job/unclaimed": {"ids": "{4}"},
+    "job/merge": {
+        "ids": "{4}",
+        "inputs": '{"{}"}',
+        "limits": "{null}",
+        "limit_groups": "{null}",
+        "debounce_s": "{1}",
+        "at_most_s": "{null}",
+    },
     "job/meet": {"job_types": "{note}", "unique_keys": "{k4}", "ids": "{7}"},
     "key/find": {**ONE, "inputs": '{"{}"}'},
     "key/expire": {"batch": "1000"},
@@ -65,6 +74,8 @@ def test_only_keys_whose_time_is_over_are_walked_to_find_them(plans: Plans) -> N
     ("name", "indexes"),
     [
         ("job/meet", {"jobs_pkey", "jobs_unique"}),
+        ("job/unclaimed", {"jobs_pkey"}),
+        ("job/merge", {"jobs_pkey"}),
         ("key/find", {"job_keys_pkey"}),
         ("key/expire", {"job_keys_expiry"}),
     ],

@@ -49,7 +49,8 @@ FILL: tuple[LiteralString, ...] = (
     """,
     f"""
     INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limit_group, alone, limited_alone, ready_seq)
-    SELECT 'errand', 'default', 2, 'pending', '{{}}', '[["user:' || least(n, 50) || '"]]', NULL, false, nextval('jobs.ready_seq')
+    SELECT 'errand', 'default', 2, 'pending', '{{}}', '[["user:' || least(n, 50) || '"]]', NULL, false,
+           nextval('jobs.ready_seq')
     FROM generate_series(1, {BEHIND}) AS n
     """,
 )

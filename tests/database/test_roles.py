@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -94,8 +95,28 @@ async def test_it_creates_jobs_of_its_types_and_meets_them(theirs: Connection, c
     await create(theirs, role, ODD.name)
     call = sql_create(NewJob(NOTE, {"text": "x"}), placeholder="%(job)s", role=role)
     await execute(theirs, call.sql, {"job": call.job})
+    minute = timedelta(minutes=1)
+    last = await create(theirs, role, unique_key="l", debounce=minute, debounce_at_most=minute)
+    call = sql_create(
+        NewJob(NOTE, {"text": "y"}, unique_key="l", debounce=minute, debounce_at_most=minute),
+        placeholder="%(job)s",
+        role=role,
+    )
+    assert await fetch(theirs, call.sql, {"job": call.job}) == [{"id": last[0], "met": True}]
     rows = await fetch(conn, "SELECT job_type, input ->> 'text' AS text FROM jobs.jobs ORDER BY id")
-    assert [tuple(row.values()) for row in rows] == [("note", None), (ODD.name, None), ("note", "x")]
+    assert [tuple(row.values()) for row in rows] == [("note", None), (ODD.name, None), ("note", "x"), ("note", "y")]
+
+
+async def test_a_role_that_was_made_when_create_had_fewer_arguments_is_made_anew(
+    theirs: Connection, conn: Connection, role: str
+) -> None:
+    old = (
+        f"DROP FUNCTION jobs_{role}.create; CREATE FUNCTION jobs_{role}.create(job_type text, user_id text DEFAULT NULL, "
+        "OUT id bigint, OUT met boolean) SECURITY DEFINER LANGUAGE sql AS 'SELECT id, met FROM jobs.create(job_type)'"
+    )
+    await conn.execute(old.encode())
+    await let_create(conn, role, ["note"])
+    assert (await create(theirs, role))[1] is False
 
 
 @pytest.mark.parametrize("job_type", ["brief_note", "lane_note", "unheard of", None])
@@ -132,6 +153,8 @@ async def test_who_may_only_use_the_queues_schema_may_not_create_either(conn: Co
         "job_of_event",
         "job_that_holds",
         "take_key",
+        "check_debounce",
+        "put_off",
         "create",
     }
     assert ours & {row["proname"] for row in everybodys} == set()

@@ -32,6 +32,7 @@ KEYED = JobType(
 )
 LATER = datetime(2090, 1, 2, 3, 4, 5, 600, tzinfo=UTC)
 PAST = datetime(1, 1, 1, tzinfo=UTC)
+SPANS = {"unique_key": "u", "debounce": timedelta(minutes=10), "debounce_at_most": timedelta(minutes=30)}
 ALL = {
     "user_id": "ada",
     "task_id": -(2**63),
@@ -46,8 +47,11 @@ Step = tuple[JobType[Any], Any, dict[str, Any]]
 Door = Callable[[Connection, Step], Awaitable[tuple[int, bool]]]
 
 STATE = """
-SELECT 'job' AS kind, to_jsonb(j) - 'id' - 'created_at' - 'ready_seq'
-       || jsonb_build_object('nth', row_number() OVER (ORDER BY id), 'ready', ready_seq IS NOT NULL) AS of
+SELECT 'job' AS kind, to_jsonb(j) - 'id' - 'created_at' - 'ready_seq' - 'debounce_until'
+       || jsonb_build_object('nth', row_number() OVER (ORDER BY id), 'ready', ready_seq IS NOT NULL)
+       || CASE WHEN debounce_until IS NULL THEN '{}' ELSE jsonb_build_object(
+              'scheduled_for', round(extract(epoch FROM scheduled_for - clock_timestamp()) / 60),
+              'last', round(extract(epoch FROM debounce_until - clock_timestamp()) / 60)) END AS of
 FROM jobs.jobs AS j
 UNION ALL
 SELECT 'lane', to_jsonb(l) FROM jobs.lanes AS l
@@ -157,6 +161,32 @@ CASES: dict[str, list[Step]] = {
         (OF_USER, Errand(), {"project_id": "π"}),
         (OF_PROJECT, Errand(), {"user_id": "ada"}),
     ],
+    "debounced": [(NOTE, Note(text="x"), SPANS), (NOTE, Note(text="y"), SPANS)],
+    "debounced for longer": [
+        (NOTE, Note(text="x"), SPANS),
+        (NOTE, Note(text="y"), {**SPANS, "debounce": timedelta(minutes=5), "debounce_at_most": timedelta(minutes=5)}),
+        (NOTE, Note(text="z"), {**SPANS, "debounce": timedelta(hours=2), "debounce_at_most": timedelta(hours=3)}),
+    ],
+    "debounced when it was not": [
+        (NOTE, Note(text="x"), {"unique_key": "u", "unique_while": "unstarted"}),
+        (NOTE, Note(text="y"), SPANS),
+        (NOTE, Note(text="x"), {"unique_key": "v", "scheduled_for": LATER}),
+        (NOTE, Note(text="y"), {**SPANS, "unique_key": "v"}),
+    ],
+    "a poke of a debounced job": [
+        (NOTE, Note(text="x"), SPANS),
+        (NOTE, Note(text="y"), {"unique_key": "u", "unique_while": "unstarted"}),
+    ],
+    "debounced with limits in a lane": [
+        (LANE_BOUND, Bound(lane="a", limits=[slots_of("b", 5)]), SPANS),
+        (LANE_BOUND, Bound(lane="a", limits=[slots_of("b", 5, weight=2), rate_of("a", 0.5)]), SPANS),
+    ],
+    "a debounced event twice": [
+        (NOTE, Note(text="x"), {**SPANS, "idempotency_key": "e"}),
+        (NOTE, Note(text="y"), {**SPANS, "idempotency_key": "f"}),
+        (NOTE, Note(text="x"), {**SPANS, "idempotency_key": "e"}),
+    ],
+    "debounced with a key that Python computes": [(KEYED, Note(lane="a", text="t"), {**SPANS, "unique_key": "t"})] * 2,
     "met in a lane": [(KEYED, Note(lane="a", text="t"), {}), (KEYED, Note(lane="b", text="t"), {})],
 }
 
@@ -192,6 +222,15 @@ async def test_a_span_from_now_is_counted_by_postgres_clock(conn: Connection) ->
     await through_driver(conn, (NOTE, Note(), {"scheduled_for": timedelta(hours=-1)}))
     due = await fetch(conn, "SELECT round(extract(epoch FROM scheduled_for - now())) AS s FROM jobs.jobs ORDER BY id")
     assert [row["s"] for row in due] == [pytest.approx(3600, abs=10), None]
+
+
+async def test_a_debounced_job_says_when_it_is_due(conn: Connection) -> None:
+    due = (
+        "SELECT id, due_at FROM jobs.create('note', unique_key => 'k', debounce => '1 min', debounce_at_most => '1 h')"
+    )
+    for _ in range(2):
+        assert await fetch(conn, due) == await fetch(conn, "SELECT id, scheduled_for AS due_at FROM jobs.jobs")
+    assert await fetch(conn, "SELECT due_at FROM jobs.create('note', unique_key => 'k')") == [{"due_at": None}]
 
 
 async def test_what_a_type_says_holds_until_it_is_declared_anew(conn: Connection) -> None:

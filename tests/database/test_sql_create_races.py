@@ -1,6 +1,7 @@
 """jobs.create when two are at it, through whichever door: one inserts, no poke is lost, no lane strands; and the guards out."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -19,6 +20,10 @@ KEYS: list[dict[str, Any]] = [
     {"unique_key": "k", "unique_while": "unfinished"},
     {"idempotency_key": "k"},
     {"unique_key": "k", "idempotency_key": "k"},
+]
+DEBOUNCED: list[dict[str, Any]] = [
+    {"unique_key": "k", "debounce": timedelta(hours=1), "debounce_at_most": timedelta(hours=1)},
+    {"unique_key": "k", "idempotency_key": "k", "debounce": timedelta(hours=1), "debounce_at_most": timedelta(hours=1)},
 ]
 DOORS = ["sql", "python"]
 STALE_HEAD = (
@@ -44,7 +49,7 @@ async def create(jobs: Jobs, door: str, conn: Connection | None = None, **keys: 
         return await create(jobs, door, own, **keys)
 
 
-@pytest.mark.parametrize("keys", KEYS, ids=repr)
+@pytest.mark.parametrize("keys", [*KEYS, *DEBOUNCED], ids=repr)
 async def test_of_creators_at_once_one_inserts_and_the_others_meet_it(
     jobs: Jobs, conn: Connection, keys: dict[str, Any]
 ) -> None:
@@ -54,7 +59,7 @@ async def test_of_creators_at_once_one_inserts_and_the_others_meet_it(
     assert len(await fetch(conn, "SELECT FROM jobs.jobs")) == 1
 
 
-@pytest.mark.parametrize("keys", KEYS, ids=repr)
+@pytest.mark.parametrize("keys", [*KEYS, *DEBOUNCED], ids=repr)
 @pytest.mark.parametrize("first", DOORS)
 async def test_a_create_waits_for_another_that_has_not_committed_and_undoes_nothing_of_its_caller(
     jobs: Jobs, database: Database, conn: Connection, first: str, keys: dict[str, Any]

@@ -15,13 +15,15 @@ from tests.support.sql_create import create_by_sql, mutate
 from tests.support.turns import ERRAND, LIMITED_ERRAND, OF_USER
 
 KEYED = JobType("keyed_note", Note, unique_key=lambda note: note.text)
+MERGED = JobType("merged_note", Note, unique_while="unstarted", merge=lambda old, _: old)
+SPANS = {"unique_key": "u", "debounce": "1 min", "debounce_at_most": "1 h"}
 INVALID, UNKNOWN, REUSED = "22023", "42704", "42710"
 
 
 @pytest.fixture(autouse=True)
 async def declared(conn: Connection) -> None:
     """SQL knows these types."""
-    await declare_types(conn, [NOTE, LANE_NOTE, KEYED, BOUND, ERRAND, LIMITED_ERRAND, OF_USER])
+    await declare_types(conn, [NOTE, LANE_NOTE, KEYED, MERGED, BOUND, ERRAND, LIMITED_ERRAND, OF_USER])
 
 
 def nested(levels: int, innermost: str = "[]") -> str:
@@ -89,6 +91,32 @@ def nested(levels: int, innermost: str = "[]") -> str:
             INVALID,
             "unique_key: Python computes one for jobs of type keyed_note; give it, or ",
         ),
+        (
+            {"job_type": "merged_note", "unique_key": "u"},
+            INVALID,
+            "unique_key: Python merges the inputs of jobs of type merged_note: create them there, or without a key",
+        ),
+        *(
+            ({**SPANS, **changes}, INVALID, says)
+            for changes, says in (
+                ({"debounce_at_most": None}, "debounce_at_most: is missing; without it creates that do not cease put"),
+                ({"debounce": None}, "debounce_at_most: there is no debounce; give one, or leave it out"),
+                ({"debounce": "0"}, "debounce: is not a span above zero, of 36500 days at most"),
+                ({"debounce": "-1 min"}, "debounce: is not a span above zero"),
+                ({"debounce": "36501 days", "debounce_at_most": "36502 days"}, "debounce: is not a span above zero"),
+                ({"debounce_at_most": "36501 days"}, "debounce_at_most: is not a span above zero"),
+                ({"debounce_at_most": "1 s"}, "debounce_at_most: is shorter than debounce"),
+                ({"unique_key": None}, "debounce: there is no unique_key that a next create could meet; give one"),
+                ({"unique_key": None, "unique_while": "none"}, "debounce: there is no unique_key"),
+                (
+                    {"unique_while": "unfinished"},
+                    "unique_while: a job that is merged or debounced holds its key while unstarted",
+                ),
+                ({"unique_while": "none"}, "unique_while: none is for a job without a unique_key"),
+                ({"scheduled_for": "2030-01-01"}, "scheduled_for: debounce says when it is due; leave one out"),
+                ({"unique_key": ""}, "unique_key: is empty"),
+            )
+        ),
         ({"limits": "{}"}, INVALID, "limits: jobs of type note have none; leave them out"),
         ({"job_type": "bound"}, INVALID, "limits: Python computes those of jobs of type bound; give them, or an empty"),
         *(
@@ -130,6 +158,34 @@ async def test_the_same_key_with_another_input_is_refused_and_its_job_named(conn
     ) as refused:
         await create_by_sql(conn, "note", '{"text": "y"}', idempotency_key="e")
     assert (refused.value.diag.sqlstate, refused.value.diag.column_name) == (REUSED, "idempotency_key")
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "says"),
+    [
+        ({"user_id": "ada"}, {"user_id": "eve"}, "holds it with another lane, user_id, task_id or project_id"),
+        ({}, {"task_id": 7}, "holds it with another lane, user_id, task_id or project_id"),
+        ({"lane": "a"}, {"lane": "b"}, "holds it with another lane, user_id, task_id or project_id"),
+        (
+            {"unique_while": "unfinished"},
+            {},
+            "holds it until it ends, and has begun: its input can no longer be merged",
+        ),
+    ],
+    ids=repr,
+)
+async def test_what_cannot_be_one_job_is_refused_and_changes_nothing(
+    conn: Connection, before: dict[str, Any], then: dict[str, Any], says: str
+) -> None:
+    job_type = "lane_note" if "lane" in before else "note"
+    job_id, _ = await create_by_sql(conn, job_type, **{"unique_key": "u", "unique_while": "unstarted", **before})
+    if "begun" in says:
+        await execute(conn, "UPDATE jobs.jobs SET state = 'claimed', ready_seq = NULL, worker_id = 1, token = 1")
+    rows = "SELECT j.*, xmin FROM jobs.jobs AS j"
+    untouched = await fetch(conn, rows)
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=f"^unique_key: job {job_id} {says}"):
+        await create_by_sql(conn, job_type, '{"text": "new"}', **{**SPANS, **then})
+    assert await fetch(conn, rows) == untouched
 
 
 def sized(size: int) -> str:

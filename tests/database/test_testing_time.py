@@ -48,6 +48,17 @@ async def test_a_retry_waits_for_its_backoff_and_no_longer(database: Database) -
         assert [view.state for view in await all_created(jobs, NOTE)] == ["complete"]
 
 
+async def test_a_burst_is_one_run_once_its_quiet_time_has_passed(database: Database) -> None:
+    minute = timedelta(minutes=1)
+    async with handling(database, {NOTE: echo}) as jobs:
+        for text in ("first", "last"):
+            await jobs.create(NOTE, Note(text=text), unique_key="k", debounce=minute, debounce_at_most=1.7 * minute)
+            await pass_time(jobs, 0.8 * minute)
+            assert await drain(jobs) == []
+        await pass_time(jobs, 0.1 * minute)  # the longest wait
+        assert [run.result for run in await drain(jobs)] == [{"text": "last"}]
+
+
 async def test_a_lease_that_ran_out_frees_its_job_and_the_first_run_can_write_no_more(database: Database) -> None:
     async with handling(database, {NOTE: echo}) as jobs:
         frozen = await hold(jobs, NOTE, Note(text="frozen"))

@@ -19,6 +19,11 @@ def keyed(key: str = KEY) -> dict[str, str]:
     return {"Idempotency-Key": key}
 
 
+def met(first: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a create that repeats the first one."""
+    return {"job_id": first["job_id"], "met": True, "merged": False, "due_at": None}
+
+
 async def create(client: AsyncClient, key: str | None = None, **changes: Any) -> Response:
     body = {"job_type": "note", "input": {"text": "x"}, **changes}
     return await client.post(JOBS, json=body, headers=keyed(key) if key else {})
@@ -28,7 +33,7 @@ async def test_a_job_that_is_posted_again_is_met(jobs: Jobs, conn: Connection) -
     async with calling(door(jobs)) as client:
         first, second = await create(client, KEY), await create(client, KEY)
         assert (first.status_code, first.json()["met"]) == (201, False)
-        assert (second.status_code, second.json()) == (200, {"job_id": first.json()["job_id"], "met": True})
+        assert (second.status_code, second.json()) == (200, met(first.json()))
         assert (await create(client)).json()["met"] is False
         reused = error_of(await create(client, KEY, input={"text": "y"}), 422)
     assert (reused["code"], reused["field"]) == ("key_reused", "idempotency_key")
@@ -39,7 +44,7 @@ async def test_a_job_is_met_by_its_unique_key_for_as_long_as_the_body_says(jobs:
     async with calling(door(jobs)) as client:
         poke = {"unique_key": "k", "unique_while": "unstarted"}
         first = (await create(client, **poke)).json()
-        assert (await create(client, **poke)).json() == {"job_id": first["job_id"], "met": True}
+        assert (await create(client, **poke)).json() == met(first)
         await claim_all()
         assert (await create(client, **poke)).status_code == 201
         for body in ({"unique_key": ""}, {"unique_key": "k" * 201}, {"unique_while": "unstarted"}):
@@ -68,7 +73,7 @@ async def test_a_key_that_does_not_fit_is_refused_by_the_headers_name(
 async def test_a_quoted_key_is_its_text(jobs: Jobs) -> None:
     async with calling(door(jobs)) as client:
         first = (await create(client, "a key")).json()
-        assert (await create(client, '"a key"')).json() == {"job_id": first["job_id"], "met": True}
+        assert (await create(client, '"a key"')).json() == met(first)
         assert (await create(client, r'"a \"key\""')).status_code == 201
 
 
@@ -120,3 +125,24 @@ async def test_a_repeat_that_one_waiter_has_left_is_answered_to_the_other(
         await asyncio.gather(first, return_exceptions=True)
         assert await worker.work("Hi.")
         assert (await second).json()["response"] == "Hi."
+
+
+async def test_a_debounced_job_is_told_with_its_time_and_repeats_put_nothing_off(jobs: Jobs, conn: Connection) -> None:
+    spans = {"unique_key": "k", "debounce_s": 60.5, "debounce_at_most_s": 3600}
+    async with calling(door(jobs)) as client:
+        first = await create(client, "one", **spans)
+        second = await create(client, "two", **spans, input={"text": "y"})
+        again = await create(client, "two", **spans, input={"text": "y"})
+        shown = (await client.get(f"{JOBS}/{first.json()['job_id']}")).json()
+        why = (await client.get(f"{JOBS}/{first.json()['job_id']}/explain")).json()["reasons"][0]
+        refused = error_of(await create(client, **{**spans, "debounce_at_most_s": 1}), 422)
+    assert [(one.status_code, one.json()["met"], one.json()["merged"]) for one in (first, second, again)] == [
+        (201, False, False),
+        (200, True, True),
+        (200, True, False),
+    ]
+    assert first.json()["due_at"] < second.json()["due_at"]
+    assert again.json()["due_at"] is None
+    assert (shown["input"]["text"], shown["scheduled_for"]) == ("y", second.json()["due_at"])
+    assert shown["debounce_until"] == why["about"]["at_the_latest"]
+    assert refused["field"] == "debounce_at_most"

@@ -99,6 +99,7 @@ def jobs_fields(rng: random.Random) -> dict[str, dict[str, str]]:
         "task_id": integers(rng, ["0", "-1", str(2**63)]),
         "scheduled_in_s": integers(rng, ["-1", "1e18"]) | {"1.5": '"1.5.1"'},
         "scheduled_at": {time: json.dumps(time) for time in _TIMES} | numbers_of_none(rng),
+        **dict.fromkeys(("debounce_s", "debounce_at_most_s"), integers(rng, ["0", "-1", "1e18"]) | {"1.5": '"1.5.1"'}),
         "unique_while": {"word": '"for ever"', "number": "7", **numbers_of_none(rng)},
         "input": {
             "list": "[]",
@@ -223,6 +224,7 @@ def created(rng: random.Random) -> tuple[str, str, dict[str, Any]]:
         "task_id": [2**63, -(2**63) - 1, 10**5000, float("nan"), 1.5, "x", True],
         "scheduled_for": [datetime(2030, 1, 1), timedelta.max, timedelta.min, *_MOMENTS],  # noqa: DTZ001 - having no zone is the point
         "unique_while": ["for ever", "unstarted", 7],
+        "debounce_at_most": [timedelta(1), timedelta(0), 5, "1m"],
         "input": [
             *({"payload": payload} for payload in payloads),
             [],

@@ -33,6 +33,8 @@ ALTER TABLE jobs.jobs
     ADD CHECK (limits IS NULL OR limit_group IS NOT NULL),
     ADD CHECK (limits IS NOT NULL OR limit_group IS NULL OR jsonb_typeof(limit_group::jsonb -> 0) = 'array'),
     ADD CHECK (first_priority > priority),
+    ADD CHECK (debounce_until IS NULL OR unique_while = 'unstarted'),
+    ADD CONSTRAINT longest_wait CHECK (token IS NOT NULL OR scheduled_for <= debounce_until),
     ADD CHECK (jsonb_typeof(limit_group::jsonb) = 'array'),
     ADD CHECK ((alone IS NULL) = (limit_group IS NOT NULL)),
     ADD CHECK ((limited_alone IS NULL) = (limit_group IS NULL)),

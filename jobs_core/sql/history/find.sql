@@ -6,7 +6,7 @@ SELECT id, job_type, queue, priority, state, CASE WHEN id = %(id)s THEN input EN
        scheduled_for, NULL::timestamptz AS give_up_at, worker_id, token, retry_count, lost_count, created_at, claimed_at,
        started_at, ended_at, parent_id, retry_of,
        (SELECT r.successor_id FROM {schema}.redrives AS r WHERE r.job_id = history.id) AS redriven_as,
-       NULL AS fair_key, NULL::smallint AS first_priority
+       NULL AS fair_key, NULL::smallint AS first_priority, NULL::timestamptz AS debounce_until
 FROM {schema}.history
 WHERE id <= %(id)s
   AND ended_at >= coalesce(%(first)s::timestamptz, '-infinity') AND ended_at < coalesce(%(next)s::timestamptz, 'infinity')

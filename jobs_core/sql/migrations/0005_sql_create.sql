@@ -1,5 +1,5 @@
--- Create from SQL: {schema}.create(…), for callers without our Python, in whatever transaction they have open. The contract:
--- docs/create-from-sql.md; that it does what jobs_core.create does is held by tests/database/test_sql_create.py.
+-- Create from SQL: the parts of {schema}.create(…), which stands in 0010. It is for callers without our Python, in whatever
+-- transaction they have open. The contract: docs/create-from-sql.md; that it does what jobs_core.create does is held by tests/database/test_sql_create.py.
 --
 --     create ─▶ fitted ─▶ no key: add_job
 --                         a key: savepoint ─▶ lock lane ─▶ job_of_event ─▶ job_that_holds ─▶ add_job ─▶ take_key
@@ -228,72 +228,8 @@ BEGIN
     END IF;
 END $$;
 
--- Takes a job; returns its id, and whether it was there before. Locks the lane's row, and a job that it meets; creates of the
--- same key wait for each other's end. Why it is right when two race stands with each part, and in jobs_core/keys.py.
--- The path is fixed, so that nothing of the caller's stands in for a function or an operator named here. Tables are read by
--- index whatever the statistics say: a session keeps a plan that was made while they were small.
-CREATE FUNCTION {schema}.create(
-    job_type text,
-    input jsonb DEFAULT '{}',
-    user_id text DEFAULT NULL,
-    task_id bigint DEFAULT NULL,
-    project_id text DEFAULT NULL,
-    queue text DEFAULT NULL,
-    priority integer DEFAULT NULL,
-    scheduled_for timestamptz DEFAULT NULL,
-    lane text DEFAULT NULL,
-    idempotency_key text DEFAULT NULL,
-    unique_key text DEFAULT NULL,
-    unique_while text DEFAULT NULL,
-    limits jsonb DEFAULT NULL,
-    OUT id bigint,
-    OUT met boolean
-) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
-DECLARE
-    made {schema}.jobs;
-BEGIN
-    made.job_type := job_type;
-    made.input := input;
-    made.user_id := user_id; made.task_id := task_id; made.project_id := project_id;
-    made.queue := queue;
-    made.priority := CASE WHEN priority IS NULL OR priority BETWEEN 0 AND 4 THEN priority ELSE -1 END;  -- a smallint
-    made.scheduled_for := scheduled_for;
-    made.lane := lane;
-    made.limits := limits;
-    made.unique_key := unique_key; made.unique_while := unique_while;
-    made := {schema}.fitted(made);
-    PERFORM {schema}.check_name('idempotency_key', idempotency_key);
-    met := false;
-    IF idempotency_key IS NULL AND made.unique_key IS NULL THEN
-        id := {schema}.add_job(made);
-        RETURN;
-    END IF;
-    FOR round IN 1..5 LOOP
-        BEGIN
-            PERFORM FROM {schema}.lanes AS l WHERE l.lane = made.lane FOR UPDATE;  -- before any job: settle does so, too
-            made.id := {schema}.job_of_event(made, idempotency_key);
-            met := made.id IS NOT NULL;
-            IF NOT met THEN
-                made.id := {schema}.job_that_holds(made);
-                met := made.id IS NOT NULL;
-                IF NOT met THEN
-                    made.id := {schema}.add_job(made);
-                END IF;
-                IF idempotency_key IS NOT NULL THEN
-                    PERFORM {schema}.take_key(made, idempotency_key);
-                END IF;
-            END IF;
-            id := made.id;
-            RETURN;
-        EXCEPTION WHEN unique_violation THEN
-            NULL;  -- the savepoint is rolled back, and now there is a job to meet
-        END;
-    END LOOP;
-    RAISE serialization_failure USING MESSAGE = 'jobs of the same keys came and went 5 times: try again';
-END $$;
-
 -- Functions are everybody's unless it is said otherwise. Who is given `create` needs rights on the tables, too; for those who
 -- are to have none there is `jobs role create-sql`.
 REVOKE ALL ON FUNCTION
     {schema}.refuse, {schema}.check_name, {schema}.check_input, {schema}.fitted_limits, {schema}.fitted, {schema}.add_job, {schema}.job_of_event,
-    {schema}.job_that_holds, {schema}.take_key, {schema}.create FROM PUBLIC;
+    {schema}.job_that_holds, {schema}.take_key FROM PUBLIC;

@@ -18,7 +18,8 @@ BEGIN
 END
 $do$;
 CREATE SCHEMA IF NOT EXISTS "{own}";
-CREATE OR REPLACE FUNCTION "{own}".create(
+DROP FUNCTION IF EXISTS "{own}".create;  -- it may have fewer arguments: both would be there
+CREATE FUNCTION "{own}".create(
     job_type text,
     input jsonb DEFAULT '{}',
     user_id text DEFAULT NULL,
@@ -33,20 +34,23 @@ CREATE OR REPLACE FUNCTION "{own}".create(
     unique_while text DEFAULT NULL,
     limits jsonb DEFAULT NULL,
     fair_by text DEFAULT NULL,
+    debounce interval DEFAULT NULL,
+    debounce_at_most interval DEFAULT NULL,
     OUT id bigint,
-    OUT met boolean
+    OUT met boolean,
+    OUT due_at timestamptz
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $create$
 BEGIN
     IF job_type IS NULL OR job_type <> ALL (ARRAY[{types}]::text[]) THEN
         RAISE insufficient_privilege USING
             COLUMN = 'job_type', MESSAGE = format('job_type: role {role} may not create jobs of type %L', job_type);
     END IF;
-    SELECT made.id, made.met INTO id, met
+    SELECT made.id, made.met, made.due_at INTO id, met, due_at
     FROM {schema}.create(
         job_type => job_type, input => input, user_id => user_id, task_id => task_id, project_id => project_id,
         queue => queue, priority => priority, scheduled_for => scheduled_for, lane => lane,
         idempotency_key => idempotency_key, unique_key => unique_key, unique_while => unique_while, limits => limits,
-        fair_by => fair_by) AS made;
+        fair_by => fair_by, debounce => debounce, debounce_at_most => debounce_at_most) AS made;
 END
 $create$;
 REVOKE ALL ON FUNCTION "{own}".create FROM PUBLIC;

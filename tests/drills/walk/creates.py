@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
-from jobs_core import KeyReused, NewJob, execute
+from jobs_core import InvalidInput, KeyReused, NewJob, execute, fetch_one
 from jobs_core.create import Created
 from jobs_core.job_types import UNIQUE_WHILE, UniqueWhile
 from jobs_core.keys import expire_keys
@@ -29,6 +29,7 @@ class New:
     idempotency_key: str | None = None
     text: str = ""
     at: timedelta | datetime | None = None
+    debounce: timedelta | None = None
 
     def __str__(self) -> str:
         """What is not as usual."""
@@ -46,6 +47,8 @@ class New:
             idempotency_key=self.idempotency_key,
             unique_key=self.unique_key,
             unique_while=self.unique_while,
+            debounce=self.debounce,
+            debounce_at_most=self.debounce,
         )
 
     def known(self, job_id: int, parent_id: int | None = None) -> Known:
@@ -141,6 +144,28 @@ def _unique(walk: Walk, held_while: UniqueWhile) -> New:
     key = f"u{walk.dice.randrange(2)}"
     later = walk.chance(0.2)
     return New(later=later, unique_key=key, unique_while=held_while, at=HOUR if later else None)
+
+
+@rule(1.5)
+async def create_debounced(walk: Walk) -> str:
+    """A job that was not claimed takes its input in; whether it is ready, and its place, stay as they are."""
+    text = f"debounced {len(walk.story)}"
+    one = New(
+        "note", None, True, unique_key=f"u{walk.dice.randrange(2)}", unique_while="unstarted", text=text, debounce=HOUR
+    )
+    met = stands_for(walk, one)
+    if met and walk.model.jobs[met].token is not None:
+        try:
+            await walk.jobs.create_many([one.job()])
+        except InvalidInput:
+            return f"refused: job {met} has begun"
+        raise Violation(f"S10: job {met} was claimed, and took another input in")
+    told = await _create(walk, one)
+    where = {"id": met or max(walk.model.jobs)}
+    row = await fetch_one(walk.conn, "SELECT input ->> 'text' AS text FROM jobs.jobs WHERE id = %(id)s", where)
+    if row is None or row["text"] != text:
+        raise Violation(f"job {where['id']} has lost {text!r}")
+    return told
 
 
 @rule(1.3)

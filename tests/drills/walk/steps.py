@@ -100,7 +100,7 @@ async def spawn(walk: Walk) -> str:
     wanted_dead = walk.model.requests if walk.chance(0.3) else set()
     run, job = walk.run(lambda job: not wanted_dead or job.id in wanted_dead)
     name = walk.unused(run, "c1", "c2")
-    lane = walk.pick(CHILD_LANES) if walk.chance(0.4) else None
+    lane = walk.pick(lane for lane in CHILD_LANES if lane != job.lane) if walk.chance(0.4) else None
     later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
     child = New(
         "lane_note" if lane else walk.dice.choice(("note", "counted")),
