@@ -66,7 +66,7 @@ WITH RECURSIVE me AS MATERIALIZED (
             ON f.queue = g.queue AND f.job_type = g.job_type AND f.priority = g.priority AND f.key = g.fair_key
         WHERE g.limit_group NOT IN (SELECT limit_group FROM shut)
     ) AS in_turn
-    WHERE NOT unlimited OR nth <= %(jobs)s + %(spare)s
+    WHERE NOT unlimited OR nth <= %(jobs)s::bigint + %(spare)s
 ), heads AS MATERIALIZED (
     SELECT n.queue, n.job_type, n.limit_group, n.fair_key, head.priority, head.ready_seq, head.limits,
            f.served, min(head.ready_seq) OVER of_key AS arrived, row_number() OVER (of_key ORDER BY head.ready_seq) AS round
@@ -76,7 +76,7 @@ WITH RECURSIVE me AS MATERIALIZED (
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.alone = %(alone)s
           AND j.queue = n.queue AND j.job_type = n.job_type AND j.limit_group = n.limit_group
         ORDER BY j.priority, j.ready_seq
-        LIMIT CASE WHEN n.unlimited THEN %(jobs)s + %(spare)s + 1 - n.nth ELSE %(jobs)s END
+        LIMIT CASE WHEN n.unlimited THEN %(jobs)s::bigint + %(spare)s + 1 - n.nth ELSE %(jobs)s END
     ) AS head
     LEFT JOIN {schema}.fair_keys AS f
         ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key
@@ -118,7 +118,7 @@ WITH RECURSIVE me AS MATERIALIZED (
         GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.arrived
         HAVING bool_and(n.fits AND s.key IS NULL)
     ) AS in_order
-    WHERE nth <= %(jobs)s + CASE WHEN fair_key IS NULL THEN 0 ELSE %(spare)s END
+    WHERE nth <= %(jobs)s::bigint + CASE WHEN fair_key IS NULL THEN 0 ELSE %(spare)s END
 )
 SELECT
     coalesce((
