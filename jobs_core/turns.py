@@ -107,7 +107,7 @@ async def give_back(conn: db.Connection, taken: Sequence[Taken], claimed: Collec
 
 
 async def forget_fair_keys(conn: db.Connection) -> None:
-    """Delete keys that were not served for an hour: with a row or without, they come before all that were."""
+    """Delete keys that were not served for an hour: since when they wait, their jobs' numbers say."""
     await db.execute(conn, statement("jobs_core", "fair_key/forget"), {"keep_s": _FORGET_AFTER.total_seconds()})
 
 
