@@ -4,8 +4,9 @@
 
 When a job became ready stands in no column: creates and claims would pay for it. Readiness numbers only grow, so it is enough
 to note now and then how far they have come: a job whose number is below what was noted an hour ago has waited for an hour.
-Up to a tenth of the span longer is possible, shorter is not. In its new class the job draws a new number, and stands behind
-those who are there: so claims find it where they go on (docs/decisions/0006), and its waiting begins anew.
+Up to a fifth of the span longer is possible, a tenth until the note and one until the look; shorter is not. In its new class
+the job draws a new number, and stands behind those who are there: so claims find it where they go on (docs/decisions/0006), and
+its waiting begins anew.
 """
 
 from collections.abc import Mapping, Sequence

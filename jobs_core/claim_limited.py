@@ -21,7 +21,7 @@ from jobs_core.job_types import GIVE_UP_AFTER
 from jobs_core.limit import Limit
 from jobs_core.limits import fit_limits, make_limits
 from jobs_core.statements import statement
-from jobs_core.turns import Line, give_back, key_of, keys_of, take_turns
+from jobs_core.turns import AHEAD, Line, give_back, key_of, keys_of, take_turns
 
 GROUPS_AT_ONCE = 2_000
 """Groups of a queue and type that one look steps over; where more wait, the next look goes on behind them."""
@@ -106,7 +106,7 @@ async def claim_limited(
     claimed where the worker's lease is no longer good (its renewal will say so).
     """
     mine = {"queues": list(queues), "job_types": list(job_types), "alone": alone}
-    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots, "spare": _SPARE_TURNS}
+    values = {**mine, "after": after, "groups": GROUPS_AT_ONCE, "jobs": slots, "spare": _SPARE_TURNS, "ahead": AHEAD}
     seen = await db.fetch_one(conn, statement("jobs_core", "job/limited"), values)
     assert seen is not None
     if seen["new"] or seen["over"]:

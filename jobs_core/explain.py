@@ -9,9 +9,9 @@ no live worker serves mail on queue slow
 queue slow is paused by ann until 09:30
 waits for worker 7, which ran the last job of session:9, until 09:12:03
 limit project:acme: 5 of 5 in use, held by 7, 9, 12, 13, 20
-ready: 11 of its type are before it, about 3 s
-ready: 2 of user:7 are before it, and it takes turns with 4 others: at most 14 jobs are before it
 it has gone up from class 3 to class 1 by waiting
+ready: 11 of its type are before it, about 3 s
+ready: 2 of user:7 are before it, and it takes turns with 4 others: at most 14 of the jobs that wait now are before it
 """
 
 from dataclasses import dataclass, field
@@ -200,7 +200,7 @@ async def _in_turn(conn: db.Connection, key: str, job: db.Row) -> Why:
     about = {"fair_key": key, "ahead_of_key": own, "other_keys": others}
     at_most = own + others * (own + 1)
     many = own == MOST_AHEAD or others == MOST_KEYS
-    before = f"{'more than ' if many else 'at most '}{at_most:,} jobs are before it"
+    before = f"{'more than' if many else 'at most'} {at_most:,} of the jobs that wait now are before it"
     alone = (
         f"the next of {key or 'nobody'}"
         if not own

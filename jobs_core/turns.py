@@ -3,9 +3,10 @@
     waiting, by key    A A A A …   B   C C        served last: C, then A; B: not of late
     claimed            B A C A C A A …
 
-The key whose last turn is the longest ago is next, which is one number a key. A key that was idle has no credit but for one
-turn, and a newcomer waits for none: it is next. Jobs that take turns wait where those with limits do, in groups, their key in
-an array of its own before the keys of their limits.
+Next is the key that has waited longest, since its last turn or since its first job became ready, where a newcomer has 1,000
+numbers of readiness in advance: it is next, but does not keep waiting for ever who was there. A key that was idle has no
+other credit. Jobs that take turns wait where those with limits do, in groups, their key in an array of its own before the keys
+of their limits.
 
     look: who could be next ─▶ take turns, by what is noted now ─▶ claim the jobs ─▶ give back the turns that came to nothing
 
@@ -23,6 +24,9 @@ from jobs_core import db
 from jobs_core.statements import statement
 
 _FORGET_AFTER = timedelta(hours=1)
+AHEAD = 1_000
+"""How far a newcomer comes before those that have waited for longer, in readiness numbers: it is next, unless so many jobs
+became ready, or took turns, since another's last turn. Or a stream of newcomers would keep those waiting for ever."""
 
 Line = Mapping[str, Any]
 """Jobs that a claim should try, as job/limited returns them."""
@@ -32,12 +36,13 @@ Key = tuple[str, str, int, str]
 
 
 class Taken(NamedTuple):
-    """Turns of a key (queue, type, class, name): how many, and what is noted of it, before and now."""
+    """Turns of a key: since when it had waited, in readiness numbers, how many, and what is noted of it, now and before."""
 
-    before: int
+    since: int
     served: int
     key: Key
     n: int
+    before: int
 
 
 def keys_of(limit_group: str) -> list[str]:
@@ -66,22 +71,30 @@ async def take_turns(conn: db.Connection, lines: Sequence[Line], slots: int) -> 
     taken = list[Taken]()
     if shared:
         waiting = _waiting(lines, shared)
-        taken = await _take(conn, waiting, {who: len(places) for who, places in shared.items()})
+        arrived = {key: min(lines[number]["arrived"] for number in jobs) for key, jobs in waiting.items()}
+        turns_of = {who: len(places) for who, places in shared.items()}
+        taken = await _take(conn, waiting, arrived, turns_of)
         for who, places in shared.items():
-            turns = sorted(
-                (nth, turn.before, turn.key) for turn in taken if turn.key[:3] == who for nth in range(turn.n)
-            )
-            for place, (nth, _, key) in zip(places, turns, strict=False):
-                kept[waiting[key][nth]].append(place)
+            turns = sorted((nth, turn) for turn in taken if turn.key[:3] == who for nth in range(turn.n))
+            for place, (nth, turn) in zip(places, turns, strict=False):
+                kept[waiting[turn.key][nth]].append(place)
     return [{**lines[number], "places": places, "jobs": len(places)} for number, places in kept.items()], taken
 
 
-async def _take(conn: db.Connection, waiting: Mapping[Key, Sequence[int]], turns: Mapping[_Round, int]) -> list[Taken]:
+async def _take(
+    conn: db.Connection, waiting: Mapping[Key, Sequence[int]], arrived: Mapping[Key, int], turns: Mapping[_Round, int]
+) -> list[Taken]:
     """Have those keys take turns whose turn it is, so many of each round."""
     await db.execute(conn, statement("jobs_core", "fair_key/make"), _columns(waiting))
-    jobs = {"waiting": [len(jobs) for jobs in waiting.values()], "turns": [turns[key[:3]] for key in waiting]}
-    rows = await db.fetch(conn, statement("jobs_core", "fair_key/take"), {**_columns(waiting), **jobs})
-    return [Taken(row["before"], row["served"], key_of(row), row["n"]) for row in rows]
+    values = {
+        **_columns(waiting),
+        "waiting": [len(jobs) for jobs in waiting.values()],
+        "arrived": [arrived[key] for key in waiting],
+        "turns": [turns[key[:3]] for key in waiting],
+        "ahead": AHEAD,
+    }
+    rows = await db.fetch(conn, statement("jobs_core", "fair_key/take"), values)
+    return [Taken(row["since"], row["served"], key_of(row), row["n"], row["before"]) for row in rows]
 
 
 async def give_back(conn: db.Connection, taken: Sequence[Taken], claimed: Collection[Key]) -> None:
@@ -94,7 +107,7 @@ async def give_back(conn: db.Connection, taken: Sequence[Taken], claimed: Collec
 
 
 async def forget_fair_keys(conn: db.Connection) -> None:
-    """Delete keys that were not served for an hour: with a row or without, they come before all that were."""
+    """Delete keys that were not served for an hour: since when they wait, their jobs' numbers say."""
     await db.execute(conn, statement("jobs_core", "fair_key/forget"), {"keep_s": _FORGET_AFTER.total_seconds()})
 
 
@@ -108,10 +121,7 @@ def _round(line: Line) -> _Round:
 
 
 def _waiting(lines: Sequence[Line], rounds: Container[_Round]) -> dict[Key, list[int]]:
-    """For each key of these rounds the number of the line that its first job stands in, that of its second, …
-
-    They come in the order in which the look saw them: it decides among those that were not served of late.
-    """
+    """For each key of these rounds the number of the line that its first job stands in, that of its second, …"""
     found = defaultdict[Key, list[tuple[int, int]]](list)
     for number, line in enumerate(lines):
         if line["fair_key"] is not None and _round(line) in rounds:

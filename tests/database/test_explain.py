@@ -168,10 +168,10 @@ async def test_a_job_that_takes_turns_says_how_many_come_before_it_at_most(
         await turns.create(jobs, "D", priority=1)
         await turns.create(jobs, "E", job_type=turns.LIMITED_ERRAND)
     assert await texts(conn, ids[2]) == [
-        "it is ready: 2 of A are before it, and it takes turns with 2 others: at most 8 jobs are before it"
+        "it is ready: 2 of A are before it, and it takes turns with 2 others: at most 8 of the jobs that wait now are before it"
     ]
     assert await texts(conn, ids[3]) == [
-        "it is ready: the next of B, and it takes turns with 2 others: at most 2 jobs are before it"
+        "it is ready: the next of B, and it takes turns with 2 others: at most 2 of the jobs that wait now are before it"
     ]
     await execute(conn, "DELETE FROM jobs.jobs WHERE id > %(first)s", {"first": ids[0]})
     assert await texts(conn, ids[0]) == ["it is ready: the next of A"]

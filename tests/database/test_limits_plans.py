@@ -60,7 +60,7 @@ STATEMENTS: dict[str, dict[str, str | None]] = {
     "job/claim": {**MINE, "worker_id": "1", "give_up_s": "{60,60}", "floors": "{0,0,0,0,0}", "slots": "10"},
     "job/any_ready": MINE,
     "job/claim_alone": {**MINE, "worker_id": "1", "give_up_s": "60"},
-    "job/limited": {**LIMITED, "after": "", "groups": "2000", "jobs": "10", "spare": "16"},
+    "job/limited": {**LIMITED, "after": "", "groups": "2000", "jobs": "10", "spare": "16", "ahead": "1000"},
     "job/limited_heads": {
         "line_queues": "{default}", "line_types": "{note}", "line_priorities": "{2}",
         "line_groups": '{"[\\"user:1\\"]"}', "jobs": "{3}",

@@ -88,6 +88,29 @@ async def test_by_a_count_of_what_each_was_served_who_was_idle_would_keep_all_ot
         assert await in_turn(conn, worker_id, 4) == "AAAA"
 
 
+async def flooded(jobs: Jobs, conn: Connection, worker_id: int) -> str:
+    """Who is claimed while a new user comes for each claim, 300 readiness numbers after the one before; A was there first."""
+    await create(jobs, *"AA")
+    claimed = await in_turn(conn, worker_id, 1)
+    for user in "abcdefgh":
+        await execute(conn, "SELECT setval('jobs.ready_seq', (SELECT last_value + 300 FROM jobs.ready_seq))")
+        await create(jobs, user)
+        claimed += await in_turn(conn, worker_id, 1)
+    return claimed
+
+
+async def test_a_stream_of_newcomers_keeps_nobody_waiting_for_ever(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    assert await flooded(jobs, conn, worker_id) == "AabcAdefg"
+
+
+async def test_were_newcomers_always_next_they_would(jobs: Jobs, conn: Connection, worker_id: int) -> None:
+    """The mutant of the test above."""
+    with mutated(("arrived - %(ahead)s", "arrived - 1000000000"), ("ready_seq - %(ahead)s", "ready_seq - 1000000000")):
+        assert await flooded(jobs, conn, worker_id) == "Aabcdefgh"
+
+
 async def test_one_who_has_a_single_job_at_a_time_is_not_served_before_his_turn(
     jobs: Jobs, conn: Connection, worker_id: int
 ) -> None:

@@ -134,7 +134,7 @@ async def test_limits_are_not_passed_and_leak_no_slot_while_workers_are_killed(
     database_url: str, tmp_path: Path
 ) -> None:
     """A minute's rate is the drill's affair; tests/database has it by a clock that is moved."""
-    plan = limits.Plan(jobs=200, kills=2, rated_s=0.0, seed=1, processes=2, workers_each=4)
+    plan = limits.Plan(jobs=100, kills=2, rated_s=0.0, seed=1, processes=2, workers_each=2)
     report = await limits.run(database_url, plan, tmp_path / "log")
     assert report.broken(plan) == []
     assert report.killed

@@ -81,9 +81,9 @@ PLAIN_LIMIT = (
 """Nobody runs alone, and every lost run counts."""
 
 BY_ARRIVAL = (
-    ("priority ORDER BY round, served, ready_seq) AS nth", "priority ORDER BY ready_seq) AS nth"),
-    ("ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq", "ORDER BY g.priority, g.ready_seq"),
-    ("ORDER BY round, served, nth) AS turn", "ORDER BY nth, round) AS turn"),
+    ("ORDER BY round, greatest(served, arrived - %(ahead)s), ready_seq) AS nth", "ORDER BY ready_seq) AS nth"),
+    ("greatest(f.served, g.ready_seq - %(ahead)s), g.ready_seq) AS nth", "g.ready_seq) AS nth"),
+    ("ORDER BY round, since, arrived) AS turn", "ORDER BY arrived, round) AS turn"),
 )
 """Jobs that take turns are claimed in the order in which they came."""
 

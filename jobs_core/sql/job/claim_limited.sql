@@ -8,7 +8,8 @@ WITH claimed AS (
     UPDATE {schema}.jobs AS j
     SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = nextval('{schema}.token_seq'),
         claimed_at = clock_timestamp(), started_at = NULL,
-        give_up_at = coalesce(j.give_up_at, clock_timestamp() + make_interval(secs => given.give_up_s))
+        give_up_at = CASE WHEN j.give_up_at IS NULL THEN clock_timestamp() + make_interval(secs => given.give_up_s)
+                     ELSE j.give_up_at + make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.claimed_at)) END
     FROM unnest((SELECT %(ids)s::bigint[]), (SELECT %(give_up_s)s::double precision[]), (SELECT %(ready_seqs)s::bigint[]))
          AS given (id, give_up_s, was_ready)
     WHERE j.id = given.id

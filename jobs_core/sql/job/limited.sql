@@ -1,8 +1,8 @@
 -- Takes queues, job_types, alone (suspects, or all others), after (a group: look at those behind it), groups (how many of each
 -- queue and type to look at), jobs (how many may start now), spare (how many more that take turns to return: whose turn it is may
--- have changed when one is taken, fair_key/take). A group is the jobs that have the same keys; it waits as one.
+-- have changed when one is taken), ahead (fair_key/take). A group is the jobs that have the same keys; it waits as one.
 -- Returns one row. lines: what a claim should try, a JSON array of {queue, job_type, priority, limit_group, jobs: how many of it,
--- places: theirs in the order of all, fair_key: whose they are (null: they take no turns), served: when that one was, 0: not of late}.
+-- places: theirs in the order of all, fair_key: whose they are (null: they take no turns), arrived: the number of that key's first}.
 -- keys: how many slots of each key these need, {key: slots}. new: keys that are not made yet, with the numbers to make them with.
 -- over: keys that were over their limits and of which a slot was freed since: they are to be fitted first.
 -- last: the group to go on behind; null: none is left. permit_in_s: until a job has its permits; null: none waits for that.
@@ -60,37 +60,38 @@ WITH RECURSIVE me AS MATERIALIZED (
     SELECT * FROM (
         SELECT g.queue, g.job_type, g.limit_group, g.fair_key, g.unlimited,
                row_number() OVER (PARTITION BY g.queue, g.job_type, g.unlimited
-                                  ORDER BY g.priority, coalesce(f.served, 0), g.ready_seq) AS nth
+                                  ORDER BY g.priority, greatest(f.served, g.ready_seq - %(ahead)s), g.ready_seq) AS nth
         FROM groups AS g
         LEFT JOIN {schema}.fair_keys AS f
             ON f.queue = g.queue AND f.job_type = g.job_type AND f.priority = g.priority AND f.key = g.fair_key
         WHERE g.limit_group NOT IN (SELECT limit_group FROM shut)
     ) AS in_turn
-    WHERE NOT unlimited OR nth <= %(jobs)s + %(spare)s
+    WHERE NOT unlimited OR nth <= %(jobs)s::bigint + %(spare)s
 ), heads AS MATERIALIZED (
     SELECT n.queue, n.job_type, n.limit_group, n.fair_key, head.priority, head.ready_seq, head.limits,
-           coalesce(f.served, 0) AS served,
-           row_number() OVER (PARTITION BY n.queue, n.job_type, head.priority, n.fair_key ORDER BY head.ready_seq) AS round
+           f.served, min(head.ready_seq) OVER of_key AS arrived, row_number() OVER (of_key ORDER BY head.ready_seq) AS round
     FROM near AS n
     CROSS JOIN LATERAL (
         SELECT j.priority, j.ready_seq, j.limits FROM {schema}.jobs AS j
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = %(alone)s
           AND j.queue = n.queue AND j.job_type = n.job_type AND j.limit_group = n.limit_group
         ORDER BY j.priority, j.ready_seq
-        LIMIT CASE WHEN n.unlimited THEN %(jobs)s + %(spare)s + 1 - n.nth ELSE %(jobs)s END
+        LIMIT CASE WHEN n.unlimited THEN %(jobs)s::bigint + %(spare)s + 1 - n.nth ELSE %(jobs)s END
     ) AS head
     LEFT JOIN {schema}.fair_keys AS f
         ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key
+    WINDOW of_key AS (PARTITION BY n.queue, n.job_type, head.priority, n.fair_key)
 ), shared AS MATERIALIZED (
     SELECT queue, job_type, priority, array_agg(ready_seq ORDER BY ready_seq) AS places
     FROM heads WHERE fair_key IS NOT NULL GROUP BY queue, job_type, priority
 ), placed AS MATERIALIZED (
-    SELECT queue, job_type, limit_group, fair_key, served, priority, ready_seq, limits, ready_seq AS place
+    SELECT queue, job_type, limit_group, fair_key, arrived, priority, ready_seq, limits, ready_seq AS place
     FROM heads WHERE fair_key IS NULL
     UNION ALL
-    SELECT queue, job_type, t.limit_group, t.fair_key, t.served, priority, t.ready_seq, t.limits, places[t.nth]
+    SELECT queue, job_type, t.limit_group, t.fair_key, t.arrived, priority, t.ready_seq, t.limits, places[t.nth]
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY queue, job_type, priority ORDER BY round, served, ready_seq) AS nth
+        SELECT *, row_number() OVER (PARTITION BY queue, job_type, priority
+                                     ORDER BY round, greatest(served, arrived - %(ahead)s), ready_seq) AS nth
         FROM heads WHERE fair_key IS NOT NULL
     ) AS t JOIN shared USING (queue, job_type, priority)
 ), need AS MATERIALIZED (
@@ -111,20 +112,20 @@ WITH RECURSIVE me AS MATERIALIZED (
     FROM need WHERE nth = 1 AND NOT fits GROUP BY key
 ), first AS MATERIALIZED (
     SELECT * FROM (
-        SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served,
+        SELECT n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.arrived,
                row_number() OVER (ORDER BY n.priority, n.place) AS nth
         FROM need AS n LEFT JOIN short AS s ON s.key = n.key AND s.place < ARRAY[n.priority, n.place]
-        GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.served
+        GROUP BY n.queue, n.job_type, n.limit_group, n.priority, n.ready_seq, n.place, n.fair_key, n.arrived
         HAVING bool_and(n.fits AND s.key IS NULL)
     ) AS in_order
-    WHERE nth <= %(jobs)s + CASE WHEN fair_key IS NULL THEN 0 ELSE %(spare)s END
+    WHERE nth <= %(jobs)s::bigint + CASE WHEN fair_key IS NULL THEN 0 ELSE %(spare)s END
 )
 SELECT
     coalesce((
         SELECT jsonb_agg(to_jsonb(line)) FROM (
-            SELECT queue, job_type, priority, limit_group, fair_key, served, count(*) AS jobs,
+            SELECT queue, job_type, priority, limit_group, fair_key, min(arrived) AS arrived, count(*) AS jobs,
                    array_agg(place ORDER BY place) AS places
-            FROM first GROUP BY queue, job_type, priority, limit_group, fair_key, served
+            FROM first GROUP BY queue, job_type, priority, limit_group, fair_key
         ) AS line
     ), '[]') AS lines,
     coalesce((

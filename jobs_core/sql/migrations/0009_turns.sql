@@ -1,8 +1,7 @@
 -- Turns: jobs of one type, queue and class may go round by whose they are; and ageing: a job that was ready for long goes up a class.
 
--- Who was served when: `served` is drawn anew with each turn that a key takes. Of keys that wait, the one whose number is the lowest
--- is next; who has no row was not served of late, and comes before all.
-CREATE SEQUENCE {schema}.fair_seq;
+-- Who was served when: `served` is a readiness number, drawn at each turn that a key takes, and by now in one line with those of its
+-- jobs. Who has no row was not served of late.
 CREATE TABLE {schema}.fair_keys (
     queue      text COLLATE "C" NOT NULL,
     job_type   text COLLATE "C" NOT NULL,
