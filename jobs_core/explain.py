@@ -12,6 +12,7 @@ ready: 11 of its type are before it
 """
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,7 +114,7 @@ async def _blocked(conn: db.Connection, job: db.Row, depth: int) -> list[Why]:
 
 def _hold(lane: LaneView) -> Why:
     since = f"lane {lane.lane} is held since {_clock(lane.held_at)} {lane.because}"
-    text = f"{since}: release it with ./jobs lane release {lane.lane}"
+    text = f"{since}: release it with ./jobs lane release {shlex.quote(lane.lane)}"
     return Why("lane", text, {"lane": lane.lane, "held_by": lane.held_by, "failed_job": lane.failed_job})
 
 

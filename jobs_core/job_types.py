@@ -117,9 +117,11 @@ class HandlerTable:
     def declare(self, job_type: JobType[Any]) -> None:
         """Make a type known without code for it: its jobs can be created here, not run.
 
-        Raises ValueError where another type of that name is known, and for a sticky type that is brief (nothing is at hand
-        after a brief run), or waits for longer than a minute.
+        Raises ValueError where another type of that name is known, where one holds a lane and has none, and for a sticky type
+        that is brief (nothing is at hand after a brief run), or waits for longer than a minute.
         """
+        if job_type.holds_lane and job_type.lane is None:
+            raise ValueError(f"job type {job_type.name!r} holds its lane when it fails, and has none: name its lane")
         if job_type.sticky_key and (job_type.brief or not timedelta(0) < job_type.sticky_for <= LONGEST_STICKY):
             raise ValueError(
                 f"job type {job_type.name!r} is sticky: it may not be brief, nor wait for 0 s or over a minute"
