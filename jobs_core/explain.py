@@ -14,6 +14,7 @@ ready: 11 of its type are before it, about 3 s
 ready: 2 of user:7 are before it, and it takes turns with 4 others: at most 14 of the jobs that wait now are before it
 """
 
+import shlex
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -123,7 +124,7 @@ async def _blocked(conn: db.Connection, job: db.Row, depth: int) -> list[Why]:
 
 def _hold(lane: LaneView) -> Why:
     since = f"lane {lane.lane} is held since {_clock(lane.held_at)} {lane.because}"
-    text = f"{since}: release it with ./jobs lane release {lane.lane}"
+    text = f"{since}: release it with ./jobs lane release {shlex.quote(lane.lane)}"
     return Why("lane", text, {"lane": lane.lane, "held_by": lane.held_by, "failed_job": lane.failed_job})
 
 

@@ -138,17 +138,9 @@ class HandlerTable:
     def declare(self, job_type: JobType[Any]) -> None:
         """Make a type known without code for it: its jobs can be created here, not run.
 
-        Raises ValueError where another type of that name is known, its ageing does not fit, or it is sticky and brief
-        (nothing is at hand after a brief run), or waits for longer than a minute.
+        Raises ValueError where another type of that name is known, or what it says of itself does not fit.
         """
-        if job_type.ageing is not None and not SHORTEST_AGEING <= job_type.ageing <= LONGEST_AGEING:
-            raise ValueError(
-                f"job type {job_type.name!r}: ageing is {job_type.ageing}; give a second to a day, or None"
-            )
-        if job_type.sticky_key and (job_type.brief or not timedelta(0) < job_type.sticky_for <= LONGEST_STICKY):
-            raise ValueError(
-                f"job type {job_type.name!r} is sticky: it may not be brief, nor wait for 0 s or over a minute"
-            )
+        _check(job_type)
         if self._types.setdefault(job_type.name, job_type) is not job_type:
             raise ValueError(f"two job types are called {job_type.name!r}: rename one")
 
@@ -210,3 +202,13 @@ class HandlerTable:
         """Declare several."""
         for job_type in job_types:
             self.declare(job_type)
+
+
+def _check(job_type: JobType[Any]) -> None:
+    name = f"job type {job_type.name!r}"
+    if job_type.ageing is not None and not SHORTEST_AGEING <= job_type.ageing <= LONGEST_AGEING:
+        raise ValueError(f"{name}: ageing is {job_type.ageing}; give a second to a day, or None")
+    if job_type.holds_lane and job_type.lane is None:
+        raise ValueError(f"{name} holds its lane when it fails, and has none: name its lane")
+    if job_type.sticky_key and (job_type.brief or not timedelta(0) < job_type.sticky_for <= LONGEST_STICKY):
+        raise ValueError(f"{name} is sticky: it may not be brief, nor wait for 0 s or over a minute")

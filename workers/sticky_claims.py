@@ -79,7 +79,7 @@ class StickyClaims:
 
     async def once(self) -> None:
         """Claim as many as there is room for, and hand them over."""
-        if self._had_its_turn and self._others.left_some:
+        if self._had_its_turn and self._others.left_some and self._runs.room():
             self._had_its_turn = False
             await self._others.once()
         async with self._others.lock:

@@ -21,6 +21,7 @@ from jobs_core import (
     Retry,
     execute,
     fetch,
+    statement,
 )
 from jobs_core.claim import claim, start
 from jobs_core.explain import explain
@@ -279,17 +280,30 @@ async def test_only_who_holds_the_job_is_remembered(jobs: Jobs, conn: Connection
     assert await fetch(conn, "SELECT worker_id FROM jobs.sticky_keys") == [{"worker_id": other}]
 
 
-async def test_two_claims_of_one_worker_take_a_job_once_and_promotion_takes_none_of_them(
+async def test_what_its_worker_claims_is_taken_once_and_not_promoted(
     jobs: Jobs, database: Database, conn: Connection, warm: int
 ) -> None:
     await jobs.create(STICKY, {"text": "a"})
-    async with database.transaction() as first:
-        assert len(await taken_as_preferred(first, warm)) == 1
+    await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now()")
+    async with database.transaction() as claiming:
+        assert len(await taken_as_preferred(claiming, warm)) == 1
         assert await taken_as_preferred(conn, warm) == []
-        await execute(conn, "SET lock_timeout = '2s'")
-        assert await promote_due(conn) is not None
+        assert (await promote_due(conn))[1] == set()
     assert await taken_as_preferred(conn, warm) == []
+    assert (await promote_due(conn))[1] == set()
     assert await fetch(conn, "SELECT state FROM jobs.jobs") == [{"state": "claimed"}]
+
+
+async def test_what_is_being_promoted_is_left_by_its_worker(
+    jobs: Jobs, database: Database, conn: Connection, warm: int, other: int
+) -> None:
+    created = await jobs.create(STICKY, {"text": "a"})
+    await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now()")
+    async with database.transaction() as promoting:
+        await execute(promoting, statement("jobs_core", "job/promote"), {"batch": 10})
+        assert await taken_as_preferred(conn, warm) == []
+    assert await taken_as_preferred(conn, warm) == []
+    assert await taken(conn, other) == [created.id]
 
 
 async def test_a_redrive_is_as_sticky_as_its_job_was(jobs: Jobs, conn: Connection, warm: int) -> None:

@@ -39,7 +39,7 @@ async def create(jobs: Jobs, count: int, lanes: int, rng: random.Random) -> None
             await asyncio.sleep(rng.uniform(0.0, 0.004))
 
 
-async def settle_on(database: Database, rng: random.Random) -> None:
+async def settle_on(database: Database, rng: random.Random, failing: float) -> None:
     """Claim one at a time, work for a moment, complete; for ever."""
     async with database.connection() as conn:
         worker_id = await register(conn, queues=["default"], job_types=["lane_note"], slots=1, lease_s=600)
@@ -47,7 +47,7 @@ async def settle_on(database: Database, rng: random.Random) -> None:
             jobs = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["lane_note"], slots=1)
             for job in jobs:
                 await asyncio.sleep(rng.uniform(0.0, 0.002))
-                await settle(conn, job, Fail("no") if rng.random() < _FAILING else Complete(), HOLDING)
+                await settle(conn, job, Fail("no") if rng.random() < failing else Complete(), HOLDING)
             if not jobs:
                 await asyncio.sleep(0.005)
 
@@ -64,8 +64,8 @@ async def hold_and_release(database: Database, lanes: int, rng: random.Random) -
                 await release(conn, lane)
 
 
-async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int, seed: int) -> None:
-    """All of them in one process."""
+async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int, seed: int, holds: bool) -> None:
+    """All of them in one process. holds: lanes are held and released, too; it would free lanes that a mutant has stranded."""
     rng = random.Random(seed)
     async with (
         Database(dsn, name="lanes", max_connections=creators + settlers + 3) as database,
@@ -75,10 +75,11 @@ async def main(dsn: str, *, creators: int, settlers: int, count: int, lanes: int
         async with database.connection() as conn:
             await declare_types(conn, jobs.table.job_types)
         for _ in range(settlers):
-            group.create_task(settle_on(database, rng))
-        holder = group.create_task(hold_and_release(database, lanes, rng))
+            group.create_task(settle_on(database, rng, _FAILING if holds else 0.0))
+        holder = group.create_task(hold_and_release(database, lanes, rng)) if holds else None
         await asyncio.gather(*(create(jobs, count, lanes, rng) for _ in range(creators)))
-        holder.cancel()
+        if holder:
+            holder.cancel()
         print("created", flush=True)
 
 
@@ -86,4 +87,6 @@ if __name__ == "__main__":
     _, dsn, *numbers, how = sys.argv
     creators, settlers, count, lanes, seed = map(int, numbers)
     with mutated(*(LANE_LOCK_FOLDED_IN if how == "folded" else ())):
-        asyncio.run(main(dsn, creators=creators, settlers=settlers, count=count, lanes=lanes, seed=seed))
+        asyncio.run(
+            main(dsn, creators=creators, settlers=settlers, count=count, lanes=lanes, seed=seed, holds=how == "whole")
+        )

@@ -27,6 +27,11 @@ def test_a_handler_can_be_bound_by_name_or_by_type() -> None:
     assert table.queues() == ["default", "mail"]
 
 
+def test_a_type_cannot_hold_a_lane_that_it_does_not_have() -> None:
+    with pytest.raises(ValueError, match="holds its lane when it fails, and has none"):
+        HandlerTable().declare(JobType("other", Note, holds_lane=True))
+
+
 def test_mistakes_in_the_table_are_told_at_once() -> None:
     table = HandlerTable()
     with pytest.raises(UnknownJobType):
