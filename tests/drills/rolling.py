@@ -35,6 +35,10 @@ _LONGEST_RUN_S = 2.0
 _FORCED_RUNS = 3
 _STARTED = 60
 """Before the first restart: many run then, and some for longer than a drain waits."""
+_CHARGED = """
+SELECT FROM jobs.attempts WHERE reason <> 'drained'
+UNION ALL SELECT FROM jobs.jobs WHERE retry_count > 0 UNION ALL SELECT FROM jobs.history WHERE retry_count > 0 LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +159,7 @@ async def _started(site: Site, runs: int, job_type: str = "") -> None:
 async def _until_charged(looks: Connection) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(20):
-            while not await fetch(
-                looks, "SELECT FROM jobs.attempts WHERE reason <> 'drained' LIMIT 1"
-            ) and not await fetch(
-                looks,
-                "SELECT FROM jobs.jobs WHERE retry_count > 0 UNION ALL SELECT FROM jobs.history WHERE retry_count > 0",
-            ):
+            while not await fetch(looks, _CHARGED):
                 await asyncio.sleep(0.1)
 
 
