@@ -96,7 +96,7 @@ async def run(dsn: str, plan: Plan, folder: Path) -> Report:
             await _started(site, _STARTED)
             await _restart_all(site, looks, fleet, plan, report)
             await producer.drain()
-            report.gap_s = largest_gap_s([line for line in site.told("start") if line["at"] < _last_created(site)])
+            report.gap_s = _gap_s(site)
             await (_until_charged(looks) if plan.mutant else load.drained(looks, 120.0))
             await _drain_all(fleet, report)
             report.findings = await findings(looks, site)
@@ -163,8 +163,9 @@ async def _until_charged(looks: Connection) -> None:
                 await asyncio.sleep(0.1)
 
 
-def _last_created(site: Site) -> float:
-    return max(float(line["at"]) for line in site.told("created"))
+def _gap_s(site: Site) -> float:
+    last_created = site.told("created")[-1]["at"]
+    return largest_gap_s([start for start in site.told("start") if start["at"] < last_created])
 
 
 def main(arguments: Sequence[str]) -> int:
