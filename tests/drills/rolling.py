@@ -35,6 +35,10 @@ _LONGEST_RUN_S = 2.0
 _FORCED_RUNS = 3
 _STARTED = 60
 """Before the first restart: many run then, and some for longer than a drain waits."""
+_CHARGED = """
+SELECT FROM jobs.attempts WHERE reason <> 'drained'
+UNION ALL SELECT FROM jobs.jobs WHERE retry_count > 0 UNION ALL SELECT FROM jobs.history WHERE retry_count > 0 LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ async def run(dsn: str, plan: Plan, folder: Path) -> Report:
             await _started(site, _STARTED)
             await _restart_all(site, looks, fleet, plan, report)
             await producer.drain()
-            report.gap_s = largest_gap_s([line for line in site.told("start") if line["at"] < _last_created(site)])
+            report.gap_s = _gap_s(site)
             await (_until_charged(looks) if plan.mutant else load.drained(looks, 120.0))
             await _drain_all(fleet, report)
             report.findings = await findings(looks, site)
@@ -155,17 +159,13 @@ async def _started(site: Site, runs: int, job_type: str = "") -> None:
 async def _until_charged(looks: Connection) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(20):
-            while not await fetch(
-                looks, "SELECT FROM jobs.attempts WHERE reason <> 'drained' LIMIT 1"
-            ) and not await fetch(
-                looks,
-                "SELECT FROM jobs.jobs WHERE retry_count > 0 UNION ALL SELECT FROM jobs.history WHERE retry_count > 0",
-            ):
+            while not await fetch(looks, _CHARGED):
                 await asyncio.sleep(0.1)
 
 
-def _last_created(site: Site) -> float:
-    return max(float(line["at"]) for line in site.told("created"))
+def _gap_s(site: Site) -> float:
+    last_created = site.told("created")[-1]["at"]
+    return largest_gap_s([start for start in site.told("start") if start["at"] < last_created])
 
 
 def main(arguments: Sequence[str]) -> int:

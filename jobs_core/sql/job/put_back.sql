@@ -20,7 +20,7 @@ WITH due AS MATERIALIZED (
 )
 UPDATE {schema}.jobs AS j
 SET state = 'pending', worker_id = NULL, retry_count = j.retry_count + %(charge)s,
-    last_error = coalesce(%(error)s, j.last_error), 
+    last_error = coalesce(%(error)s, j.last_error),
     alone = CASE WHEN j.limit_group IS NULL THEN j.alone AND NOT %(final)s END,
     limited_alone = CASE WHEN j.limit_group IS NOT NULL THEN j.limited_alone AND NOT %(final)s END,
     ready_seq = CASE WHEN due.now THEN nextval('{schema}.ready_seq') END,

@@ -4,7 +4,8 @@
 -- Locks the jobs. The caller has no claim under way, or it would take back what that one is taking. As in job/rescue, only
 -- runs that had started are charged and recorded, and suspected where that is wanted. Only workers that run no suspects ask, so no job is ended here.
 WITH strays AS MATERIALIZED (
-    SELECT id, token, worker_id, state = 'running' AS started, coalesce(alone, limited_alone) AS alone, claimed_at, started_at FROM {schema}.jobs
+    SELECT id, token, worker_id, state = 'running' AS started, coalesce(alone, limited_alone) AS alone, claimed_at, started_at
+    FROM {schema}.jobs
     WHERE worker_id = %(worker_id)s AND id <> ALL(%(ids)s::bigint[])
     FOR UPDATE
 ), recorded AS (

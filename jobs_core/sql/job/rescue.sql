@@ -7,7 +7,8 @@
 -- claim. Right against a living one: the ids are given, not joined, so that a row which another rescue and a claim have
 -- changed since is looked at again by its new holder (a join's other side is not looked up again under the lock).
 WITH lost AS MATERIALIZED (
-    SELECT id, token, worker_id, state = 'running' AS started, coalesce(alone, limited_alone) AS alone, claimed_at, started_at FROM {schema}.jobs
+    SELECT id, token, worker_id, state = 'running' AS started, coalesce(alone, limited_alone) AS alone, claimed_at, started_at
+    FROM {schema}.jobs
     WHERE worker_id = ANY(%(worker_ids)s::bigint[])
       AND NOT (state = 'running' AND coalesce(alone, limited_alone) AND alone_lost_count + 1 >= %(max_lost)s)
     LIMIT %(batch)s
