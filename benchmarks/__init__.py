@@ -5,5 +5,8 @@
                                            │ JSON lines, one script per contender: contenders/*.py, *.mjs
                                            └─▶ table.py   one Markdown table, each figure beside its reference
 
+    ./jobs bench claims │ history │ before-after     powers: us beside ourselves, in turns, with others behind, with a year of
+                                                     history, and with an earlier commit's code
+
 Every contender runs on the same Postgres with full durability, on the same payload, with a handler that does nothing.
 """

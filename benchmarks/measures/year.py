@@ -19,7 +19,7 @@ FROM generate_series({first_id}, {last_id}) AS n,
      LATERAL (SELECT {day}::timestamptz + (n - {first_id}) * interval '1 day' / {jobs}) AS ended (at);
 ALTER TABLE jobs.history_standard ATTACH PARTITION jobs.{partition} FOR VALUES FROM ({day}) TO ({next_day})
 """
-"""Filled first and attached then, which makes its indexes: ten times as fast as row by row."""
+"""Filled first and attached then, which makes its indexes at once and not row by row."""
 
 
 async def make_history(dsn: str, jobs: int, *, days: int) -> None:

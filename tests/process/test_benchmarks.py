@@ -77,7 +77,7 @@ def test_claims_are_timed_behind_others_beside_the_empty_queue() -> None:
 
 def commit_all(folder: Path) -> None:
     git = ("git", "-C", str(folder), "-c", "user.name=tests", "-c", "user.email=tests@localhost")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "Before"]):
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "--no-gpg-sign", "-m", "Before"]):
         subprocess.run([*git, *command], check=True)
 
 
