@@ -1,16 +1,17 @@
 """Rules that create jobs: alone, in bulk, with keys, in a caller's transaction, and two at once."""
 
 import asyncio
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
-from jobs_core import KeyReused, NewJob, execute
-from jobs_core.create import Created
+from jobs_core import Created, KeyReused, NewJob, execute
 from jobs_core.job_types import UNIQUE_WHILE, UniqueWhile
 from jobs_core.keys import expire_keys
-from tests.drills.walk.model import EventKey, Known
-from tests.drills.walk.tables import Violation
-from tests.drills.walk.walk import NotNow, Walk, rule
+from tests.drills.walk.known import EventKey, Known, Violation
+from tests.drills.walk.model_limits import DECLARED
+from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 
 HOUR = timedelta(hours=1)
 LANES = ("a", "b")
@@ -29,18 +30,21 @@ class New:
     idempotency_key: str | None = None
     text: str = ""
     at: timedelta | datetime | None = None
+    queue: str = "default"
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """What is not as usual."""
         return " ".join(
-            f"{one.name}={getattr(self, one.name)}" for one in fields(self) if getattr(self, one.name) != one.default
+            f"{one.name}={value}" for one in fields(self) if (value := getattr(self, one.name)) not in (one.default, {})
         )
 
     def job(self) -> NewJob:
         """As `create_many` takes it."""
         return NewJob(
-            self.job_type,
-            {"text": self.text, "lane": self.lane or ""},
+            TYPES[self.job_type],
+            {"text": self.text, "lane": self.lane or "", "limits": dict(self.limits)},
+            queue=self.queue,
             priority=self.priority,
             scheduled_for=self.at,
             idempotency_key=self.idempotency_key,
@@ -50,22 +54,50 @@ class New:
 
     def known(self, job_id: int, parent_id: int | None = None) -> Known:
         """As the model has it."""
-        return Known(job_id, self.job_type, self.priority, self.lane, parent_id, self.unique_key, self.unique_while)
+        return Known(
+            job_id,
+            self.job_type,
+            self.priority,
+            self.lane,
+            parent_id,
+            self.unique_key,
+            self.unique_while,
+            self.queue,
+            dict(self.limits),
+        )
 
 
-def new(walk: Walk, *, lane: bool = False, later: bool = False, unique: bool = False) -> New:
-    """A job with these powers, and all else at random."""
+def new(
+    walk: Walk, *, lane: bool = False, later: bool = False, unique: bool = False, limited: bool | None = None
+) -> New:
+    """A job with these powers, and all else at random; limited: None, now and then."""
     kind: UniqueWhile = walk.dice.choice(UNIQUE_WHILE)
     ahead = walk.dice.choice((HOUR, datetime.now(UTC) + HOUR)) if later else None
+    limits = some_limits(walk) if limited or (limited is None and walk.chance(0.15)) else {}
     return New(
-        "lane_note" if lane else walk.dice.choice(("note", "note", "counted")),
+        type_of(walk, lane=lane, limits=limits),
         walk.dice.choice(LANES) if lane else None,
         later,
         walk.dice.choice((0, 2, 2, 4)),
         f"u{walk.dice.randrange(2)}" if unique else None,
         kind if unique else None,
         at=ahead if later else walk.dice.choice((None, None, timedelta(seconds=-1))),
+        queue=QUEUES[walk.chance(0.3)],
+        limits=limits,
     )
+
+
+def type_of(walk: Walk, *, lane: bool, limits: Mapping[str, int]) -> str:
+    """The name of a type that has a lane, limits, both or neither."""
+    if limits:
+        return "lane_bound" if lane else "bound"
+    return "lane_note" if lane else walk.dice.choice(("note", "note", "counted"))
+
+
+def some_limits(walk: Walk) -> dict[str, int]:
+    """A key or two, each with its weight."""
+    keys = walk.dice.sample(list(DECLARED), walk.dice.choice((1, 1, 2)))
+    return {key: walk.dice.choice((1, 1, 1, 2, 4)) for key in sorted(keys)}
 
 
 def stands_for(walk: Walk, one: New) -> int | None:
@@ -77,9 +109,14 @@ def stands_for(walk: Walk, one: New) -> int | None:
 
 
 def created(walk: Walk, wanted: list[New], got: Created) -> str:
+    """The model learns of what a create did."""
+    return learned(walk, wanted, got.ids, got.met)
+
+
+def learned(walk: Walk, wanted: list[New], ids: Sequence[int], said_met: AbstractSet[int]) -> str:
     """The model learns of what was created, in its order; what must be met, must have been."""
     before = {*walk.model.jobs, *walk.model.ended}
-    for one, job_id in zip(wanted, got.ids, strict=True):
+    for one, job_id in zip(wanted, ids, strict=True):
         met = stands_for(walk, one)
         if met is None and job_id in {*walk.model.jobs, *walk.model.ended}:
             raise Violation(f"a create met job {job_id}, which holds no key of it")
@@ -91,9 +128,9 @@ def created(walk: Walk, wanted: list[New], got: Created) -> str:
             place = (one.job_type, one.idempotency_key)
             if place not in walk.model.keys or walk.model.keys[place].expired:
                 walk.model.keys[place] = EventKey(job_id, one.text)
-    if got.met != before & set(got.ids):
-        raise Violation(f"S10: of {got.ids} those were there before: {before & set(got.ids)}; it said {set(got.met)}")
-    return f"{list(got.ids)}, met {sorted(got.met)}: {', '.join(map(str, wanted))}"
+    if said_met != before & set(ids):
+        raise Violation(f"S10: of {ids} those were there before: {before & set(ids)}; it said {set(said_met)}")
+    return f"{list(ids)}, met {sorted(said_met)}: {', '.join(map(str, wanted))}"
 
 
 async def _create(walk: Walk, one: New) -> str:
@@ -146,9 +183,14 @@ def _unique(walk: Walk, held_while: UniqueWhile) -> New:
 @rule(1.3)
 async def create_idempotent(walk: Walk) -> str:
     """One an outside event, also after it ended."""
+    return await _create(walk, idempotent(walk))
+
+
+def idempotent(walk: Walk) -> New:
+    """With a key, and the input that it stands for."""
     key = f"i{walk.dice.randrange(3)}"
     known = walk.model.keys.get(("note", key))
-    return await _create(walk, New(idempotency_key=key, text=known.text if known and not known.expired else "first"))
+    return New(idempotency_key=key, text=known.text if known and not known.expired else "first")
 
 
 @rule(4)
@@ -169,6 +211,7 @@ async def create_many(walk: Walk) -> str:
     """Of all kinds, in one call, all or none."""
     walk.has_room()
     kinds = [new(walk, lane=walk.chance(0.5), later=walk.chance(0.2), unique=walk.chance(0.2)) for _ in range(3)]
+    kinds += [idempotent(walk)] if walk.chance(0.2) else []
     return created(walk, kinds, await walk.jobs.create_many([one.job() for one in kinds]))
 
 

@@ -7,7 +7,7 @@ from jobs_core.children import CHILDREN
 from jobs_core.claim import start, start_many
 from jobs_core.settle import Completed, end_many, settle
 from tests.drills.walk.creates import HOUR
-from tests.drills.walk.tables import Violation
+from tests.drills.walk.known import Violation
 from tests.drills.walk.walk import TYPES, NotNow, Walk, refused, rule
 
 
@@ -41,7 +41,11 @@ async def complete_stale(walk: Walk) -> str:
 @rule(1.4)
 async def end_many_stale(walk: Walk) -> str:
     """None has ended by it."""
-    runs = {run.id: run for run in (walk.stale_run(), walk.stale_run()) if not run.lane and not run.parent_id}
+    runs = {
+        run.id: run
+        for run in (walk.stale_run(), walk.stale_run())
+        if not run.lane and not run.parent_id and not run.limited
+    }
     if not runs:
         raise NotNow
     if got := await end_many(walk.conn, [Completed(run, None, "standard") for run in runs.values()]):

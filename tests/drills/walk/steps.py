@@ -1,15 +1,15 @@
 """Rules of steps: what a run has recorded, and the children it has created, for the runs after it."""
 
 import asyncio
-from typing import Literal, NoReturn
+from contextlib import suppress
+from typing import NoReturn, get_args
 
-from jobs_core import Complete, InvalidInput, StepUnknown, Wait
+from jobs_core import AnyJob, Complete, InvalidInput, StepUnknown, Wait
 from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
-from jobs_core.steps import Waiting
-from tests.drills.walk.creates import HOUR, New, stands_for
-from tests.drills.walk.model import Known, Step
-from tests.drills.walk.tables import must
+from jobs_core.steps import Policy, Waiting
+from tests.drills.walk.creates import HOUR, New, some_limits, stands_for, type_of
+from tests.drills.walk.known import Known, Step, must
 from tests.drills.walk.waits import settle_wait
 from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 from tests.support.database import Undone
@@ -27,7 +27,7 @@ async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
     name = walk.unused(run, "s1", "s2")
-    policy: Literal["again", "ask", "fail"] = walk.dice.choice(("again", "ask", "fail"))
+    policy = _policy(walk)
     record, event = walk.model.steps.get((job.id, f"step:{name}")), f"step:{job.id}:{name}"
     unknown = record is not None and record.state == "started" and policy != "again"
     called = list[int]()
@@ -55,42 +55,47 @@ async def take_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}: {output}"
 
 
-@rule(3.5)
-async def die_in_a_step(walk: Walk) -> str:
-    """Nobody knows whether it was done."""
+def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
+    """A run, and a step that neither it nor one before it has begun."""
     run, job = walk.run()
     name = walk.unused(run, "s1", "s2")
     if (job.id, f"step:{name}") in walk.model.steps:
         raise NotNow
+    return run, job, name
+
+
+@rule(3.5)
+async def die_in_a_step(walk: Walk) -> str:
+    """Nobody knows whether it was done."""
+    run, job, name = _new_step(walk)
 
     def die() -> NoReturn:
         raise Dead
 
-    try:
+    with suppress(Dead):
         await run.step(name, die, on_unknown="ask")
-    except Dead:
-        walk.model.steps[job.id, f"step:{name}"] = Step("started", run.token)
+    walk.model.steps[job.id, f"step:{name}"] = Step("started", run.token)
     return f"job {job.id}, {name}"
 
 
 @rule(3)
 async def raise_in_a_step(walk: Walk) -> str:
     """It was not done, and that is known."""
-    run, job = walk.run()
-    name = walk.unused(run, "s1", "s2")
-    if (job.id, f"step:{name}") in walk.model.steps:
-        raise NotNow
-    policy: Literal["again", "ask", "fail"] = walk.dice.choice(("again", "ask", "fail"))
+    run, job, name = _new_step(walk)
+    policy = _policy(walk)
 
     def broken() -> NoReturn:
         raise Undone
 
-    try:
+    with suppress(Undone):
         await run.step(name, broken, on_unknown=policy)
-    except Undone:
-        if policy != "again":
-            walk.model.steps[job.id, f"step:{name}"] = Step("raised", run.token)
+    if policy != "again":
+        walk.model.steps[job.id, f"step:{name}"] = Step("raised", run.token)
     return f"job {job.id}, {name}"
+
+
+def _policy(walk: Walk) -> Policy:
+    return walk.dice.choice(get_args(Policy))
 
 
 @rule(6)
@@ -102,13 +107,15 @@ async def spawn(walk: Walk) -> str:
     name = walk.unused(run, "c1", "c2")
     lane = walk.pick(CHILD_LANES) if walk.chance(0.4) else None
     later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
+    limits = some_limits(walk) if walk.chance(0.15) else {}
     child = New(
-        "lane_note" if lane else walk.dice.choice(("note", "counted")),
+        type_of(walk, lane=bool(lane), limits=limits),
         lane,
         later,
         unique_key=unique,
         unique_while="unfinished" if unique else None,
         at=HOUR if later else None,
+        limits=limits,
     )
     place = (job.id, f"spawn:{name}")
     known, met = walk.model.steps.get(place), stands_for(walk, child)

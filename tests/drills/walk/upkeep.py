@@ -4,8 +4,7 @@ from jobs_core import execute
 from jobs_core.leases import register, renew, retire
 from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_strays, rescue
 from jobs_core.waits import forget, go_on
-from tests.drills.walk.model import Worker
-from tests.drills.walk.tables import Violation
+from tests.drills.walk.known import Violation, Worker
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 from workers.cancels import deal_with_cancels
 

@@ -8,8 +8,7 @@ from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
 from jobs_core.steps import Waiting
 from tests.drills.walk.creates import HOUR
-from tests.drills.walk.model import Known, Step
-from tests.drills.walk.tables import must
+from tests.drills.walk.known import Known, Step, must
 from tests.drills.walk.walk import TYPES, Walk, rule
 
 
