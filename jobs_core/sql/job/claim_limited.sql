@@ -3,12 +3,14 @@
 -- Returns the jobs claimed, with the columns of job/claim and `limited`: all of them, or none, where a key is over its limit by
 -- now.
 -- Locks nothing more: the worker, its jobs and their slots are locked by statements before this one, in one transaction. A key
--- that was lowered before these slots were locked is seen to be over here; one that is lowered now waits for them.
+-- that was lowered before these slots were locked is seen to be over here; one that is lowered now waits for them. What operators'
+-- pauses took since a job's last claim is added to its time to give up, as in job/claim.
 WITH claimed AS (
     UPDATE {schema}.jobs AS j
     SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = nextval('{schema}.token_seq'),
         claimed_at = clock_timestamp(), started_at = NULL,
-        give_up_at = coalesce(j.give_up_at, clock_timestamp() + make_interval(secs => given.give_up_s))
+        give_up_at = CASE WHEN j.give_up_at IS NULL THEN clock_timestamp() + make_interval(secs => given.give_up_s)
+                     ELSE j.give_up_at + make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.claimed_at)) END
     FROM unnest((SELECT %(ids)s::bigint[]), (SELECT %(give_up_s)s::double precision[]), (SELECT %(ready_seqs)s::bigint[]))
          AS given (id, give_up_s, was_ready)
     WHERE j.id = given.id

@@ -59,6 +59,9 @@ async def hours_pass(walk: Walk) -> str:
     Not for jobs in lanes: claimed_at tells there who was first (S4).
     """
     hours = walk.dice.choice((3.31, 7.73))  # no sum of them is a number of hours
+    begun = [job for job in walk.model.jobs.values() if job.left_h is not None and not job.lane]
+    if not any(walk.model.pauses.paused_h(job, hours) for job in begun) and walk.chance(0.8):
+        raise NotNow
     sql = """UPDATE jobs.jobs SET claimed_at = claimed_at - %(span)s, give_up_at = give_up_at - %(span)s,
                  waiting_since = waiting_since - %(span)s WHERE lane IS NULL;
              UPDATE jobs.pauses SET started_at = started_at - %(span)s, until = until - %(span)s;

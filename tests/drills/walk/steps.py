@@ -100,7 +100,7 @@ def _policy(walk: Walk) -> Policy:
 
 @rule(6)
 async def spawn(walk: Walk) -> str:
-    """A child, once a name; one whose key is held is refused."""
+    """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     walk.has_room()
     wanted_dead = walk.model.requests if walk.chance(0.3) else set()
     run, job = walk.run(lambda job: not wanted_dead or job.id in wanted_dead)
@@ -119,14 +119,18 @@ async def spawn(walk: Walk) -> str:
     )
     place = (job.id, f"spawn:{name}")
     known, met = walk.model.steps.get(place), stands_for(walk, child)
+    behind_its_parent = lane is not None and lane == job.lane
     try:
         child_id = await run.spawn(name, child.job())
     except InvalidInput:
-        must(known is None and met is not None, f"job {job.id}: its child's key is free")
+        must(
+            known is None and (met or behind_its_parent), f"job {job.id}: nothing keeps it from having a child {child}"
+        )
         return f"job {job.id}, {name}: met {met}"
     must(not known or child_id == known.output, f"job {job.id}: {name} was spawned twice")
     if not known:
         must(met is None, f"S10: job {met} has the key of child {child_id}")
+        must(not behind_its_parent, f"job {job.id} is ahead of its child {child_id} in lane {lane}")
         walk.model.create(child.known(child_id, job.id), later=later)
         walk.model.steps[place] = Step("done", run.token, child_id)
     return f"job {job.id}, {name}: {child_id}"
