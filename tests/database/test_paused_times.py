@@ -15,13 +15,9 @@ from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE
 from tests.support.limits import claim_all as claim_all_limited
 from tests.support.limits import create, slots_of, table
-from tests.support.mutants import mutated
+from tests.support.mutants import NO_PAUSED_TIME, mutated
 
 NOW = timedelta(0)
-NOT_AT_THE_CLAIM = (
-    "ELSE j.give_up_at + make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.claimed_at)) END",
-    "ELSE j.give_up_at END",
-)
 NOT_AT_THE_PUT_BACK = (
     "give_up_at + make_interval(secs => {schema}.paused_s(queue, job_type, claimed_at)) <= clock_timestamp()",
     "true",
@@ -227,7 +223,7 @@ async def test_without_the_move_at_the_claim_it_would_be_given_up_after_the_paus
     await began_an_hour_ago(conn)
     await resume(conn, queue="default")
     await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '59 min'")
-    with mutated(NOT_AT_THE_CLAIM):
+    with mutated(NO_PAUSED_TIME):
         (again,) = await claim_all()
     assert (await settle(conn, again, Retry("flaky"), NOTE)).state == "failed"
 

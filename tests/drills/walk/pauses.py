@@ -5,9 +5,9 @@ from datetime import timedelta
 from jobs_core import Snooze, execute
 from jobs_core.pauses import end_due, forget_paused_times, pause, resume
 from jobs_core.settle import settle
-from tests.drills.walk.creates import HOUR
 from tests.drills.walk.known import must
 from tests.drills.walk.model_pauses import Place
+from tests.drills.walk.new_jobs import HOUR
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 
 _MOST = 3
@@ -40,7 +40,7 @@ async def resume_one(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(2)
+@rule(4.3)
 async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     """A provider's word: the latest end wins, and the run's time to give up goes on."""
     run, job = walk.run()
@@ -52,7 +52,7 @@ async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     return f"job {job.id}, queue {job.queue}, later: {later}"
 
 
-@rule(4)
+@rule(9)
 async def hours_pass(walk: Walk) -> str:
     """For pauses, and for what runs and pauses take of a job's time.
 
@@ -60,7 +60,8 @@ async def hours_pass(walk: Walk) -> str:
     """
     hours = walk.dice.choice((3.31, 7.73))  # no sum of them is a number of hours
     begun = [job for job in walk.model.jobs.values() if job.left_h is not None and not job.lane]
-    if not any(walk.model.pauses.paused_h(job, hours) for job in begun) and walk.chance(0.8):
+    paused = [job for job in begun if walk.model.pauses.paused_h(job, hours)]
+    if not any(job.state == "ready" for job in paused) and walk.chance(0.8 if paused else 0.95):
         raise NotNow
     sql = """UPDATE jobs.jobs SET claimed_at = claimed_at - %(span)s, give_up_at = give_up_at - %(span)s,
                  waiting_since = waiting_since - %(span)s WHERE lane IS NULL;
@@ -72,7 +73,7 @@ async def hours_pass(walk: Walk) -> str:
     return f"{hours} h"
 
 
-@rule(3)
+@rule(2.4)
 async def put_pauses_away_that_are_over(walk: Walk) -> str:
     """Upkeep: what was paused is claimed again before, and its time is not forgotten."""
     in_force = walk.model.pauses.in_force()
@@ -84,7 +85,7 @@ async def put_pauses_away_that_are_over(walk: Walk) -> str:
     return str(over)
 
 
-@rule(1)
+@rule(1.7)
 async def forget_times_of_pauses(walk: Walk) -> str:
     """Housekeeping: those that no living job's time depends on."""
     await forget_paused_times(walk.conn)

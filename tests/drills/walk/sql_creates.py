@@ -9,8 +9,8 @@ from psycopg import errors
 from jobs_core import Connection, execute, fetch_one, sql_create
 from jobs_core.declare import declare_types
 from jobs_core.roles import let_create
-from tests.drills.walk.creates import New, idempotent, learned, new
 from tests.drills.walk.known import must
+from tests.drills.walk.new_jobs import New, idempotent, learned, new, with_a_new_key
 from tests.drills.walk.walk import NOTE, TYPES, NotNow, Walk, rule
 
 ALLOWED = [name for name in TYPES if name != "counted"]
@@ -49,7 +49,7 @@ def _role(walk: Walk, one: New) -> str | None:
     return walk.role if one.job_type in ALLOWED and walk.chance(0.8) else None
 
 
-@rule(4)
+@rule(3.3)
 async def create_by_sql(walk: Walk) -> str:
     """Of any kind: what Python would have done."""
     walk.has_room()
@@ -59,7 +59,7 @@ async def create_by_sql(walk: Walk) -> str:
     return learned(walk, [one], ids, met)
 
 
-@rule(1.5)
+@rule(2)
 async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     one = _one(walk)
@@ -68,15 +68,11 @@ async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return str(one)
 
 
-@rule(1.5)
+@rule(2.1)
 async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     """With the same key: one job."""
     walk.has_room()
-    one = (
-        New(unique_key="u", unique_while="unfinished")
-        if walk.chance(0.5)
-        else New(idempotency_key=f"{len(walk.story)}")
-    )
+    one = with_a_new_key(walk)
 
     async def by_sql() -> tuple[list[int], frozenset[int]]:
         async with walk.jobs.database.transaction() as conn:
@@ -100,7 +96,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     raise NotNow
 
 
-@rule(1.3)
+@rule(1.4)
 async def a_role_oversteps(walk: Walk) -> str:
     """Another type, the function of all types, or a look at the jobs: refused."""
     attempts = (
