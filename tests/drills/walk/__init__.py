@@ -5,6 +5,6 @@
      └── next step ◀── S1–S12 by SQL, and every row as the model has it ◀─────────────────────────────────────┘
     at the end: faults stop, times come, events are emitted ─▶ everything must end
 
-A theme has a file of rules; what must be true of limits and of pauses has one, too (`model_…`). Time is moved in rows. One walk is
-one task on one connection: what races is stepped as a pair of verbs at once.
+A theme has a file of rules; what must be true of limits and of pauses has one, too (`model_…`). Time is moved in rows. One walk
+is one task on one connection: what races is stepped as a pair of verbs at once.
 """
