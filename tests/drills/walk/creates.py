@@ -27,7 +27,7 @@ async def create_in_lane(walk: Walk) -> str:
     return await _create(walk, new(walk, lane=True))
 
 
-@rule(1.7)
+@rule(1.8)
 async def create_later(walk: Walk) -> str:
     """Due in an hour."""
     return await _create(walk, new(walk, later=True))
@@ -57,7 +57,7 @@ def _unique(walk: Walk, held_while: UniqueWhile) -> New:
     return New(later=later, unique_key=key, unique_while=held_while, at=HOUR if later else None)
 
 
-@rule(1.8)
+@rule(2)
 async def create_idempotent(walk: Walk) -> str:
     """One an outside event, also after it ended."""
     return await _create(walk, idempotent(walk))
@@ -76,7 +76,7 @@ async def reuse_an_idempotency_key(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(3.3)
+@rule(3.1)
 async def create_many(walk: Walk) -> str:
     """Of all kinds, in one call, all or none."""
     walk.has_room()
@@ -85,7 +85,7 @@ async def create_many(walk: Walk) -> str:
     return created(walk, kinds, await walk.jobs.create_many([one.job() for one in kinds]))
 
 
-@rule(2)
+@rule(2.1)
 async def create_in_a_callers_transaction(walk: Walk) -> str:
     """Which commits."""
     walk.has_room()
@@ -114,7 +114,7 @@ async def create_twice_at_once(walk: Walk) -> str:
     return f"{created(walk, [one], first)}; and {created(walk, [one], second)}"
 
 
-@rule(3)
+@rule(3.2)
 async def a_keys_time_is_over(walk: Walk) -> str:
     """An idempotency key stands for its job no longer."""
     (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)
@@ -124,7 +124,7 @@ async def a_keys_time_is_over(walk: Walk) -> str:
     return name
 
 
-@rule(1.7)
+@rule(1.8)
 async def expire_the_keys(walk: Walk) -> str:
     """Housekeeping deletes those whose time is over, and no other."""
     over = [place for place, key in walk.model.keys.items() if key.expired]

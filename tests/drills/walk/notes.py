@@ -36,7 +36,7 @@ def _learn(walk: Walk, notebook: Notebook) -> None:
         walk.model.notes[notebook.job_id, note.kind, n] = notebook.token
 
 
-@rule(4.9)
+@rule(5.3)
 async def say_something(walk: Walk) -> str:
     """Several runs in one statement, stale ones among them."""
     runs = {run.token: run for run in (walk.run()[0], walk.run()[0])}
@@ -67,7 +67,7 @@ async def say_something_stale(walk: Walk) -> str:
     return f"job {run.id} token {run.token}"
 
 
-@rule(4.3)
+@rule(5.3)
 async def say_something_while_somebody_has_the_job(walk: Walk) -> str:
     """A settle, say: its row is passed over, and it is said again."""
     run, _ = walk.run()

@@ -65,7 +65,7 @@ def _begin_anew(walk: Walk, old: Known, job_id: int) -> None:
     walk.model.redrives[old.id] = job_id
 
 
-@rule(13)
+@rule(17)
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
     walk.has_room()
@@ -83,7 +83,7 @@ async def redrive_in_bulk(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(5)
+@rule(4.8)
 async def redrive_one(walk: Walk) -> str:
     """By its id; one that was redriven before is left, and told, unless it is to be redriven again."""
     walk.has_room()
@@ -104,7 +104,7 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule(5.5)
+@rule(5.6)
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
     walk.has_room()

@@ -49,7 +49,7 @@ def _role(walk: Walk, one: New) -> str | None:
     return walk.role if one.job_type in ALLOWED and walk.chance(0.8) else None
 
 
-@rule(3.3)
+@rule(2.9)
 async def create_by_sql(walk: Walk) -> str:
     """Of any kind: what Python would have done."""
     walk.has_room()
@@ -96,7 +96,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     raise NotNow
 
 
-@rule(1.4)
+@rule(1.7)
 async def a_role_oversteps(walk: Walk) -> str:
     """Another type, the function of all types, or a look at the jobs: refused."""
     attempts = (

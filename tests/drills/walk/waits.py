@@ -18,7 +18,7 @@ async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait) -> Non
     walk.model.wait(job, outcome.event, timed=outcome.until is not None)
 
 
-@rule(4.2)
+@rule(5.2)
 async def wait_for_an_event(walk: Walk) -> str:
     """As an outcome, with and without a time; one that was emitted before counts."""
     run, job = walk.run()
@@ -29,7 +29,7 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(3.8)
+@rule(4.6)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
     run, job = walk.run()
@@ -49,7 +49,7 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(4.9)
+@rule(5.5)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
     run, job = walk.run()
@@ -85,7 +85,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule(2.5)
+@rule(3.1)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
@@ -93,7 +93,7 @@ async def emit_again(walk: Walk) -> str:
     return event
 
 
-@rule(1.4)
+@rule(1.6)
 async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """It was not told."""
     event = _event(walk)
