@@ -7,7 +7,7 @@ from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute
 from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.limits import forget_limits, list_limits, remove_limit, set_limit
 from tests.drills.walk.claims import begin, ids_of, ready, types_of_one
-from tests.drills.walk.known import must
+from tests.drills.walk.known import Violation, must
 from tests.drills.walk.model_limits import DECLARED, PER_S
 from tests.drills.walk.new_jobs import created, new
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
@@ -47,7 +47,7 @@ async def claim_some_limited(walk: Walk) -> str:
         if found.again_in_s != 0 or len(runs) == slots:
             break
     else:
-        must(False, f"{_MOST_LOOKS} looks in a row said that there is more to find")
+        raise Violation(f"{_MOST_LOOKS} looks in a row said that there is more to find")
     left = walk.model.limits.sure(ready(walk, types, limited=True), walk.model.held_slots())
     must(len(runs) == slots or not left, f"jobs {ids_of(left)} have all they need, and were left")
     begun = await begin(walk, runs, 0.5)

@@ -19,7 +19,6 @@ DECLARED = {
     )
 }
 """By key, the numbers that its jobs come with."""
-_DRIFT = 0.01  # of a permit: what a walk's own time lets fall
 
 
 @dataclass(slots=True)
@@ -64,12 +63,12 @@ class Limits:
         numbers = self.of(key)
         if numbers.slots is not None and numbers.slots - held < max(min(weight, numbers.slots), 1):
             return False
-        return numbers.burst is None or (numbers.permits or 0) + _DRIFT >= min(weight, numbers.burst)
+        return numbers.burst is None or (numbers.permits or 0) >= min(weight, numbers.burst)
 
     def take(self, job: Known, held: Counter[str]) -> None:
         """It was claimed: it must have had all its slots and permits, and has them now."""
-        if short := self.short(job, held):
-            must(False, f"S12: job {job.id} was claimed, and {sorted(short)} had no room for it")
+        short = self.short(job, held)
+        must(not short, f"S12: job {job.id} was claimed, and {sorted(short)} had no room for it")
         job.slots = {}
         for key, weight in job.limits.items():
             numbers = self.keys.setdefault(key, self.of(key))
@@ -99,14 +98,8 @@ class Limits:
             groups.add(frozenset(job.limits))
             if job.id in taken:
                 continue
-            heavy = (
-                self.short(job, held)
-                if first and not self.short(replace(job, limits=dict.fromkeys(job.limits, 1)), held)
-                else set()
-            )
-            for other in ready[nth + 1 :]:
-                ahead = job.id in sure or other.limits.keys() == job.limits.keys() or heavy.intersection(other.limits)
-                must(
-                    other.id not in taken or not ahead,
-                    f"job {other.id} went past job {job.id}, which needs the same keys, or nothing",
-                )
+            has_some = not self.short(replace(job, limits=dict.fromkeys(job.limits, 1)), held)
+            heavy = self.short(job, held) if first and has_some else set()
+            for other in (other for other in ready[nth + 1 :] if other.id in taken):
+                after = job.id in sure or other.limits.keys() == job.limits.keys() or heavy.intersection(other.limits)
+                must(not after, f"a claim took job {other.id}, and job {job.id} was to go first")

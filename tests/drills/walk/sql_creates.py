@@ -9,9 +9,9 @@ from psycopg import errors
 from jobs_core import Connection, execute, fetch_one, sql_create
 from jobs_core.declare import declare_types
 from jobs_core.roles import let_create
-from tests.drills.walk.known import must
+from tests.drills.walk.known import Violation
 from tests.drills.walk.new_jobs import New, idempotent, learned, new, with_a_new_key
-from tests.drills.walk.walk import NOTE, TYPES, NotNow, Walk, rule
+from tests.drills.walk.walk import NOTE, TYPES, Walk, rule
 
 ALLOWED = [name for name in TYPES if name != "counted"]
 """What the role may create."""
@@ -92,8 +92,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
             await _create(walk.conn, New(idempotency_key=name, text=f"not {key.text}"), walk.role)
     except errors.DuplicateObject:
         return name
-    must(False, f"S10: {name} was given to job {key.job_id}, and taken for another input")
-    raise NotNow
+    raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
 @rule(1.7)
@@ -110,5 +109,4 @@ async def a_role_oversteps(walk: Walk) -> str:
             await fetch_one(walk.conn, call.sql, {"job": call.job})
     except errors.InsufficientPrivilege:
         return ""
-    must(False, f"role {walk.role} did what it may not")
-    raise NotNow
+    raise Violation(f"role {walk.role} did what it may not")

@@ -10,9 +10,7 @@ from tests.drills.walk.looks import EMPTY, LOOK, PREPARE
 from tests.drills.walk.model import Model
 from tests.drills.walk.model_pauses import Place
 
-_OF_THE_MODEL = {
-    *("due", "told", "seq", "claims", "resumes", "not_started", "limits", "slots", "left_h", "gone"),
-}
+_OF_THE_MODEL = {"due", "told", "seq", "claims", "resumes", "not_started", "limits", "slots", "left_h", "gone"}
 _COMPARED = [one.name for one in fields(Known) if one.name not in _OF_THE_MODEL]
 
 
