@@ -104,7 +104,8 @@ async def step_stale(walk: Walk) -> str:
 @rule(2)
 async def spawn_stale(walk: Walk) -> str:
     """No child."""
-    run, lane = walk.stale_run(), walk.dice.choice(("", "x"))
+    run = walk.stale_run()
+    lane = walk.dice.choice(("", "x" if run.lane != "x" else "y"))  # its own would be refused for that
     child = NewJob("lane_note" if lane else "note", {"lane": lane})
     return await refused(run.spawn(f"stale {len(walk.story)}", child), run)
 
