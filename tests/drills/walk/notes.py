@@ -67,7 +67,7 @@ async def say_something_stale(walk: Walk) -> str:
     return f"job {run.id} token {run.token}"
 
 
-@rule(5.3)
+@rule(7.4)
 async def say_something_while_somebody_has_the_job(walk: Walk) -> str:
     """A settle, say: its row is passed over, and it is said again."""
     run, _ = walk.run()

@@ -40,7 +40,7 @@ async def resume_one(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(5.3)
+@rule(6.9)
 async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     """A provider's word: the latest end wins, and the run's time to give up goes on."""
     run, job = walk.run()

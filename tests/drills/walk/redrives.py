@@ -104,7 +104,7 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule(5.6)
+@rule(7.8)
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
     walk.has_room()

@@ -78,7 +78,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(5.2)
+@rule(6.2)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
     run, job = walk.run()
@@ -91,7 +91,7 @@ async def retry(walk: Walk) -> str:
     return f"job {job.id}, now: {now}, policy: {own}"
 
 
-@rule(4.7)
+@rule(7.5)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
     run, job = walk.run()
@@ -113,14 +113,14 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(5.5)
+@rule(7.2)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(5.2)
+@rule(6.8)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
@@ -128,7 +128,7 @@ async def end_as_cancelled(walk: Walk) -> str:
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(6.3)
+@rule(8.8)
 async def end_several(walk: Walk) -> str:
     """Completed runs without a lane, a parent or limits, in one statement; stale ones among them."""
     plain = [run for run in walk.runs if not run.lane and not run.parent_id and not run.limited]
@@ -167,7 +167,7 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(15)
+@rule(26)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     walk.has_room()

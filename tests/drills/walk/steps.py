@@ -22,7 +22,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(5.3)
+@rule(6.4)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
@@ -78,7 +78,7 @@ async def die_in_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}"
 
 
-@rule(4.5)
+@rule(7.6)
 async def raise_in_a_step(walk: Walk) -> str:
     """It was not done, and that is known."""
     run, job, name = _new_step(walk)
@@ -151,7 +151,7 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(221)
+@rule(332)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))

@@ -56,7 +56,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(4.1)
+@rule(5.3)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -79,7 +79,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(4)
+@rule(5.2)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -88,7 +88,7 @@ async def retire_a_worker(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(259)
+@rule(518)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
     gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
@@ -103,7 +103,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(29)
+@rule(58)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
@@ -186,7 +186,7 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(2)
+@rule(2.6)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
     some = list(walk.model.jobs.values())
@@ -208,7 +208,7 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(154)
+@rule(385)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
     asked = sorted(walk.model.requests, reverse=True)

@@ -29,7 +29,7 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(4.6)
+@rule(6.9)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
     run, job = walk.run()
@@ -49,7 +49,7 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(5.5)
+@rule(6.6)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
     run, job = walk.run()
@@ -85,7 +85,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule(3.1)
+@rule(3.7)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
@@ -102,7 +102,7 @@ async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return event
 
 
-@rule(5.8)
+@rule(7)
 async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     """The two at once: it goes on."""
     run, job = walk.run(lambda job: not job.gives_up)
