@@ -90,8 +90,8 @@ async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
     values = {
         "keys": [limit.key for limit in limits],
         "slots": [limit.slots for limit in limits],
-        "rate_per_s": [limit.rate_per_s for limit in limits],
-        "burst": [limit.burst for limit in limits],
+        "rate_per_s": [_float(limit.rate_per_s) for limit in limits],
+        "burst": [_float(limit.burst) for limit in limits],
     }
     async with conn.transaction():
         await _fit(conn, await db.fetch(conn, statement("jobs_core", "limit/make"), values))
@@ -149,6 +149,11 @@ async def _fit(conn: db.Connection, rows: Sequence[db.Row]) -> None:
     await db.execute(conn, statement("jobs_core", "slot/lock"), {"keys": keys})
     values = {"keys": keys, "slots": [row["slots"] for row in rows]}
     await db.execute(conn, statement("jobs_core", "slot/fit"), values)
+
+
+def _float(number: float | None) -> float | None:
+    """As one type: where SQL created the job, its JSON has 2 for 2.0, and no array may hold both."""
+    return None if number is None else float(number)
 
 
 async def _remove(conn: db.Connection, keys: Sequence[str]) -> list[db.Row]:

@@ -25,6 +25,7 @@ from jobs_core import (
     statement,
 )
 from jobs_core.claim import any_ready, claim, start
+from jobs_core.declare import declare_types
 from jobs_core.leases import register, retire
 from jobs_core.limits import find_limit, forget_limits, list_limits, remove_limit, set_limit
 from jobs_core.outcomes import Outcome
@@ -46,6 +47,7 @@ from tests.support.limits import (
     table,
     wrong,
 )
+from tests.support.sql_create import create_by_sql
 
 HERE = Ready("default", BOUND.name)
 
@@ -412,6 +414,17 @@ async def test_a_job_without_a_permit_waits_until_one_has_fallen_into_the_bucket
     assert ids_of(await claim_all(conn, worker_id)) == ids[1:2]
     await execute(conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
     assert ids_of(await claim_all(conn, worker_id)) == ids[2:3], "what nobody fetched does not gather past the burst"
+
+
+async def test_keys_are_made_together_whichever_way_their_rates_are_written(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    """SQL writes 2 for 2.0, and no array takes both."""
+    whole, half = (f'{{"{key}": {{"rate_per_s": {rate}}}}}' for key, rate in (("whole", 2), ("half", 0.5)))
+    await declare_types(conn, jobs.table.job_types)
+    ids = [(await create_by_sql(conn, "bound", limits=limits))[0] for limits in (whole, half)]
+    ids += await create(jobs, rate_of("ours", 2.0))
+    assert ids_of(await claim_all(conn, worker_id)) == ids
 
 
 async def test_slots_and_a_rate_of_one_key_bound_it_both(jobs: Jobs, conn: Connection, worker_id: int) -> None:

@@ -18,29 +18,14 @@ from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import rescue
 from tests.support.limits import BOUND, Bound, claim_once, create, in_use, rate_of, slots_of, table, wrong
-from tests.support.mutants import mutated
+from tests.support.mutants import SLOT_SEEN, SLOTS_COUNTED, mutated
 
 CLAIMERS = 8
 JOBS = 120
 KEYS = {"a": 1, "b": 2, "c": 3, "d": 5}
 DRAINED = Snooze(timedelta(0), because="drained")
 
-_LOCKED = """SELECT one.key, one.n FROM {schema}.limit_slots AS one
-        WHERE one.key = g.key AND one.job_id IS NULL
-        ORDER BY one.n
-        LIMIT g.wanted
-        FOR UPDATE SKIP LOCKED"""
-MUTANTS = {
-    "a free slot is seen, not locked": (_LOCKED, _LOCKED.replace("FOR UPDATE SKIP LOCKED", "")),
-    "those that are held are counted": (
-        _LOCKED,
-        """SELECT l.key, n FROM {schema}.limits AS l, generate_series(1, l.slots - (
-            SELECT count(*)::integer FROM {schema}.limit_slots AS s WHERE s.key = l.key AND s.job_id IS NOT NULL
-        )) AS n
-        WHERE l.key = g.key
-        LIMIT g.wanted""",
-    ),
-}
+MUTANTS = {"a free slot is seen, not locked": SLOT_SEEN, "those that are held are counted": SLOTS_COUNTED}
 BUCKET_NOT_LOCKED = ("ORDER BY l.key\n    FOR UPDATE SKIP LOCKED", "ORDER BY l.key")
 
 

@@ -6,20 +6,18 @@ from typing import Any
 
 import pytest
 
-from jobs_core import AnyJob, Connection, Jobs, Retry, Snooze, execute, fetch, fetch_one
+from jobs_core import AnyJob, Connection, Database, Jobs, Retry, Snooze, Wait, execute, fetch, fetch_one
 from jobs_core.leases import register
 from jobs_core.pauses import end_due, forget_paused_times, pause, resume
 from jobs_core.settle import put_back, settle
 from jobs_core.suspects import claim_alone
 from tests.database.conftest import ClaimAll
 from tests.support.job_types import NOTE
-from tests.support.mutants import mutated
+from tests.support.limits import claim_all as claim_all_limited
+from tests.support.limits import create, slots_of, table
+from tests.support.mutants import NO_PAUSED_TIME, mutated
 
 NOW = timedelta(0)
-NOT_AT_THE_CLAIM = (
-    "ELSE j.give_up_at + make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.claimed_at)) END",
-    "ELSE j.give_up_at END",
-)
 NOT_AT_THE_PUT_BACK = (
     "give_up_at + make_interval(secs => {schema}.paused_s(queue, job_type, claimed_at)) <= clock_timestamp()",
     "true",
@@ -142,6 +140,21 @@ async def test_a_suspects_claim_moves_it_on_too(jobs: Jobs, conn: Connection, cl
     assert about(again.give_up_at - before, timedelta(minutes=20))
 
 
+async def test_a_claim_with_limits_moves_it_on_too(database: Database, conn: Connection) -> None:
+    names: dict[str, Any] = {"queues": ["default"], "job_types": ["bound"]}
+    async with Jobs(database, table()) as bounded:
+        await create(bounded, slots_of("a"))
+    worker_id = await register(conn, slots=1, lease_s=600, **names)
+    (job,) = await claim_all_limited(conn, worker_id)
+    await put_back(conn, job, NOW, because="drained")
+    await execute(conn, "UPDATE jobs.jobs SET claimed_at = claimed_at - interval '3 h'")
+    await pause(conn, queue="default", until=timedelta(minutes=20), set_by="ada")
+    await began_an_hour_ago(conn)
+    before = await give_up_at(conn)
+    (again,) = await claim_all_limited(conn, worker_id)
+    assert about(again.give_up_at - before, timedelta(minutes=20))
+
+
 async def test_what_came_before_the_first_claim_or_concerns_others_or_was_no_operators_does_not_count(
     jobs: Jobs, conn: Connection, claim_all: ClaimAll
 ) -> None:
@@ -179,6 +192,21 @@ async def test_but_one_that_has_spent_its_time_outside_of_pauses_is(
     assert (await settle(conn, job, Retry("flaky", after=NOW), NOTE)).state == "failed"
 
 
+async def test_a_run_that_need_not_wait_is_not_given_up_for_a_pause_which_outlasted_its_time(
+    jobs: Jobs, conn: Connection, claim_all: ClaimAll
+) -> None:
+    job = await claimed_hours_ago(conn, jobs, claim_all)
+    await pause(conn, queue="default", set_by="ada")
+    await began_an_hour_ago(conn)
+    await jobs.emit("happened")
+    await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '59 min'")
+    assert (await settle(conn, job, Wait("happened"), NOTE)).state == "pending"
+    await resume(conn, queue="default")
+    (again,) = await claim_all()
+    await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '61 min'")
+    assert (await settle(conn, again, Wait("happened"), NOTE)).state == "failed"
+
+
 async def test_without_the_look_at_the_put_back_it_would_be_given_up_within_the_pause(
     jobs: Jobs, conn: Connection, claim_all: ClaimAll
 ) -> None:
@@ -197,7 +225,7 @@ async def test_without_the_move_at_the_claim_it_would_be_given_up_after_the_paus
     await began_an_hour_ago(conn)
     await resume(conn, queue="default")
     await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '59 min'")
-    with mutated(NOT_AT_THE_CLAIM):
+    with mutated(NO_PAUSED_TIME):
         (again,) = await claim_all()
     assert (await settle(conn, again, Retry("flaky"), NOTE)).state == "failed"
 

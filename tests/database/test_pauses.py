@@ -17,13 +17,11 @@ from tests.database.conftest import ClaimAll
 from tests.database.test_suspects import postgres_came_up_long_ago
 from tests.support.database import until_blocked
 from tests.support.job_types import BRIEF_NOTE, NOTE
-from tests.support.mutants import mutated
+from tests.support.mutants import NOTHING_PAUSED, mutated
 
 QUEUES, TYPES = ("default", "other"), ("note", "brief_note")
 NAMES: dict[str, Any] = {"queues": QUEUES, "job_types": TYPES}
 EVERYTHING = {(queue, job_type) for queue in QUEUES for job_type in TYPES}
-NOTHING_PAUSED = (" ? t.job_type, false)", " ? NULL, false)")
-"""The mutant: nobody heeds a pause."""
 EXPLAIN: LiteralString = "EXPLAIN (ANALYZE, FORMAT JSON) "
 
 

@@ -15,7 +15,7 @@ from tests.database.conftest import ClaimAll, Failing
 from tests.support.database import until_blocked
 from tests.support.dead_letters import dead, living, redriven
 from tests.support.job_types import NOTE
-from tests.support.mutants import mutated
+from tests.support.mutants import LETTER_NOT_LOCKED, mutated
 
 
 async def test_what_was_redriven_is_told_or_passed_by_unless_it_is_asked_for_again(
@@ -68,7 +68,7 @@ async def test_two_redrives_at_once_make_one_job(
 async def test_two_redrives_that_did_not_lock_the_job_would_make_two(
     jobs: Jobs, database: Database, conn: Connection, failed: Failing
 ) -> None:
-    with mutated(("ORDER BY id\nFOR UPDATE", "ORDER BY id")):
+    with mutated(LETTER_NOT_LOCKED):
         assert await successors_of_two_at_once(jobs, database, conn, await failed()) == 2
 
 

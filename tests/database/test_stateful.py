@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.drills.stateful import CAUGHT_WITHIN, MUTANTS, NO_INDEX, Plan, broken, run
+from tests.drills.stateful import ALL_MUTANTS, CAUGHT_WITHIN, Plan, broken, run
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -13,7 +13,7 @@ async def test_what_is_promised_holds_after_each_step_and_at_the_end_everything_
     assert broken(plan, report) == [], report.last_steps
 
 
-@pytest.mark.parametrize("mutant", [*MUTANTS, NO_INDEX])
+@pytest.mark.parametrize("mutant", ALL_MUTANTS)
 async def test_with_a_guard_taken_out_the_same_walk_breaks(database_url: str, mutant: str) -> None:
     plan = Plan(CAUGHT_WITHIN, seed=2, mutant=mutant)
     report = await run(database_url, plan)

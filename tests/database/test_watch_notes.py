@@ -28,16 +28,11 @@ from jobs_core.settle import put_back
 from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
 from tests.support.job_types import NOTE, Note
-from tests.support.mutants import mutated
+from tests.support.mutants import NO_FENCE_OF_NOTES, mutated
 from tests.support.worker import ended, until, working
 from workers.note_writer import NoteWriter
 
 NOW = timedelta(0)
-HELD = "ON j.id = given.id AND j.token = given.token AND j.state NOT IN ('pending', 'blocked', 'waiting')"
-NO_FENCE = (
-    ("SELECT j.id, j.token FROM {schema}.jobs AS j\n    JOIN", "SELECT given.* FROM {schema}.jobs AS j\n    JOIN"),
-    (HELD, "ON j.id = given.id"),
-)
 NO_LOCK = ("    FOR SHARE OF j SKIP LOCKED\n", "")
 WAITS = (" SKIP LOCKED\n), written", "\n), written")
 NO_MEMORY = ("ON CONFLICT DO NOTHING\n)\nSELECT clock_timestamp() AS now", ")\nSELECT clock_timestamp() AS now")
@@ -98,7 +93,7 @@ async def test_a_run_that_lost_its_job_adds_nothing(conn: Connection, job: AnyJo
 
 
 async def test_without_the_fence_it_would(conn: Connection, job: AnyJob, claim_all: ClaimAll) -> None:
-    with mutated(*NO_FENCE):
+    with mutated(*NO_FENCE_OF_NOTES):
         assert (1, "too late") in await said_by_a_run_that_lost_its_job(conn, job, claim_all)
 
 

@@ -7,17 +7,28 @@ import argparse
 import asyncio
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs_core import db
+from jobs_core import Connection, db
 from tests.drills.report import show
 from tests.drills.walk.rules import RULES
 from tests.drills.walk.search import Report, search
 from tests.support.database import fresh_database, make_template, quick_folder, server
-from tests.support.mutants import NO_FENCE, NO_FENCE_TOGETHER, mutated
+from tests.support.mutants import (
+    LETTER_NOT_LOCKED,
+    LIMITED_NOT_PAUSED,
+    NO_FENCE,
+    NO_FENCE_OF_NOTES,
+    NO_FENCE_TOGETHER,
+    NO_PAUSED_TIME,
+    NOTHING_PAUSED,
+    SLOTS_COUNTED,
+    mutated,
+)
+from tests.support.sql_create import mutate
 
 STEPS = 40_000
 FIRED_AT_LEAST = 200
@@ -26,24 +37,54 @@ CAUGHT_WITHIN = 2_000
 """Steps in which the walk must find what a mutant breaks."""
 
 _WAITS = "j.wait_event = 'jobs:children'"
+_LIMITED = "j.alone, j.limit_group IS NOT NULL AS limited"
 MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "no fence": (NO_FENCE,),
     "no fence where settles are collected": (NO_FENCE_TOGETHER,),
+    "no fence of what runs say": NO_FENCE_OF_NOTES,
     "the next of a lane is not promoted": (("WHERE j.id = next.id AND j.state", "WHERE false AND j.state"),),
     "a parent is not woken": ((_WAITS, f"false AND {_WAITS}"),),
     "a request to cancel is forgotten": (("FROM family ORDER BY id\n", "FROM family WHERE false\n"),),
+    "slots are counted, not locked": (SLOTS_COUNTED,),
+    "what a lost run held stays held": ((_LIMITED, _LIMITED.replace("j.limit_group IS NOT NULL", "false")),),
+    "nobody heeds a pause": (NOTHING_PAUSED,),
+    "claims with limits heed no pause": LIMITED_NOT_PAUSED,
+    "an operator's pause takes of a job's time": (NO_PAUSED_TIME,),
+    "two redrives at once do not wait for each other": (LETTER_NOT_LOCKED,),
+    "what was redriven is not known": (
+        ("FROM {schema}.redrives WHERE job_id", "FROM {schema}.redrives WHERE false AND job_id"),
+    ),
+    "attempts outlast a prune": (
+        ("DELETE FROM {schema}.attempts\n    WHERE", "DELETE FROM {schema}.attempts\n    WHERE false AND"),
+    ),
 }
 """By what is taken out: the texts to replace in the statements."""
-WEAK_INDEX = """
+
+_WEAK_INDEX = """
 DROP INDEX jobs.jobs_unique;
 CREATE UNIQUE INDEX jobs_unique ON jobs.jobs (job_type, unique_key) WHERE unique_key IS NOT NULL AND unique_while = 'unfinished'
 """
-NO_INDEX = "unstarted keys are not in the unique index"
+
+
+async def _weaken_the_index(conn: Connection) -> None:
+    await conn.execute(_WEAK_INDEX)
+
+
+async def _go_past_the_lane(conn: Connection) -> None:
+    await mutate(conn, "jobs.add_job", ("(made.lane IS NULL OR made.lane_pos = head)", "true"))
+
+
+IN_THE_DATABASE: dict[str, Callable[[Connection], Awaitable[None]]] = {
+    "unstarted keys are not in the unique index": _weaken_the_index,
+    "SQL creates jobs that go past their lane": _go_past_the_lane,
+}
+"""Those that are no text of a statement."""
+ALL_MUTANTS = (*MUTANTS, *IN_THE_DATABASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """mutant: a name in MUTANTS, or NO_INDEX; empty: the queue as it is."""
+    """mutant: a name in ALL_MUTANTS; empty: the queue as it is."""
 
     steps: int
     seed: int
@@ -52,9 +93,9 @@ class Plan:
 
 async def run(dsn: str, plan: Plan) -> Report:
     """Walk on a fresh migrated database. Without a mutant, a walk that fails is made as short as it goes."""
-    if plan.mutant == NO_INDEX:
+    if plan.mutant in IN_THE_DATABASE:
         async with await db.connect(dsn, name="drill") as conn:
-            await conn.execute(WEAK_INDEX)
+            await IN_THE_DATABASE[plan.mutant](conn)
     changes = MUTANTS.get(plan.mutant)
     with mutated(*changes) if changes else nullcontext():
         return await search(dsn, plan.steps, plan.seed, shorten=not plan.mutant)
@@ -88,7 +129,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="repeat a run that went wrong")
     options = parser.parse_args(arguments)
     plans = [Plan(options.steps, options.seed)]
-    plans += [Plan(CAUGHT_WITHIN, options.seed, mutant) for mutant in [*MUTANTS, NO_INDEX]]
+    caught_within = max(CAUGHT_WITHIN, options.steps // 4)  # of any seed, not of one that was tried
+    plans += [Plan(caught_within, options.seed, mutant) for mutant in ALL_MUTANTS]
     failures = 0
     with tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder, _server(folder) as server_dsn:
         for plan in plans:

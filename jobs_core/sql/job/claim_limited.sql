@@ -3,7 +3,8 @@
 -- Returns the jobs claimed, with the columns of job/claim and `limited` (false: it only took its turn): all of them, or none, where a key is over its limit by
 -- now.
 -- Locks nothing more: the worker, its jobs and their slots are locked by statements before this one, in one transaction. A key
--- that was lowered before these slots were locked is seen to be over here; one that is lowered now waits for them.
+-- that was lowered before these slots were locked is seen to be over here; one that is lowered now waits for them. What operators'
+-- pauses took since a job's last claim is added to its time to give up, as in job/claim.
 WITH claimed AS (
     UPDATE {schema}.jobs AS j
     SET state = 'claimed', ready_seq = NULL, worker_id = %(worker_id)s, token = nextval('{schema}.token_seq'),

@@ -3,7 +3,7 @@
 -- Returns ready (it need not wait: its turn is now), until, or no row: the lease is lost and nothing changed.
 -- Locks the job. It keeps its place in its lane, so no lane is locked. Fenced like job/start. What over says is true until the
 -- transaction ends: the event's row is locked (event/lock), or the job's own, which the end of a child waits for (job/lock).
--- A run that waits has ended by its own word: it is no suspect any more.
+-- A run that waits has ended by its own word: it is no suspect any more. Of operators' pauses since its claim: job/put_back.
 WITH due AS MATERIALIZED (
     SELECT at, %(over)s OR coalesce(at <= clock_timestamp(), false) AS now
     FROM (SELECT coalesce(%(time)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_s)s))) AS due (at)
@@ -16,5 +16,6 @@ SET state = CASE WHEN due.now THEN 'pending' ELSE 'waiting' END, worker_id = NUL
     waiting_since = CASE WHEN NOT due.now THEN clock_timestamp() END
 FROM due
 WHERE j.id = %(id)s AND j.token = %(token)s AND j.state NOT IN ('pending', 'blocked', 'waiting')
-  AND NOT (due.now AND coalesce(j.give_up_at <= clock_timestamp(), false))
+  AND NOT (due.now AND coalesce(j.give_up_at <= clock_timestamp(), false)
+           AND j.give_up_at + make_interval(secs => {schema}.paused_s(j.queue, j.job_type, j.claimed_at)) <= clock_timestamp())
 RETURNING j.ready_seq IS NOT NULL AS ready, due.at AS until

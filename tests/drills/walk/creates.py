@@ -1,102 +1,13 @@
 """Rules that create jobs: alone, in bulk, with keys, in a caller's transaction, and two at once."""
 
 import asyncio
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
 
-from jobs_core import InvalidInput, KeyReused, NewJob, execute, fetch_one
-from jobs_core.create import Created
-from jobs_core.job_types import UNIQUE_WHILE, UniqueWhile
+from jobs_core import InvalidInput, KeyReused, execute, fetch_one
+from jobs_core.job_types import UniqueWhile
 from jobs_core.keys import expire_keys
-from tests.drills.walk.model import EventKey, Known
-from tests.drills.walk.tables import Violation
+from tests.drills.walk.known import Violation
+from tests.drills.walk.new_jobs import HOUR, New, created, idempotent, new, stands_for, with_a_new_key
 from tests.drills.walk.walk import NotNow, Walk, rule
-
-HOUR = timedelta(hours=1)
-LANES = ("a", "b")
-
-
-@dataclass(frozen=True, slots=True)
-class New:
-    """A job to create."""
-
-    job_type: str = "note"
-    lane: str | None = None
-    later: bool = False
-    priority: int = 2
-    unique_key: str | None = None
-    unique_while: UniqueWhile | None = None
-    idempotency_key: str | None = None
-    text: str = ""
-    at: timedelta | datetime | None = None
-    debounce: timedelta | None = None
-
-    def __str__(self) -> str:
-        """What is not as usual."""
-        return " ".join(
-            f"{one.name}={getattr(self, one.name)}" for one in fields(self) if getattr(self, one.name) != one.default
-        )
-
-    def job(self) -> NewJob:
-        """As `create_many` takes it."""
-        return NewJob(
-            self.job_type,
-            {"text": self.text, "lane": self.lane or ""},
-            priority=self.priority,
-            scheduled_for=self.at,
-            idempotency_key=self.idempotency_key,
-            unique_key=self.unique_key,
-            unique_while=self.unique_while,
-            debounce=self.debounce,
-            debounce_at_most=self.debounce,
-        )
-
-    def known(self, job_id: int, parent_id: int | None = None) -> Known:
-        """As the model has it."""
-        return Known(job_id, self.job_type, self.priority, self.lane, parent_id, self.unique_key, self.unique_while)
-
-
-def new(walk: Walk, *, lane: bool = False, later: bool = False, unique: bool = False) -> New:
-    """A job with these powers, and all else at random."""
-    kind: UniqueWhile = walk.dice.choice(UNIQUE_WHILE)
-    ahead = walk.dice.choice((HOUR, datetime.now(UTC) + HOUR)) if later else None
-    return New(
-        "lane_note" if lane else walk.dice.choice(("note", "note", "counted")),
-        walk.dice.choice(LANES) if lane else None,
-        later,
-        walk.dice.choice((0, 2, 2, 4)),
-        f"u{walk.dice.randrange(2)}" if unique else None,
-        kind if unique else None,
-        at=ahead if later else walk.dice.choice((None, None, timedelta(seconds=-1))),
-    )
-
-
-def stands_for(walk: Walk, one: New) -> int | None:
-    """The job that a create of this must meet."""
-    key = walk.model.keys.get((one.job_type, one.idempotency_key or ""))
-    if key and not key.expired:
-        return key.job_id
-    return walk.model.holder(one.job_type, one.unique_key) if one.unique_key else None
-
-
-def created(walk: Walk, wanted: list[New], got: Created) -> str:
-    """The model learns of what was created, in its order; what must be met, must have been."""
-    before = {*walk.model.jobs, *walk.model.ended}
-    for one, job_id in zip(wanted, got.ids, strict=True):
-        met = stands_for(walk, one)
-        if met is None and job_id in {*walk.model.jobs, *walk.model.ended}:
-            raise Violation(f"a create met job {job_id}, which holds no key of it")
-        if met is not None and job_id != met:
-            raise Violation(f"S10: job {met} holds the key, and yet job {job_id} was created")
-        if met is None:
-            walk.model.create(one.known(job_id), later=one.later)
-        if one.idempotency_key:
-            place = (one.job_type, one.idempotency_key)
-            if place not in walk.model.keys or walk.model.keys[place].expired:
-                walk.model.keys[place] = EventKey(job_id, one.text)
-    if got.met != before & set(got.ids):
-        raise Violation(f"S10: of {got.ids} those were there before: {before & set(got.ids)}; it said {set(got.met)}")
-    return f"{list(got.ids)}, met {sorted(got.met)}: {', '.join(map(str, wanted))}"
 
 
 async def _create(walk: Walk, one: New) -> str:
@@ -116,25 +27,25 @@ async def create_in_lane(walk: Walk) -> str:
     return await _create(walk, new(walk, lane=True))
 
 
-@rule(1.5)
+@rule(1.8)
 async def create_later(walk: Walk) -> str:
     """Due in an hour."""
     return await _create(walk, new(walk, later=True))
 
 
-@rule(1.6)
+@rule(2)
 async def create_later_in_lane(walk: Walk) -> str:
     """Joins its lane in an hour."""
     return await _create(walk, new(walk, later=True, lane=True))
 
 
-@rule(1.4)
+@rule(2)
 async def create_unique_unstarted(walk: Walk) -> str:
     """One a key until it is claimed."""
     return await _create(walk, _unique(walk, "unstarted"))
 
 
-@rule(1.3)
+@rule(2.8)
 async def create_unique_unfinished(walk: Walk) -> str:
     """One a key until it ends."""
     return await _create(walk, _unique(walk, "unfinished"))
@@ -168,12 +79,10 @@ async def create_debounced(walk: Walk) -> str:
     return told
 
 
-@rule(1.3)
+@rule(2)
 async def create_idempotent(walk: Walk) -> str:
     """One an outside event, also after it ended."""
-    key = f"i{walk.dice.randrange(3)}"
-    known = walk.model.keys.get(("note", key))
-    return await _create(walk, New(idempotency_key=key, text=known.text if known and not known.expired else "first"))
+    return await _create(walk, idempotent(walk))
 
 
 @rule(4)
@@ -189,15 +98,16 @@ async def reuse_an_idempotency_key(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(4)
+@rule(3.1)
 async def create_many(walk: Walk) -> str:
     """Of all kinds, in one call, all or none."""
     walk.has_room()
     kinds = [new(walk, lane=walk.chance(0.5), later=walk.chance(0.2), unique=walk.chance(0.2)) for _ in range(3)]
+    kinds += [idempotent(walk)] if walk.chance(0.2) else []
     return created(walk, kinds, await walk.jobs.create_many([one.job() for one in kinds]))
 
 
-@rule(1.5)
+@rule(2.1)
 async def create_in_a_callers_transaction(walk: Walk) -> str:
     """Which commits."""
     walk.has_room()
@@ -207,7 +117,7 @@ async def create_in_a_callers_transaction(walk: Walk) -> str:
     return created(walk, kinds, got)
 
 
-@rule()
+@rule(2.3)
 async def create_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     kinds = [new(walk, lane=walk.chance(0.7), later=walk.chance(0.2), unique=walk.chance(0.3)) for _ in range(2)]
@@ -216,19 +126,17 @@ async def create_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return ", ".join(map(str, kinds))
 
 
-@rule(1.2)
+@rule(2.4)
 async def create_twice_at_once(walk: Walk) -> str:
     """Two callers with the same key: one job."""
     walk.has_room()
-    unique = walk.chance(0.6)
-    held_while: UniqueWhile = walk.dice.choice(UNIQUE_WHILE)
-    one = New(unique_key="u", unique_while=held_while) if unique else New(idempotency_key=f"at once {len(walk.story)}")
+    one = with_a_new_key(walk)
     both = await asyncio.gather(*(walk.jobs.create_many([one.job()]) for _ in range(2)))
     first, second = sorted(both, key=lambda got: len(got.met))
     return f"{created(walk, [one], first)}; and {created(walk, [one], second)}"
 
 
-@rule(3)
+@rule(3.2)
 async def a_keys_time_is_over(walk: Walk) -> str:
     """An idempotency key stands for its job no longer."""
     (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)
@@ -238,7 +146,7 @@ async def a_keys_time_is_over(walk: Walk) -> str:
     return name
 
 
-@rule(1)
+@rule(1.8)
 async def expire_the_keys(walk: Walk) -> str:
     """Housekeeping deletes those whose time is over, and no other."""
     over = [place for place, key in walk.model.keys.items() if key.expired]

@@ -11,88 +11,21 @@ from typing import Any
 from jobs_core import RetryPolicy
 from jobs_core.children import CHILDREN, record_of
 from jobs_core.upkeep import MAX_LOST_ALONE
+from tests.drills.walk.known import EventKey, Known, Step, Worker, must
+from tests.drills.walk.model_limits import Limits
+from tests.drills.walk.model_pauses import Pauses
 
 RETRIES = RetryPolicy(max_retries=2, first_s=3600, last_s=3600)
-HELD = ("claimed", "running")
-
-
-@dataclass(slots=True)
-class Known:
-    """A job. state: as the table has it, but `scheduled` and `ready` for pending.
-
-    joined: has a place in its lane. due: in which order the times came that it waited for; None: not yet. seq: its readiness,
-    as last seen. claims, resumes, not_started: how often it was claimed, went on after a wait, and was taken from a worker
-    that had not started it.
-    """
-
-    id: int
-    job_type: str
-    priority: int
-    lane: str | None = None
-    parent_id: int | None = None
-    unique_key: str | None = None
-    unique_while: str | None = None
-    state: str = "scheduled"
-    worker: int | None = None
-    token: int | None = None
-    retries: int = 0
-    lost: int = 0
-    alone: bool = False
-    alone_lost: int = 0
-    rescued: bool = False
-    joined: bool = False
-    waits_for: str | None = None
-    timed: bool = False
-    due: int | None = None
-    gives_up: bool = False
-    told: bool = False
-    seq: int = 0
-    claims: int = 0
-    resumes: int = 0
-    not_started: int = 0
-
-    @property
-    def held(self) -> bool:
-        """Whether a worker has it."""
-        return self.state in HELD
-
-    @property
-    def holds_key(self) -> bool:
-        """Whether its unique key is taken."""
-        return self.unique_key is not None and (self.unique_while == "unfinished" or self.token is None)
-
-
-@dataclass(slots=True)
-class Worker:
-    """alone: runs suspects only. good: its lease runs. dead: buried or retired."""
-
-    alone: bool
-    good: bool = True
-    dead: bool = False
-
-
-@dataclass(slots=True)
-class Step:
-    """A record; past: of a wait, its time was moved to the past. output: of a step that is done."""
-
-    state: str
-    token: int
-    output: Any = None
-    past: bool = False
-
-
-@dataclass(slots=True)
-class EventKey:
-    """What an idempotency key stands for."""
-
-    job_id: int
-    text: str
-    expired: bool = False
+GIVE_UP_H = 24.0
+"""After its first claim, time in which it waits or an operator keeps it back not counted."""
 
 
 @dataclass(slots=True)
 class Model:
-    """Everything that the tables must show. events: those emitted, with their payload. awaited: names with a row of theirs."""
+    """Everything that the tables must show. events: those emitted, with their payload. awaited: names with a row of theirs.
+
+    notes: who wrote it, by job, kind and number. redrives: the job that does an ended one again.
+    """
 
     jobs: dict[int, Known] = field(default_factory=dict)
     ended: dict[int, Known] = field(default_factory=dict)
@@ -105,6 +38,10 @@ class Model:
     requests: set[int] = field(default_factory=set)
     keys: dict[tuple[str, str], EventKey] = field(default_factory=dict)
     effects: Counter[tuple[int, int]] = field(default_factory=Counter)
+    limits: Limits = field(default_factory=Limits)
+    pauses: Pauses = field(default_factory=Pauses)
+    notes: dict[tuple[int, str, int], int] = field(default_factory=dict)
+    redrives: dict[int, int] = field(default_factory=dict)
     tokens: set[int] = field(default_factory=set)
     _times: "count[int]" = field(default_factory=count)
 
@@ -124,11 +61,28 @@ class Model:
     def claim(self, job_id: int, worker: int, token: int) -> None:
         """A worker has it; the token is a new one, higher than all before."""
         job = self.jobs[job_id]
-        assert job.state == "ready", f"S4: job {job_id} was claimed, though it is {job.state}"
-        assert token > max(self.tokens, default=0), f"S3: token {token} was drawn after a higher one"
+        must(job.state == "ready", f"S4: job {job_id} was claimed, though it is {job.state}")
+        must(not self.pauses.keep_back(job), f"job {job_id} was claimed, though it is paused")
+        must(token > max(self.tokens, default=0), f"S3: token {token} was drawn after a higher one")
+        self.limits.take(job, self.held_slots())
         self.tokens.add(token)
         job.state, job.worker, job.token, job.told = "claimed", worker, token, False
+        job.left_h = GIVE_UP_H if job.left_h is None else job.left_h
         job.claims += 1
+
+    def held_slots(self) -> Counter[str]:
+        """By key, how many of its slots claimed jobs hold."""
+        held = Counter[str]()
+        for job in self.jobs.values():
+            held.update(job.slots if job.held else {})
+        return held
+
+    def pass_hours(self, hours: float) -> None:
+        """For jobs without a lane, and for pauses."""
+        for job in self.jobs.values():
+            if job.left_h is not None and not job.lane and job.state != "waiting":
+                job.left_h -= hours - self.pauses.paused_h(job, hours)
+        self.pauses.pass_hours(hours)
 
     def end(self, job: Known, state: str, reason: str | None = None) -> None:
         """It ends: its lane goes on, its parent is told, and what it created is to be cancelled with it."""
@@ -151,9 +105,11 @@ class Model:
         if state == "cancelled":
             self.requests.discard(job.id)
 
-    def put_back(self, job: Known, reason: str, *, later: bool, charge: int, final: bool) -> None:
+    def put_back(
+        self, job: Known, reason: str, *, later: bool, charge: int, final: bool, policy: RetryPolicy = RETRIES
+    ) -> None:
         """A run's own word: again, now or later; `final`: not if its time to give up has come."""
-        if (charge and job.retries >= RETRIES.max_retries) or (final and job.gives_up):
+        if (charge and job.retries >= policy.max_retries) or (final and job.gives_up):
             self.end(job, "failed", reason)
             return
         self.attempts[job.id, job.token or 0, reason] += 1

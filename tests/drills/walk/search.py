@@ -5,12 +5,14 @@ The walks are not thrown by hypothesis, whose generator repeats itself: of 500 w
 """
 
 import random
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobs_core import Connection, Database, Jobs
 from tests.drills.walk.finish import all_end
 from tests.drills.walk.rules import RULES
+from tests.drills.walk.sql_creates import role_of_a_walk
 from tests.drills.walk.tables import check, empty, prepare
 from tests.drills.walk.upkeep import new_worker
 from tests.drills.walk.walk import LAST_STEPS, Walk, step, table
@@ -46,14 +48,15 @@ async def search(dsn: str, steps: int, seed: int, *, shorten: bool) -> Report:
         Database(dsn, name="walk", max_connections=4) as database,
         Jobs(database, table()) as jobs,
         database.connection() as conn,
+        role_of_a_walk(conn, f"walk_{uuid.uuid4().hex[:8]}") as role,
     ):
         await prepare(conn)
         while report.steps < steps and not report.violation:
             number = report.steps // LENGTH
             numbers = [f"{seed} {number} {nth}" for nth in range(min(LENGTH, steps - report.steps))]
-            ended = await _walk(jobs, conn, numbers)
+            ended = await _walk(jobs, conn, role, numbers)
             if ended.broken and shorten:
-                ended = await _shortened(jobs, conn, numbers, ended)
+                ended = await _shortened(jobs, conn, role, numbers, ended)
             _add(report, ended, number)
     return report
 
@@ -69,10 +72,10 @@ def _add(report: Report, ended: _Ended, number: int) -> None:
         report.steps += len(walk.story)
 
 
-async def _walk(jobs: Jobs, conn: Connection, numbers: Sequence[str]) -> _Ended:
+async def _walk(jobs: Jobs, conn: Connection, role: str, numbers: Sequence[str]) -> _Ended:
     """Walk these steps, and let everything end."""
     await empty(conn)
-    walk = Walk(jobs, conn, random.Random(0))
+    walk = Walk(jobs, conn, random.Random(0), role)
     try:
         for alone in (False, False, True):
             await new_worker(walk, alone=alone)
@@ -86,14 +89,14 @@ async def _walk(jobs: Jobs, conn: Connection, numbers: Sequence[str]) -> _Ended:
     return _Ended(walk)
 
 
-async def _shortened(jobs: Jobs, conn: Connection, numbers: list[str], ended: _Ended) -> _Ended:
+async def _shortened(jobs: Jobs, conn: Connection, role: str, numbers: list[str], ended: _Ended) -> _Ended:
     """The shortest walk that fails which is found by leaving out half of the steps, a quarter, an eighth … a single one."""
     size = len(numbers)
     while size := size // 2:
         start = 0
         while start < len(numbers):
             fewer = numbers[:start] + numbers[start + size :]
-            again = await _walk(jobs, conn, fewer)
+            again = await _walk(jobs, conn, role, fewer)
             if again.broken:
                 numbers, ended = fewer, again
             else:

@@ -1,15 +1,15 @@
 """Rules of outcomes, but for the waits: how a run ends."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
-from jobs_core import AnyJob, Cancel, Complete, Connection, Fail, Outcome, Retry, Snooze, Wait, execute, fence
-from jobs_core.create import Created
+from jobs_core import AnyJob, Cancel, Complete, Connection, Created, Fail, Outcome, Retry, Snooze, Wait, execute, fence
 from jobs_core.settle import Completed, end_many, settle
-from tests.drills.walk.creates import HOUR, LANES, New, created
-from tests.drills.walk.model import Known
-from tests.drills.walk.tables import Violation
+from tests.drills.walk.known import Known, Violation
+from tests.drills.walk.model import RETRIES
+from tests.drills.walk.new_jobs import HOUR, LANES, New, created, some_limits, type_of
 from tests.drills.walk.walk import TYPES, Walk, rule
 from tests.support.database import Undone
 
@@ -25,14 +25,14 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(3.5)
+@rule(6.4)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(3)
+@rule(5.8)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
     run, job = walk.run()
@@ -40,12 +40,14 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(3.2)
+@rule(6.4)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     walk.has_room()
     run, job = walk.run()
-    one = New("lane_note", job.lane) if job.lane in LANES else New()
+    lane = job.lane if job.lane in LANES else None
+    limits = some_limits(walk) if job.limits else {}
+    one = New(type_of(walk, lane=bool(lane), limits=limits), lane, limits=limits)
     event, payload = f"also {job.id}", {"output": 0}
     got = list[Created]()
 
@@ -58,7 +60,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(4)
+@rule(6.3)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = walk.run()
@@ -76,19 +78,20 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(3.5)
+@rule(6.2)
 async def retry(walk: Walk) -> str:
-    """Counted: now, or in an hour; not more often than its policy says."""
+    """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
     run, job = walk.run()
     now = walk.chance(0.6)
     because: Literal["error", "timeout"] = walk.dice.choice(("error", "timeout"))
-    outcome = Retry("no", after=timedelta(0) if now else None, because=because)
+    own = replace(RETRIES, max_retries=walk.dice.choice((0, 1))) if walk.chance(0.3) else None
+    outcome = Retry("no", after=timedelta(0) if now else None, because=because, policy=own)
     await settle(walk.conn, run, outcome, TYPES[run.job_type])
-    walk.model.put_back(job, because, later=not now, charge=1, final=True)
-    return f"job {job.id}, now: {now}"
+    walk.model.put_back(job, because, later=not now, charge=1, final=True, policy=own or RETRIES)
+    return f"job {job.id}, now: {now}, policy: {own}"
 
 
-@rule(3)
+@rule(7.5)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
     run, job = walk.run()
@@ -100,7 +103,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(3.5)
+@rule(5.7)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     wanted_dead = walk.model.requests if walk.chance(0.5) else set()
@@ -110,14 +113,14 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(2.5)
+@rule(7.2)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(3.2)
+@rule(6.8)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
@@ -125,11 +128,13 @@ async def end_as_cancelled(walk: Walk) -> str:
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(4.5)
+@rule(8.8)
 async def end_several(walk: Walk) -> str:
-    """Completed runs without a lane or a parent, in one statement; stale ones among them."""
-    held = {run.id: run for run, job in walk.current() if not job.lane and not job.parent_id}
-    stale = [run for run in walk.runs[-20:] if not run.lane and not run.parent_id and run.id not in held]
+    """Completed runs without a lane, a parent or limits, in one statement; stale ones among them."""
+    plain = [run for run in walk.runs if not run.lane and not run.parent_id and not run.limited]
+    current = {run.token for run, _ in walk.current()}
+    held = {run.id: run for run in plain if run.token in current}
+    stale = [run for run in plain[-20:] if run.id not in held]
     wanted = {walk.pick(held) for _ in range(2)}
     runs = [*(held[job_id] for job_id in wanted), *stale[-1:]]
     got = await end_many(walk.conn, [Completed(run, None, TYPES[run.job_type].retention) for run in runs])
@@ -140,7 +145,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(3.5)
+@rule(5.2)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = walk.run()
@@ -151,17 +156,18 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(3.5)
+@rule(6)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
     _, job = walk.run(lambda job: not job.gives_up)
-    sql = "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '1 hour' WHERE id = %(id)s"
+    sql = """UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '1 hour'
+                 - make_interval(secs => jobs.paused_s(queue, job_type, claimed_at)) WHERE id = %(id)s"""
     await execute(walk.conn, sql, {"id": job.id})
-    job.gives_up = True
+    job.left_h = -1.0
     return f"job {job.id}"
 
 
-@rule(9)
+@rule(26)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     walk.has_room()

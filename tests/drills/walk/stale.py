@@ -6,8 +6,8 @@ from jobs_core import AnyJob, Cancel, Complete, Fail, NewJob, Outcome, Retry, Sn
 from jobs_core.children import CHILDREN
 from jobs_core.claim import start, start_many
 from jobs_core.settle import Completed, end_many, settle
-from tests.drills.walk.creates import HOUR
-from tests.drills.walk.tables import Violation
+from tests.drills.walk.known import Violation
+from tests.drills.walk.new_jobs import HOUR
 from tests.drills.walk.walk import TYPES, NotNow, Walk, refused, rule
 
 
@@ -15,14 +15,14 @@ async def _settle(walk: Walk, run: AnyJob, outcome: Outcome) -> str:
     return await refused(settle(walk.conn, run, outcome, TYPES[run.job_type]), run)
 
 
-@rule(1.4)
+@rule(2.1)
 async def start_stale(walk: Walk) -> str:
     """It does not run."""
     run = walk.stale_run()
     return await refused(start(walk.conn, run), run)
 
 
-@rule(1.4)
+@rule(1.9)
 async def start_many_stale(walk: Walk) -> str:
     """None of them runs."""
     runs = {run.id: run for run in (walk.stale_run(), walk.stale_run())}
@@ -31,17 +31,21 @@ async def start_many_stale(walk: Walk) -> str:
     return str(list(runs))
 
 
-@rule(1.4)
+@rule(1.9)
 async def complete_stale(walk: Walk) -> str:
     """With and without an `also`."""
     run = walk.stale_run()
     return await _settle(walk, run, Complete(also=walk.effect(run) if walk.chance(0.5) else None))
 
 
-@rule(1.4)
+@rule(2.4)
 async def end_many_stale(walk: Walk) -> str:
     """None has ended by it."""
-    runs = {run.id: run for run in (walk.stale_run(), walk.stale_run()) if not run.lane and not run.parent_id}
+    runs = {
+        run.id: run
+        for run in (walk.stale_run(), walk.stale_run())
+        if not run.lane and not run.parent_id and not run.limited
+    }
     if not runs:
         raise NotNow
     if got := await end_many(walk.conn, [Completed(run, None, "standard") for run in runs.values()]):
@@ -49,26 +53,26 @@ async def end_many_stale(walk: Walk) -> str:
     return str(list(runs))
 
 
-@rule(1.4)
+@rule(1.7)
 async def retry_stale(walk: Walk) -> str:
     """Not put back, and not failed for having no retries left."""
     return await _settle(walk, walk.stale_run(), Retry("late", after=timedelta(0) if walk.chance(0.5) else None))
 
 
-@rule(1.4)
+@rule(2)
 async def snooze_stale(walk: Walk) -> str:
     """Likewise."""
     run = walk.stale_run()
     return await _settle(walk, run, Snooze(HOUR, also=walk.effect(run) if walk.chance(0.5) else None))
 
 
-@rule(1.4)
+@rule(1.8)
 async def drain_stale(walk: Walk) -> str:
     """Nothing to hand back."""
     return await _settle(walk, walk.stale_run(), Snooze(timedelta(0), because="drained"))
 
 
-@rule(1.4)
+@rule(2)
 async def wait_stale(walk: Walk) -> str:
     """For an event, a time, or children."""
     run = walk.stale_run()
@@ -76,19 +80,19 @@ async def wait_stale(walk: Walk) -> str:
     return await _settle(walk, run, wait)
 
 
-@rule(1.4)
+@rule(1.8)
 async def fail_stale(walk: Walk) -> str:
     """It goes on where it is."""
     return await _settle(walk, walk.stale_run(), Fail("late"))
 
 
-@rule(1.4)
+@rule(2)
 async def cancel_stale(walk: Walk) -> str:
     """And what it created is not asked to end."""
     return await _settle(walk, walk.stale_run(), Cancel("late"))
 
 
-@rule(1.4)
+@rule(1.7)
 async def step_stale(walk: Walk) -> str:
     """Not recorded."""
     run = walk.stale_run()
@@ -97,15 +101,16 @@ async def step_stale(walk: Walk) -> str:
     )
 
 
-@rule(1.4)
+@rule(2)
 async def spawn_stale(walk: Walk) -> str:
     """No child."""
-    run, lane = walk.stale_run(), walk.dice.choice(("", "x"))
+    run = walk.stale_run()
+    lane = walk.dice.choice(("", "x" if run.lane != "x" else "y"))  # its own would be refused for that
     child = NewJob("lane_note" if lane else "note", {"lane": lane})
     return await refused(run.spawn(f"stale {len(walk.story)}", child), run)
 
 
-@rule(1.4)
+@rule(1.9)
 async def write_stale(walk: Walk) -> str:
     """A transaction of its own begins with the fence."""
     run = walk.stale_run()

@@ -1,15 +1,15 @@
 """Rules of steps: what a run has recorded, and the children it has created, for the runs after it."""
 
 import asyncio
-from typing import Literal, NoReturn
+from contextlib import suppress
+from typing import NoReturn, get_args
 
-from jobs_core import Complete, InvalidInput, StepUnknown, Wait
+from jobs_core import AnyJob, Complete, InvalidInput, StepUnknown, Wait
 from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
-from jobs_core.steps import Waiting
-from tests.drills.walk.creates import HOUR, New, stands_for
-from tests.drills.walk.model import Known, Step
-from tests.drills.walk.tables import must
+from jobs_core.steps import Policy, Waiting
+from tests.drills.walk.known import Known, Step, must
+from tests.drills.walk.new_jobs import HOUR, New, some_limits, stands_for, type_of
 from tests.drills.walk.waits import settle_wait
 from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 from tests.support.database import Undone
@@ -22,12 +22,12 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(3.5)
+@rule(6.4)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
     name = walk.unused(run, "s1", "s2")
-    policy: Literal["again", "ask", "fail"] = walk.dice.choice(("again", "ask", "fail"))
+    policy = _policy(walk)
     record, event = walk.model.steps.get((job.id, f"step:{name}")), f"step:{job.id}:{name}"
     unknown = record is not None and record.state == "started" and policy != "again"
     called = list[int]()
@@ -55,77 +55,88 @@ async def take_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}: {output}"
 
 
-@rule(3.5)
-async def die_in_a_step(walk: Walk) -> str:
-    """Nobody knows whether it was done."""
+def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
+    """A run, and a step that neither it nor one before it has begun."""
     run, job = walk.run()
     name = walk.unused(run, "s1", "s2")
     if (job.id, f"step:{name}") in walk.model.steps:
         raise NotNow
+    return run, job, name
+
+
+@rule(5.5)
+async def die_in_a_step(walk: Walk) -> str:
+    """Nobody knows whether it was done."""
+    run, job, name = _new_step(walk)
 
     def die() -> NoReturn:
         raise Dead
 
-    try:
+    with suppress(Dead):
         await run.step(name, die, on_unknown="ask")
-    except Dead:
-        walk.model.steps[job.id, f"step:{name}"] = Step("started", run.token)
+    walk.model.steps[job.id, f"step:{name}"] = Step("started", run.token)
     return f"job {job.id}, {name}"
 
 
-@rule(3)
+@rule(7.6)
 async def raise_in_a_step(walk: Walk) -> str:
     """It was not done, and that is known."""
-    run, job = walk.run()
-    name = walk.unused(run, "s1", "s2")
-    if (job.id, f"step:{name}") in walk.model.steps:
-        raise NotNow
-    policy: Literal["again", "ask", "fail"] = walk.dice.choice(("again", "ask", "fail"))
+    run, job, name = _new_step(walk)
+    policy = _policy(walk)
 
     def broken() -> NoReturn:
         raise Undone
 
-    try:
+    with suppress(Undone):
         await run.step(name, broken, on_unknown=policy)
-    except Undone:
-        if policy != "again":
-            walk.model.steps[job.id, f"step:{name}"] = Step("raised", run.token)
+    if policy != "again":
+        walk.model.steps[job.id, f"step:{name}"] = Step("raised", run.token)
     return f"job {job.id}, {name}"
 
 
-@rule(6)
+def _policy(walk: Walk) -> Policy:
+    return walk.dice.choice(get_args(Policy))
+
+
+@rule(7.8)
 async def spawn(walk: Walk) -> str:
-    """A child, once a name; one whose key is held is refused."""
+    """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     walk.has_room()
     wanted_dead = walk.model.requests if walk.chance(0.3) else set()
     run, job = walk.run(lambda job: not wanted_dead or job.id in wanted_dead)
     name = walk.unused(run, "c1", "c2")
     lane = walk.pick(lane for lane in CHILD_LANES if lane != job.lane) if walk.chance(0.4) else None
     later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
+    limits = some_limits(walk) if walk.chance(0.15) else {}
     child = New(
-        "lane_note" if lane else walk.dice.choice(("note", "counted")),
+        type_of(walk, lane=bool(lane), limits=limits),
         lane,
         later,
         unique_key=unique,
         unique_while="unfinished" if unique else None,
         at=HOUR if later else None,
+        limits=limits,
     )
     place = (job.id, f"spawn:{name}")
     known, met = walk.model.steps.get(place), stands_for(walk, child)
+    behind_its_parent = lane is not None and lane == job.lane
     try:
         child_id = await run.spawn(name, child.job())
     except InvalidInput:
-        must(known is None and met is not None, f"job {job.id}: its child's key is free")
+        must(
+            known is None and (met or behind_its_parent), f"job {job.id}: nothing keeps it from having a child {child}"
+        )
         return f"job {job.id}, {name}: met {met}"
     must(not known or child_id == known.output, f"job {job.id}: {name} was spawned twice")
     if not known:
         must(met is None, f"S10: job {met} has the key of child {child_id}")
+        must(not behind_its_parent, f"job {job.id} is ahead of its child {child_id} in lane {lane}")
         walk.model.create(child.known(child_id, job.id), later=later)
         walk.model.steps[place] = Step("done", run.token, child_id)
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(16)
+@rule(51)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
@@ -140,7 +151,7 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(60)
+@rule(332)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))

@@ -3,36 +3,50 @@
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, LeaseLost, execute
+from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, LeaseLost, Limit, execute
+from jobs_core.notes import Notebook
 from jobs_core.steps import Steps
-from tests.drills.walk.model import RETRIES, Known, Model
-from tests.drills.walk.tables import Violation
+from tests.drills.walk.known import Known, Violation
+from tests.drills.walk.model import RETRIES, Model
+from tests.drills.walk.model_limits import DECLARED
 
 T = TypeVar("T")
 
 MOST_JOBS = 25
 """That live at once: more would seldom meet each other."""
 LAST_STEPS = 30
+_A_WALK_TAKES_H = 0.2  # at most, on a slow machine
 
 
 class Input(BaseModel):
-    """Of all jobs of a walk."""
+    """Of all jobs of a walk. limits: weights by key."""
 
     text: str = ""
     lane: str = ""
+    limits: dict[str, int] = {}
+
+
+def _lane(given: Input) -> str:
+    return given.lane
+
+
+def _limits(given: Input) -> list[Limit]:
+    return [replace(DECLARED[key], weight=weight) for key, weight in given.limits.items()]
 
 
 NOTE = JobType("note", Input, retries=RETRIES)
 COUNTED = JobType("counted", Input, retries=RETRIES, retention="none", brief=True)
-LANE_NOTE = JobType("lane_note", Input, retries=RETRIES, lane=lambda note: note.lane)
-TYPES = {job_type.name: job_type for job_type in (NOTE, COUNTED, LANE_NOTE)}
-QUEUES = ["default"]
+LANE_NOTE = JobType("lane_note", Input, retries=RETRIES, lane=_lane)
+BOUND = JobType("bound", Input, retries=RETRIES, limits=_limits, retention="long")
+LANE_BOUND = JobType("lane_bound", Input, retries=RETRIES, lane=_lane, limits=_limits)
+TYPES = {job_type.name: job_type for job_type in (NOTE, COUNTED, LANE_NOTE, BOUND, LANE_BOUND)}
+QUEUES = ["default", "other"]
 
 
 def table() -> HandlerTable:
@@ -48,14 +62,17 @@ class NotNow(Exception):
 
 @dataclass(slots=True)
 class Walk:
-    """runs: every claim so far, as its run has it. used: names of steps by the token of the run that used them."""
+    """runs: every claim so far, as its run has it. used: names of steps by the token of the run that used them. notebooks: of
+    runs that have said something, by token. role: one that may create by SQL."""
 
     jobs: Jobs
     conn: Connection
     dice: random.Random
+    role: str = ""
     model: Model = field(default_factory=Model)
     runs: list[AnyJob] = field(default_factory=list)
     used: set[tuple[int, str]] = field(default_factory=set)
+    notebooks: dict[int, Notebook] = field(default_factory=dict)
     fingerprints: dict[int, str] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
@@ -112,6 +129,9 @@ class Walk:
         """Claims came back with these."""
         for run in sorted(runs, key=lambda run: run.token):
             self.model.claim(run.id, worker, run.token)
+            left_h, wanted_h = (run.give_up_at - run.claimed_at).total_seconds() / 3600, self.model.jobs[run.id].left_h
+            if wanted_h is None or abs(left_h - wanted_h) > _A_WALK_TAKES_H:
+                raise Violation(f"job {run.id} will be given up in {left_h:.1f} h; of its time {wanted_h} h are left")
         for run in runs:
             run.steps_of = partial(Steps, self.jobs)
             self.runs.append(run)

@@ -1,0 +1,179 @@
+"""Rules of limits: jobs that have some, claims of them, and how a key's numbers change."""
+
+import asyncio
+from collections.abc import Sequence
+
+from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute
+from jobs_core.claim_limited import Found, claim_limited
+from jobs_core.limits import forget_limits, list_limits, remove_limit, set_limit
+from tests.drills.walk.claims import begin, ids_of, ready, types_of_one
+from tests.drills.walk.known import Violation, must
+from tests.drills.walk.model_limits import DECLARED, PER_S
+from tests.drills.walk.new_jobs import created, new
+from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
+
+_MOST_LOOKS = 10
+"""Of one claim: a look makes keys, or fits them, and the next one claims. A claim that takes more goes round without end."""
+
+
+async def _look(
+    conn: Connection, worker: int, *, slots: int = MOST_JOBS, types: Sequence[str] = tuple(TYPES), alone: bool = False
+) -> Found:
+    return await claim_limited(conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots, alone=alone)
+
+
+@rule(6)
+async def create_limited(walk: Walk) -> str:
+    """Under a key or two, some of them in a lane, for later, or with a unique key besides."""
+    walk.has_room()
+    lane, later, unique = walk.chance(0.3), walk.chance(0.1), walk.chance(0.1)
+    one = new(walk, lane=lane, later=later, unique=unique, limited=True)
+    return created(walk, [one], await walk.jobs.create_many([one.job()]))
+
+
+@rule(14)
+async def claim_some_limited(walk: Walk) -> str:
+    """All that have their slots and permits, in their order, and none besides."""
+    worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, MOST_JOBS))
+    if not ready(walk, types, limited=True):
+        raise NotNow
+    runs = list[AnyJob]()
+    for _ in range(_MOST_LOOKS):
+        waiting, held = ready(walk, types, limited=True), walk.model.held_slots()
+        found = await _look(walk.conn, worker, slots=slots - len(runs), types=types)
+        walk.model.limits.judge(waiting, held, {run.id for run in found.jobs})
+        walk.took(found.jobs, worker)
+        runs += found.jobs
+        if found.again_in_s != 0 or len(runs) == slots:
+            break
+    else:
+        raise Violation(f"{_MOST_LOOKS} looks in a row said that there is more to find")
+    left = walk.model.limits.sure(ready(walk, types, limited=True), walk.model.held_slots())
+    must(len(runs) == slots or not left, f"jobs {ids_of(left)} have all they need, and were left")
+    begun = await begin(walk, runs, 0.5)
+    return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
+
+
+@rule(4.3)
+async def claim_limited_twice_at_once(walk: Walk) -> str:
+    """What one has locked the other passes over: neither has a slot of the other's."""
+    worker = walk.worker()
+    if not ready(walk, limited=True):
+        raise NotNow
+
+    async def one() -> Found:
+        async with walk.jobs.database.connection() as conn:
+            return await _look(conn, worker)
+
+    first, second = await asyncio.gather(one(), one())
+    walk.took([*first.jobs, *second.jobs], worker)
+    return f"worker {worker}: {[run.id for run in first.jobs]} and {[run.id for run in second.jobs]}"
+
+
+@rule(3.6)
+async def claim_limited_without_a_lease(walk: Walk) -> str:
+    """A worker that was buried, or whose lease ran out: nothing."""
+    worker = walk.worker(alone=None, good=False)
+    if not ready(walk, limited=True):
+        raise NotNow
+    found = await _look(walk.conn, worker)
+    must(not found.jobs, f"worker {worker} has no lease, and claimed {[run.id for run in found.jobs]}")
+    return f"worker {worker}"
+
+
+@rule(2)
+async def set_a_limit(walk: Walk) -> str:
+    """Raised, lowered, closed, or of another kind; what is held stays."""
+    limit = _some_numbers(walk)
+    await set_limit(walk.conn, limit)
+    walk.model.limits.put(limit)
+    return str(limit)
+
+
+def _some_numbers(walk: Walk) -> Limit:
+    slots, burst = walk.dice.choice((None, 0, 1, 2, 3, 4)), walk.dice.choice((None, None, 2.0, 3.0))
+    if slots is None and burst is None:
+        slots = 2
+    return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
+
+
+@rule(8.5)
+async def lower_a_limit_while_one_claims(walk: Walk) -> str:
+    """Whichever is first: the claim keeps to one number or the other, and what is over is known to be."""
+    worker = walk.worker()
+    key = walk.pick(key for key, has in walk.model.limits.keys.items() if has.slots)
+    if not any(key in job.limits for job in ready(walk, limited=True)):
+        raise NotNow
+    lower = Limit(key, slots=0)
+
+    async def claim() -> Found:
+        async with walk.jobs.database.connection() as conn:
+            return await _look(conn, worker)
+
+    found, _ = await asyncio.gather(claim(), set_limit(walk.conn, lower))
+    walk.took(found.jobs, worker)
+    walk.model.limits.put(lower)
+    return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
+
+
+@rule(2)
+async def remove_a_limit(walk: Walk) -> str:
+    """Unless jobs hold slots of it; the next job of the key makes it anew."""
+    key = walk.pick(DECLARED)
+    there, held = key in walk.model.limits.keys, walk.model.held_slots()[key]
+    try:
+        said = await remove_limit(walk.conn, key)
+    except LimitInUse:
+        must(held, f"{key} has no slot that is held, and could not be removed")
+        return f"{key}: in use"
+    must(
+        not held and (said is not None) is there,
+        f"{key}: {held} slots are held, it is there: {there}, and it said {said}",
+    )
+    walk.model.limits.keys.pop(key, None)
+    return f"{key}: it was there: {there}"
+
+
+@rule(1.5)
+async def forget_unused_limits(walk: Walk) -> str:
+    """Two days later: those made for jobs, of which nothing is held and for which nothing stands ready."""
+    await execute(walk.conn, "UPDATE jobs.limits SET created_at = created_at - interval '2 days'")
+    held = walk.model.held_slots()
+    wanted = {key for job in walk.model.jobs.values() if job.state == "ready" for key in job.limits}
+    unused = [
+        key
+        for key, has in walk.model.limits.keys.items()
+        if not has.by_hand and has.permits == has.burst and not held[key] and key not in wanted
+    ]
+    n = await forget_limits(walk.conn)
+    must(n == len(unused), f"{n} limits were forgotten; unused are {unused}")
+    for key in unused:
+        del walk.model.limits.keys[key]
+    return str(unused)
+
+
+@rule(2.5)
+async def an_hour_fills_the_buckets(walk: Walk) -> str:
+    """A permit each."""
+    await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
+    walk.model.limits.fill()
+    return ""
+
+
+@rule(1.9)
+async def list_the_limits(walk: Walk) -> str:
+    """As an operator sees them: who holds what, and how many wait."""
+    waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]
+    holding = [job for job in walk.model.jobs.values() if job.held]
+    wanted = {
+        key: (
+            walk.model.held_slots()[key],
+            sum(key in job.limits for job in waiting),
+            sorted(job.id for job in holding if job.slots.get(key)),
+        )
+        for key in walk.model.limits.keys
+    }
+    views = await list_limits(walk.conn)
+    got = {view.key: (view.in_use, view.waiting, view.held_by) for view in views}
+    must(got == wanted, f"limits are listed as {got}, must be {wanted}")
+    return str(got)
