@@ -33,9 +33,9 @@ DELETE FROM jobs.ended_counts; DELETE FROM effects
 """
 
 LIMITS = ""
-"""S12, slots in use are those that claimed jobs hold: a SELECT like those of _BROKEN, with its UNION ALL."""
+"""S12, slots in use are those that claimed jobs hold: a SELECT like those of BROKEN, with its UNION ALL."""
 
-_BROKEN = f"""
+BROKEN = f"""
 SELECT 'S1: it has ended twice' AS what, id::text AS which FROM jobs.history GROUP BY id HAVING count(*) > 1
 UNION ALL SELECT 'S9: it has ended, and lives', id::text FROM jobs.jobs WHERE id IN (SELECT id FROM jobs.history)
 UNION ALL SELECT 'S3: it ended by another token than its last run wrote with', h.id::text
@@ -93,7 +93,7 @@ SELECT
     (SELECT jsonb_agg(jsonb_build_array(id, dead_at IS NOT NULL, expires_at > clock_timestamp())) FROM jobs.workers) AS workers,
     (SELECT jsonb_agg(jsonb_build_array(job_type, state, n)) FROM jobs.ended_counts) AS counts,
     (SELECT jsonb_agg(jsonb_build_array(job_id, token)) FROM effects) AS effects,
-    (SELECT jsonb_agg(what || ': ' || which) FROM ({_BROKEN}) AS broken) AS broken
+    (SELECT jsonb_agg(what || ': ' || which) FROM ({BROKEN}) AS broken) AS broken
 """
 
 _OF_THE_MODEL = {"due", "gives_up", "told", "seq", "claims", "resumes", "not_started"}
