@@ -20,7 +20,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -314,8 +314,7 @@ class Lab:
 
     async def _workers_are_ready(self) -> bool:
         rows = await fetch(self._conn, _READY)
-        below = self._fleet.below()
-        return len(rows) == PROCESSES and all(row["pid"] in below for row in rows)
+        return len(rows) == PROCESSES and all(_lives(row["pid"]) for row in rows)
 
     async def _is_taken_over(self, pid: int, point: Point, files: Files) -> bool:
         values = {"pid": pid, "role": point.scene.role, "again": files.told("again")}
@@ -365,6 +364,12 @@ class Lab:
 
 async def _as_told(files: Files, name: str) -> bool:
     return files.told(name)
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _ports(pid: int) -> set[int]:

@@ -49,7 +49,8 @@ class HeldLine:
 
     def go(self) -> None:
         """Let what is held go its way."""
-        self.arrived.clear()
+        if self in self._proxy.lines:
+            self.arrived.clear()
         self._decide(goes=True)
 
     def drop(self, *, reset: bool = False) -> None:
