@@ -60,12 +60,12 @@ async def ended(conn: Connection, trial: str) -> list[Row]:
 
 def spoiled(rows: list[Row], files: Files, point: Point, fault: By) -> Iterator[str]:
     """What is wrong with the trial's jobs, all of which have ended."""
-    must = {role: (came,) for role, came in roles(point.scene).items()}
-    must[point.scene.role] = allowed(point, fault)
+    must: dict[str, tuple[Came, ...]] = {role: (came,) for role, came in roles(point.scene).items()}
+    must[point.scene.struck] = allowed(point, fault)
     for role, ways in must.items():
         seen = [row for row in rows if row["role"] == role]
         came = _came(seen[0] if seen else None, files, role)
-        more = point.more_runs if fault == "freeze" and role == point.scene.role else 0
+        more = point.more_runs if fault == "freeze" and role == point.scene.struck else 0
         if len(seen) > 1 or all(replace(came, runs=came.runs - late) not in ways for late in range(more + 1)):
             yield f"{role}: {len(seen)} such jobs, the first came to {came}, not {' or '.join(map(str, ways))}"
     for row in rows:

@@ -8,7 +8,7 @@ A point is a statement that the struck process is about to send, or whose answer
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from jobs_core import JobType
 from tests.drills.points_jobs import BRIEF, LANED, LIMITED, PLAIN, Part
@@ -32,26 +32,35 @@ LOST = Came(("lost",), runs=2)
 NEVER = Came(runs=0, state="")
 
 
+Cast = Mapping[str, tuple[JobType[Part], str]]
+"""By role: the type of its job, and what that does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """The jobs of a trial. earlier: jobs that must wait before the subject is created; beside: created together with it.
 
-    beside and earlier name the type and the act of each role. came: what must have become of the others, of each ONCE unless
+    struck: whose run the fault is meant for. came: what must have become of the others, of each ONCE unless
     it is named. prelude: what is done when the subject's handler stands. due_s: when the subject is due. opens: False, the
     handler stands on until it is cancelled. then: what is done after the fault, when the subject waits.
     """
 
     act: str = "write"
     job_type: JobType[Part] = PLAIN
-    role: str = "subject"
-    earlier: Mapping[str, tuple[JobType[Part], str]] = field(default_factory=dict)
-    beside: Mapping[str, tuple[JobType[Part], str]] = field(default_factory=dict)
+    struck: str = "subject"
+    earlier: Cast = field(default_factory=dict)
+    beside: Cast = field(default_factory=dict)
     came: Mapping[str, Came] = field(default_factory=dict)
     prelude: Literal["", "cancel", "drain", "kill"] = ""
     due_s: float = 0.0
     opens: bool = True
     then: Literal["", "emit", "answer"] = ""
     by_producer: bool = False
+
+    @property
+    def subject(self) -> Cast:
+        """The first job of the trial."""
+        return {"subject": (self.job_type, self.act)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,7 @@ _ASKS, _WAITS = Scene("ask", then="answer"), Scene("wait", then="emit")
 _EMITS = Scene("emit", earlier={"waiter": (PLAIN, "wait")}, came={"waiter": TWICE})
 _LANE = Scene(job_type=LANED, beside={"follower": (LANED, "write")})
 _SPAWNS = Scene("spawn", came={"child": ONCE})
-_CHILD = Scene("spawn", role="child", came={"subject": TWICE})
+_CHILD = Scene("spawn", struck="child", came={"subject": TWICE})
 _LIMIT = Scene(job_type=LIMITED, beside={"second": (LIMITED, "write")})
 _CANCELS = Scene("stand", prelude="cancel", opens=False)
 _DRAINS, _RESCUED = Scene("stand", prelude="drain"), Scene("stand", prelude="kill")
@@ -96,6 +105,8 @@ _DUE, _DUE_IN_LANE = Scene(due_s=0.5), Scene(job_type=LANED, due_s=0.5)
 _STEPPED = Came(steps=1)
 _WROTE = Came(lines=1)
 _SPAWNED_ANEW = Came(("lost",), runs=3)
+_SPAWNED = (Came(("lost",), runs=2), _SPAWNED_ANEW)
+"""The child had ended before the parent ran again, or not."""
 _CANCELLED = (
     Came(("lost",), state="cancelled"),
     Came(("lost", "cancelled"), runs=2, state="cancelled"),
@@ -122,12 +133,13 @@ POINTS = (
         _STEPPED,
         holders=True,
     ),
+    Point("event_unseen", _WAITS, _before("event/find"), (Came(("lost",), 3),), TWICE),
     Point("wait_unwritten", _WAITS, _before("job/wait"), (Came(("lost",), 3),), TWICE),
     Point("wait_uncommitted", _WAITS, _before("commit", "job/wait"), (Came(("lost",), 3),), TWICE),
     Point("wait_unanswered", _WAITS, _after("commit", "job/wait"), (TWICE,), TWICE),
     Point("emit_uncommitted", _EMITS, _before("commit", "event/emit"), (LOST,)),
     Point("spawn_uncommitted", _SPAWNS, _before("commit", "job/adopt"), (_SPAWNED_ANEW,), TWICE),
-    Point("spawn_unanswered", _SPAWNS, _after("commit", "job/adopt"), (_SPAWNED_ANEW,), TWICE),
+    Point("spawn_unanswered", _SPAWNS, _after("commit", "job/adopt"), _SPAWNED, TWICE),
     Point("child_ended", _CHILD, _before("job/wake_parent"), (LOST,)),
     Point("note_unwritten", _SAYS, _before("note/write"), (Came(("lost",), 2, lines=1),), _WROTE),
     Point("note_unanswered", _SAYS, _after("note/write"), (Came(("lost",), 2, lines=2),), _WROTE),
@@ -167,10 +179,9 @@ def allowed(point: Point, fault: By) -> tuple[Came, ...]:
     return (point.frozen,) if fault == "freeze" and point.frozen else point.gone
 
 
-def parts(scene: Scene, trial: str) -> list[tuple[JobType[Any], Part]]:
-    """The subject, or whoever creates it, and those beside it."""
-    roles = {("subject" if scene.role == "child" else scene.role): (scene.job_type, scene.act), **scene.beside}
-    return [(job_type, Part(trial=trial, role=role, act=act)) for role, (job_type, act) in roles.items()]
+def parts(cast: Cast, trial: str) -> list[tuple[JobType[Part], Part]]:
+    """Types and inputs of these jobs."""
+    return [(job_type, Part(trial=trial, role=role, act=act)) for role, (job_type, act) in cast.items()]
 
 
 def roles(scene: Scene) -> dict[str, Came]:

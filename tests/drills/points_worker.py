@@ -24,9 +24,8 @@ from workers.settings import WorkerSettings
 from workers.supervisor import Supervisor
 from workers.worker import Worker, open_database
 
-LEASE_S = 2.0
-SLOTS = 4
-SETTINGS = {"lease_s": LEASE_S, "renew_s": 0.4, "upkeep_s": 0.3, "poll_s": 0.5, "drain_s": 0.5, "slots": SLOTS}
+LEASE_S = 3.0
+SETTINGS = {"lease_s": LEASE_S, "renew_s": 0.4, "upkeep_s": 0.3, "poll_s": 0.5, "drain_s": 0.5, "slots": 4}
 PROCESSES = 2
 _AGAIN_S = 0.05
 

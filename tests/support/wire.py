@@ -1,7 +1,7 @@
 """What goes by between a client and Postgres, for proxies that do something to it: statements known by their names.
 
-    client ─▶ forward ─▶ server        a statement is known by its file (`job/claim`), or else by its first word (`commit`);
-    client ◀─  back  ◀── server        what a connection begins with is `connect`, a pool's look at it `check`
+client ─▶ forward ─▶ server        a statement is known by its file (`job/claim`), or else by its first word (`commit`);
+client ◀─  back  ◀── server        what a connection begins with is `connect`, a pool's look at it `check`
 """
 
 import asyncio

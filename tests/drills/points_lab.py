@@ -1,0 +1,280 @@
+"""A lab of the points drill: a database of its own, two workers under a supervisor (and a producer), one trial after another.
+
+create ─▶ held at the point ─▶ kill │ freeze … another has taken over … let go │ cut ─▶ all jobs end ─▶ judge
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+
+from jobs_core import Connection, Jobs, NewJob, execute, fetch, fetch_one
+from tests.drills import points_checks as checks
+from tests.drills.fleet import CHECKOUT, Fleet
+from tests.drills.points_jobs import AGENT, Files, event_of
+from tests.drills.points_way import By, Point, allowed, parts, roles
+from tests.drills.points_worker import LEASE_S, PROCESSES, Options
+from tests.support.holding_proxy import HeldLine, HoldingProxy
+from tests.support.processes import MARK, left_running
+
+_LOOK_EVERY_S = 0.05
+
+_READY = "SELECT pid FROM jobs.workers WHERE dead_at IS NULL AND expires_at > clock_timestamp() AND slots > 1"
+_HOLDER = "SELECT w.pid FROM jobs.jobs AS j JOIN jobs.workers AS w ON w.id = j.worker_id WHERE j.id = %(id)s"
+_EXPIRE = "UPDATE jobs.workers SET expires_at = clock_timestamp() WHERE pid = %(pid)s AND dead_at IS NULL"
+_STRANGERS = "SELECT FROM jobs.workers WHERE id = ANY(%(ids)s) AND pid <> ALL(%(pids)s)"
+_TAKEN_OVER = """
+SELECT NOT EXISTS (SELECT FROM jobs.workers WHERE pid = %(pid)s AND dead_at IS NULL)
+   AND NOT EXISTS (SELECT FROM jobs.jobs AS j LEFT JOIN jobs.workers AS w ON w.id = j.worker_id
+                   WHERE j.input ->> 'role' = %(role)s AND j.state <> 'waiting'
+                     AND (w.id IS NULL OR w.dead_at IS NOT NULL OR j.rescued AND NOT %(again)s)) AS over
+"""
+"""Nobody holds the jobs of that role but who lives, and who has rescued one stands at the gate."""
+
+
+class Broken(Exception):
+    """Something that must hold at every moment did not; the text says what."""
+
+
+class Lab:
+    """`trial` is one strike and what came of it. The proxy is what all the processes connect through."""
+
+    def __init__(self, proxy: HoldingProxy, jobs: Jobs, conn: Connection, folder: Path, *, within_s: float) -> None:
+        self._proxy = proxy
+        self._jobs = jobs
+        self._conn = conn
+        self._folder = folder
+        self._within_s = within_s
+        self._log_at = 0
+        self._struck = list[int]()
+
+    def start(self, options: Options, mark: str) -> Fleet:
+        """The supervisor and its workers, and later the producer, all of which carry the mark."""
+        self._options, self._mark = options, mark
+        self._producer: subprocess.Popen[bytes] | None = None
+        self._fleet = Fleet(options.command(), 1, self._folder / "log", environments=[{MARK: mark}])
+        return self._fleet
+
+    async def trial(self, name: str, point: Point, fault: By) -> tuple[float, list[str]]:
+        """Strike once; returns the seconds from the fault to the end, and what was broken. Raises TimeoutError, Broken."""
+        files = Files(self._folder, name)
+        await self._until(self._workers_are_ready, "both workers are ready")
+        self._log_at, self._struck = (self._folder / "log").stat().st_size, []
+        try:
+            pid, line = await self._at_the_point(point, files)
+            struck_at = time.monotonic()
+            self._struck.append(pid)
+            await self._strike(fault, pid, line, point, files)
+        finally:
+            self._proxy.disarm()
+            if point.scene.opens:
+                files.tell("open")
+        await self._until_ended(point, files, allowed(point, fault)[0].state != "")
+        took_s = round(time.monotonic() - struck_at, 2)
+        rows = await checks.ended(self._conn, name)
+        left = [f"an agent is left: {one}" for one in left_running(self._mark) if tuple(one.cmdline()) == AGENT]
+        return took_s, [*checks.spoiled(rows, files, point, fault), *left]
+
+    async def was_starved(self) -> bool:
+        """Whether a process that was not struck lost its lease since the trial began: so busy was the machine."""
+        with (self._folder / "log").open() as log:
+            log.seek(self._log_at)
+            events = [json.loads(line) for line in log if line.startswith("{")]
+        ids = [event["worker_id"] for event in events if event["event"] in {"lease.lost", "worker.buried"}]
+        return bool(await fetch(self._conn, _STRANGERS, {"ids": ids, "pids": self._struck}))
+
+    async def tidy(self, point: Point) -> None:
+        """After a trial that did not get to its point: have its jobs end. Raises TimeoutError, Broken."""
+        await self._until_ended(point, None, False)
+
+    def end(self) -> None:
+        """Leave no producer."""
+        if self._producer:
+            self._producer.kill()
+            self._producer.communicate()
+
+    async def _at_the_point(self, point: Point, files: Files) -> tuple[int, HeldLine | None]:
+        """Send the trial's jobs on their way; returns who is at the point, with the line that is held there."""
+        scene = point.scene
+        if scene.earlier:
+            await self._jobs.create_many([NewJob(*one) for one in parts(scene.earlier, files.trial)])
+            await self._until(lambda: self._all_wait(len(scene.earlier)), "those before it wait")
+        if point.stop and not scene.prelude:
+            self._proxy.arm(point.stop)
+        subject = await self._create(point, files)
+        if point.stop and not scene.prelude:
+            return await self._reached(point, subject)
+        await self._until(lambda: _as_told(files, "stands"), "the handler stands")
+        holder = await self._holder(subject)
+        if point.stop is None:
+            return holder, None
+        self._proxy.arm(point.stop)
+        await self._prelude(point, holder, subject)
+        return await self._reached(point, subject)
+
+    async def _create(self, point: Point, files: Files) -> int:
+        """The subject's id, or 0 where a producer creates it."""
+        scene = point.scene
+        if scene.by_producer:
+            stdin = self._living_producer().stdin
+            assert stdin
+            stdin.write(f"{files.trial}\n".encode())
+            stdin.flush()
+            return 0
+        due = timedelta(seconds=scene.due_s) if scene.due_s else None
+        jobs = [NewJob(*one, scheduled_for=due) for one in parts({**scene.subject, **scene.beside}, files.trial)]
+        return (await self._jobs.create_many(jobs)).ids[0]
+
+    async def _prelude(self, point: Point, holder: int, subject: int) -> None:
+        match point.scene.prelude:
+            case "cancel":
+                await self._jobs.cancel(subject)
+            case "drain":
+                os.kill(holder, signal.SIGTERM)
+            case "kill":
+                self._struck.append(holder)
+                await self._kill(holder)
+
+    async def _reached(self, point: Point, subject: int) -> tuple[int, HeldLine]:
+        assert point.stop
+        while True:
+            try:
+                async with asyncio.timeout(self._within_s):
+                    line = await self._proxy.reached()
+            except TimeoutError:
+                raise TimeoutError(f"nobody came to the point within {self._within_s:g} s") from None
+            pid = self._owner(line)
+            if not point.holders or pid == await self._holder(subject):
+                return pid, line
+            self._proxy.arm(point.stop)
+            line.go()
+
+    async def _strike(self, fault: By, pid: int, line: HeldLine | None, point: Point, files: Files) -> None:
+        if fault == "freeze":
+            await self._freeze(pid, line, point, files)
+        elif fault == "kill":
+            await self._kill(pid)
+            if line:
+                line.drop()
+            if point.scene.by_producer:
+                await self._until(self._nothing_is_open, "the producer's transaction has ended")
+        else:
+            if line:
+                line.drop(reset=True)
+            self._proxy.cut(_ports(pid))
+
+    async def _kill(self, pid: int) -> None:
+        """Its lease runs out in its row, which is quicker than to wait for that."""
+        os.kill(pid, signal.SIGKILL)
+        await execute(self._conn, _EXPIRE, {"pid": pid})
+
+    async def _freeze(self, pid: int, line: HeldLine | None, point: Point, files: Files) -> None:
+        """Past its lease, until another has taken over; what it was about to say arrives then, and it goes on."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            if point.scene.by_producer:
+                await asyncio.sleep(LEASE_S)
+            else:
+                await self._until(lambda: self._is_taken_over(pid, point, files), "another has taken over")
+            if line:
+                line.go()
+                await self._until(lambda: _as_set(line.arrived), "an answer to what was held")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    async def _until_ended(self, point: Point, files: Files | None, subject_is_there: bool) -> None:  # noqa: FBT001
+        """Return when all jobs have ended that must be there; does what must be done while the subject waits."""
+        due = len(roles(point.scene)) + subject_is_there if files else 0
+
+        async def over() -> bool:
+            if broken := await checks.broken_now(self._conn):
+                raise Broken("; ".join(broken))
+            living = await fetch(self._conn, "SELECT id, input, state FROM jobs.jobs")
+            for job in living:
+                if job["state"] == "waiting" and job["input"]["role"] == "subject":
+                    await self._then(point, job["id"], job["input"]["trial"])
+            return not living and (files is None or len(await checks.ended(self._conn, files.trial)) >= due)
+
+        await self._until(over, "all jobs have ended")
+
+    async def _then(self, point: Point, subject: int, trial: str) -> None:
+        if point.scene.then == "emit":
+            await self._jobs.emit(event_of(trial))
+        elif point.scene.then == "answer":
+            await self._jobs.emit(f"step:{subject}:pay", {"again": True})
+
+    async def _workers_are_ready(self) -> bool:
+        rows = await fetch(self._conn, _READY)
+        return len(rows) == PROCESSES and all(_lives(row["pid"]) for row in rows)
+
+    async def _is_taken_over(self, pid: int, point: Point, files: Files) -> bool:
+        values = {"pid": pid, "role": point.scene.struck, "again": files.told("again")}
+        row = await fetch_one(self._conn, _TAKEN_OVER, values)
+        return row is not None and bool(row["over"])
+
+    async def _all_wait(self, n: int) -> bool:
+        return len(await fetch(self._conn, "SELECT FROM jobs.jobs WHERE state = 'waiting'")) == n
+
+    async def _nothing_is_open(self) -> bool:
+        producers = "datname = current_database() AND application_name = 'drill producer'"
+        return not await fetch(self._conn, f"SELECT FROM pg_stat_activity WHERE {producers}")
+
+    async def _holder(self, job_id: int) -> int:
+        row = await fetch_one(self._conn, _HOLDER, {"id": job_id})
+        return int(row["pid"]) if row else 0
+
+    def _living_producer(self) -> subprocess.Popen[bytes]:
+        if self._producer is None or self._producer.poll() is not None:
+            self.end()
+            with (self._folder / "log").open("ab") as log:
+                self._producer = subprocess.Popen(
+                    self._options.command("producer"),
+                    cwd=CHECKOUT,
+                    env=os.environ | {MARK: self._mark},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                )
+        return self._producer
+
+    def _owner(self, line: HeldLine) -> int:
+        """The pid of the process that has this connection."""
+        producer = [self._producer.pid] if self._producer else []
+        return next(pid for pid in (*self._fleet.below(), *producer) if line.port in _ports(pid))
+
+    async def _until(self, condition: Callable[[], Awaitable[object]], what: str) -> None:
+        try:
+            async with asyncio.timeout(self._within_s):
+                while not await condition():
+                    await asyncio.sleep(_LOOK_EVERY_S)
+        except TimeoutError:
+            raise TimeoutError(f"not within {self._within_s:g} s: {what}") from None
+
+
+async def _as_told(files: Files, name: str) -> bool:
+    return files.told(name)
+
+
+async def _as_set(event: asyncio.Event) -> bool:
+    return event.is_set()
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _ports(pid: int) -> set[int]:
+    try:
+        return {one.laddr.port for one in psutil.Process(pid).net_connections("tcp")}
+    except psutil.Error:  # it has ended meanwhile
+        return set()
