@@ -15,7 +15,7 @@ import random
 import shutil
 import tempfile
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from tests.drills.points_jobs import table
 from tests.drills.points_lab import Broken, Lab
 from tests.drills.points_way import POINTS, By, Point
 from tests.drills.points_worker import Options
-from tests.drills.report import show
+from tests.drills.report import count, show
 from tests.support.database import fresh_database, make_template, server
 from tests.support.holding_proxy import holding
 from tests.support.processes import left_running
@@ -70,7 +70,7 @@ class Report:
     repeated: trials that said nothing, as the machine was too busy.
     """
 
-    trials: Counter[str] = field(default_factory=Counter)
+    trials: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     took_s: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -127,7 +127,7 @@ async def _try_next(lab: Lab, trials: deque[tuple[Point, By]], report: Report) -
         report.repeated += 1
         trials.append((point, fault))
         return
-    report.trials[fault] += 1
+    count(report.trials, [fault])
     report.took_s.append(took_s)
     report.broken += [f"{name}: {what}" for what in broken]
 
