@@ -28,6 +28,7 @@ from tests.drills.points_lab import Broken, Lab
 from tests.drills.points_way import POINTS, By, Point
 from tests.drills.points_worker import Options
 from tests.drills.report import count, show
+from tests.drills.waiting import WITHIN_S
 from tests.support.database import fresh_database, make_template, server
 from tests.support.holding_proxy import holding
 from tests.support.processes import left_running
@@ -51,7 +52,7 @@ class Plan:
     rotating: bool = False
     labs: int = 4
     mutant: str = ""
-    within_s: float = 60.0
+    within_s: float = WITHIN_S
 
     def trials(self) -> list[tuple[Point, By]]:
         """All of them, in an order of the seed's."""
@@ -135,11 +136,12 @@ async def _try_next(lab: Lab, trials: deque[tuple[Point, By]], report: Report) -
 @asynccontextmanager
 async def _lab(database: Database, plan: Plan, folder: Path, mark: str) -> AsyncIterator[Lab]:
     async with holding(database.dsn) as proxy, Jobs(database, table()) as jobs, database.connection() as conn:
-        lab = Lab(proxy, jobs, conn, folder, within_s=plan.within_s)
-        with lab.start(Options(proxy.dsn, str(folder), plan.mutant), mark) as fleet:
+        options = Options(proxy.dsn, str(folder), plan.mutant)
+        lab = Lab(proxy, jobs, conn, options, mark=mark, within_s=plan.within_s)
+        with lab.fleet:
             try:
                 yield lab
-                await asyncio.to_thread(fleet.drain)
+                await asyncio.to_thread(lab.fleet.drain)
             finally:
                 lab.end()
 

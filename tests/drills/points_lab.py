@@ -9,12 +9,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-
-import psutil
 
 from jobs_core import Connection, Jobs, NewJob, execute, fetch, fetch_one
 from tests.drills import points_checks as checks
@@ -22,10 +19,9 @@ from tests.drills.fleet import CHECKOUT, Fleet
 from tests.drills.points_jobs import AGENT, Files, event_of
 from tests.drills.points_way import By, Point, allowed, parts, roles
 from tests.drills.points_worker import LEASE_S, PROCESSES, Options
+from tests.drills.waiting import until
 from tests.support.holding_proxy import HeldLine, HoldingProxy
-from tests.support.processes import MARK, left_running
-
-_LOOK_EVERY_S = 0.05
+from tests.support.processes import MARK, left_running, lives, ports_of
 
 _READY = "SELECT pid FROM jobs.workers WHERE dead_at IS NULL AND expires_at > clock_timestamp() AND slots > 1"
 _HOLDER = "SELECT w.pid FROM jobs.jobs AS j JOIN jobs.workers AS w ON w.id = j.worker_id WHERE j.id = %(id)s"
@@ -47,21 +43,22 @@ class Broken(Exception):
 class Lab:
     """`trial` is one strike and what came of it. The proxy is what all the processes connect through."""
 
-    def __init__(self, proxy: HoldingProxy, jobs: Jobs, conn: Connection, folder: Path, *, within_s: float) -> None:
+    def __init__(
+        self, proxy: HoldingProxy, jobs: Jobs, conn: Connection, options: Options, *, mark: str, within_s: float
+    ) -> None:
         self._proxy = proxy
         self._jobs = jobs
         self._conn = conn
-        self._folder = folder
+        self._options = options
+        self._mark = mark
+        self._folder = Path(options.folder)
+        self._until = partial(until, within_s=within_s)
         self._within_s = within_s
         self._log_at = 0
         self._struck = list[int]()
-
-    def start(self, options: Options, mark: str) -> Fleet:
-        """The supervisor and its workers, and later the producer, all of which carry the mark."""
-        self._options, self._mark = options, mark
         self._producer: subprocess.Popen[bytes] | None = None
-        self._fleet = Fleet(options.command(), 1, self._folder / "log", environments=[{MARK: mark}])
-        return self._fleet
+        self.fleet = Fleet(options.command(), 1, self._folder / "log", environments=[{MARK: mark}])
+        """The supervisor, with its workers."""
 
     async def trial(self, name: str, point: Point, fault: By) -> tuple[float, list[str]]:
         """Strike once; returns the seconds from the fault to the end, and what was broken. Raises TimeoutError, Broken."""
@@ -152,7 +149,7 @@ class Lab:
             except TimeoutError:
                 raise TimeoutError(f"nobody came to the point within {self._within_s:g} s") from None
             pid = self._owner(line)
-            if not point.holders or pid == await self._holder(subject):
+            if pid and (not point.holders or pid == await self._holder(subject)):
                 return pid, line
             self._proxy.arm(point.stop)
             line.go()
@@ -169,7 +166,7 @@ class Lab:
         else:
             if line:
                 line.drop(reset=True)
-            self._proxy.cut(_ports(pid))
+            self._proxy.cut(ports_of(pid))
 
     async def _kill(self, pid: int) -> None:
         """Its lease runs out in its row, which is quicker than to wait for that."""
@@ -213,7 +210,7 @@ class Lab:
 
     async def _workers_are_ready(self) -> bool:
         rows = await fetch(self._conn, _READY)
-        return len(rows) == PROCESSES and all(_lives(row["pid"]) for row in rows)
+        return len(rows) == PROCESSES and all(lives(row["pid"]) for row in rows)
 
     async def _is_taken_over(self, pid: int, point: Point, files: Files) -> bool:
         values = {"pid": pid, "role": point.scene.struck, "again": files.told("again")}
@@ -246,17 +243,9 @@ class Lab:
         return self._producer
 
     def _owner(self, line: HeldLine) -> int:
-        """The pid of the process that has this connection."""
+        """The pid of the process that has this connection; 0 where it has ended meanwhile."""
         producer = [self._producer.pid] if self._producer else []
-        return next(pid for pid in (*self._fleet.below(), *producer) if line.port in _ports(pid))
-
-    async def _until(self, condition: Callable[[], Awaitable[object]], what: str) -> None:
-        try:
-            async with asyncio.timeout(self._within_s):
-                while not await condition():
-                    await asyncio.sleep(_LOOK_EVERY_S)
-        except TimeoutError:
-            raise TimeoutError(f"not within {self._within_s:g} s: {what}") from None
+        return next((pid for pid in (*self.fleet.below(), *producer) if line.port in ports_of(pid)), 0)
 
 
 async def _as_told(files: Files, name: str) -> bool:
@@ -265,16 +254,3 @@ async def _as_told(files: Files, name: str) -> bool:
 
 async def _as_set(event: asyncio.Event) -> bool:
     return event.is_set()
-
-
-def _lives(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    return False
-
-
-def _ports(pid: int) -> set[int]:
-    try:
-        return {one.laddr.port for one in psutil.Process(pid).net_connections("tcp")}
-    except psutil.Error:  # it has ended meanwhile
-        return set()

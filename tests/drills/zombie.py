@@ -13,7 +13,7 @@ import signal
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,10 @@ from typing import Literal
 
 import psutil
 
-from jobs_core import AnyJob, Complete, Connection, Database, Jobs, LeaseLost, NewJob, execute, fetch
+from jobs_core import AnyJob, Complete, Connection, Database, Jobs, LeaseLost, Limit, NewJob, execute, fetch
 from jobs_core.claim import start
 from jobs_core.leases import register
+from jobs_core.limits import make_limits
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import bury, rescue
@@ -32,12 +33,12 @@ from tests.drills.fleet import Fleet
 from tests.drills.main import in_fresh_databases, parse
 from tests.drills.points_jobs import AGENT, LIMITED, PLAIN, Files, Part
 from tests.drills.report import count, show
+from tests.drills.waiting import until
 from tests.drills.walk import tables
 from tests.drills.zombie_worker import JUDGED, TYPES, table
 from tests.drills.zombie_writes import WRITES
 from tests.support.processes import MARK, left_running
 
-_WITHIN_S = 60.0
 _SPARES = 4
 
 _TABLES = """
@@ -115,7 +116,7 @@ class Drill:
         """Freeze `n` runs, take their jobs over, wake them, and judge. Raises TimeoutError."""
         new = [NewJob(TYPES[i % len(TYPES)], Part(trial=f"{name}.{i}")) for i in range(n)]
         ids = (await self._jobs.create_many(new)).ids
-        await _until(lambda: _all_told(self._folder, ids, "stands"), "all runs stand")
+        await until(lambda: _all_told(self._folder, ids, "stands"), "all runs stand")
         (self._folder / JUDGED).unlink(missing_ok=True)
         worker = await self._worker()
         agents = self._agents()
@@ -123,14 +124,14 @@ class Drill:
         try:
             taken = await self._take_over(ids)
             await self._make_spares()
-            await _until(lambda: _nobody(self._agents), "the agents are dead")
+            await until(lambda: _nobody(self._agents), "the agents are dead")
         finally:
             self._report.agents += len(agents)
             self._report.outlived += len(self._agents())
             before = await self._rows()
             worker.send_signal(signal.SIGCONT)
         Files(self._folder, name).tell("woken")
-        await _until(lambda: _all_told(self._folder, ids, "tried"), "all runs have tried everything")
+        await until(lambda: _all_told(self._folder, ids, "tried"), "all runs have tried everything")
         self._judge(ids, before, await self._rows())
         await self._clear(taken)
 
@@ -149,7 +150,7 @@ class Drill:
             rescued.update((await rescue(self._conn))[0])
             return rescued == set(ids)
 
-        await _until(all_rescued, "the lease runs out")
+        await until(all_rescued, "the lease runs out")
         names = [job_type.name for job_type in TYPES]
         taker = await register(self._conn, queues=["default"], job_types=names, slots=len(ids), lease_s=3600)
         taken = list[AnyJob]()
@@ -162,10 +163,11 @@ class Drill:
         return taken
 
     async def _make_spares(self) -> None:
-        """Ready jobs of each kind, which nobody but a zombie that gets its lease back could claim."""
+        """Ready jobs of each kind, which nobody but a zombie that gets its lease back could claim. Whoever looks makes limits."""
         kinds = [job_type for job_type in (PLAIN, LIMITED, PLAIN) for _ in range(_SPARES)]
         spares = [NewJob(job_type, Part(trial=f"spare {n}", role="spare")) for n, job_type in enumerate(kinds)]
         ids = (await self._jobs.create_many(spares)).ids
+        await make_limits(self._conn, [Limit(f"key spare {n}", slots=1) for n in range(len(kinds))])
         await execute(
             self._conn, "UPDATE jobs.jobs SET alone = true WHERE id = ANY(%(ids)s)", {"ids": [*ids[-_SPARES:]]}
         )
@@ -204,15 +206,6 @@ async def _all_told(folder: Path, ids: Sequence[int], name: str) -> bool:
 
 async def _nobody(living: Callable[[], object]) -> bool:
     return not living()
-
-
-async def _until(condition: Callable[[], Awaitable[object]], what: str) -> None:
-    try:
-        async with asyncio.timeout(_WITHIN_S):
-            while not await condition():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise TimeoutError(f"not within {_WITHIN_S:g} s: {what}") from None
 
 
 def main(arguments: Sequence[str]) -> int:

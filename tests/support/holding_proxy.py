@@ -139,8 +139,10 @@ class HoldingProxy:
         self._reached = asyncio.get_running_loop().create_future()
 
     def disarm(self) -> None:
-        """Hold nobody."""
+        """Hold nobody; who is held goes on."""
         self._stop = None
+        if self._reached and self._reached.done():
+            self._reached.result().go()
 
     async def reached(self) -> HeldLine:
         """Return the line that is held, once one is."""

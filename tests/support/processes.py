@@ -35,3 +35,17 @@ def until(condition: Callable[[], object], what: str, within_s: float = 10) -> N
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.01)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process, frozen or not, that has not ended."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def ports_of(pid: int) -> set[int]:
+    """The local ports of its TCP connections; none where it has ended."""
+    with suppress(psutil.Error):
+        return {one.laddr.port for one in psutil.Process(pid).net_connections("tcp")}
+    return set()
