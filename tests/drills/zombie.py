@@ -163,7 +163,10 @@ class Drill:
         return taken
 
     async def _make_spares(self) -> None:
-        """Ready jobs of each kind, which nobody but a zombie could claim that got its lease back; whoever looks makes limits."""
+        """Ready jobs of each kind, which nobody but a zombie could claim that got its lease back.
+
+        With their limits, which whoever looks makes.
+        """
         kinds = [job_type for job_type in (PLAIN, LIMITED, PLAIN) for _ in range(_SPARES)]
         spares = [NewJob(job_type, Part(trial=f"spare {n}", role="spare")) for n, job_type in enumerate(kinds)]
         ids = (await self._jobs.create_many(spares)).ids
