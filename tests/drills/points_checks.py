@@ -34,6 +34,7 @@ UNION ALL
 SELECT 'end', m.job_id, e.token FROM drill_moves AS m JOIN drill_ends AS e USING (job_id)
 WHERE m.move = 'delete'
   AND (m.token IS DISTINCT FROM e.token OR m.state NOT IN ('claimed', 'running') AND e.state <> 'cancelled')
+UNION ALL SELECT 'request to cancel', job_id, NULL FROM jobs.cancel_requests
 """
 """A job that nobody holds may be cancelled."""
 
@@ -86,7 +87,7 @@ def spoiled(rows: list[Row], files: Files, point: Point, fault: By) -> Iterator[
 
 
 async def stale(conn: Connection) -> list[str]:
-    """What was ever written or ended by a token that did not hold the job."""
+    """What was ever written or ended by a token that did not hold the job; and what is left of jobs that have ended."""
     rows = await fetch(conn, _STALE)
     return [f"stale {row['what']} of job {row['job_id']}, token {row['token']}" for row in rows]
 

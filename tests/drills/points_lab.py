@@ -74,7 +74,8 @@ class Lab:
             self._proxy.disarm()
             if point.scene.opens:
                 files.tell("open")
-        await self._until_ended(point, files, allowed(point, fault)[0].state != "")
+        subjects = int(allowed(point, fault)[0].state != "")
+        await self._until_ended(point, name, len(roles(point.scene)) + subjects)
         took_s = round(time.monotonic() - struck_at, 2)
         rows = await checks.ended(self._conn, name)
         left = [f"an agent is left: {one}" for one in left_running(self._mark) if tuple(one.cmdline()) == AGENT]
@@ -90,7 +91,7 @@ class Lab:
 
     async def tidy(self, point: Point) -> None:
         """After a trial that did not get to its point: have its jobs end. Raises TimeoutError, Broken."""
-        await self._until_ended(point, None, False)
+        await self._until_ended(point)
 
     def end(self) -> None:
         """Leave no producer."""
@@ -104,11 +105,14 @@ class Lab:
         if scene.earlier:
             await self._jobs.create_many([NewJob(*one) for one in parts(scene.earlier, files.trial)])
             await self._until(lambda: self._all_wait(len(scene.earlier)), "those before it wait")
-        if point.stop and not scene.prelude:
-            self._proxy.arm(point.stop)
+        if scene.prelude or not point.stop:
+            return await self._from_the_handler(point, files)
+        self._proxy.arm(point.stop)
+        return await self._reached(point, await self._create(point, files))
+
+    async def _from_the_handler(self, point: Point, files: Files) -> tuple[int, HeldLine | None]:
+        """The handler stands, which is the point itself, or from where it is reached."""
         subject = await self._create(point, files)
-        if point.stop and not scene.prelude:
-            return await self._reached(point, subject)
         await self._until(lambda: _as_told(files, "stands"), "the handler stands")
         holder = await self._holder(subject)
         if point.stop is None:
@@ -187,9 +191,8 @@ class Lab:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    async def _until_ended(self, point: Point, files: Files | None, subject_is_there: bool) -> None:  # noqa: FBT001
-        """Return when all jobs have ended that must be there; does what must be done while the subject waits."""
-        due = len(roles(point.scene)) + subject_is_there if files else 0
+    async def _until_ended(self, point: Point, trial: str = "", n: int = 0) -> None:
+        """Return when no job lives and `n` of the trial have ended; does what must be done while the subject waits."""
 
         async def over() -> bool:
             if broken := await checks.broken_now(self._conn):
@@ -198,7 +201,7 @@ class Lab:
             for job in living:
                 if job["state"] == "waiting" and job["input"]["role"] == "subject":
                     await self._then(point, job["id"], job["input"]["trial"])
-            return not living and (files is None or len(await checks.ended(self._conn, files.trial)) >= due)
+            return not living and len(await checks.ended(self._conn, trial)) >= n
 
         await self._until(over, "all jobs have ended")
 
