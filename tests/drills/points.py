@@ -147,14 +147,16 @@ async def _lab(database: Database, plan: Plan, folder: Path, mark: str) -> Async
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`./jobs drill points [--short] [--times N]`: 0 when each fault cost what it may, and nothing else."""
+    """`./jobs drill points [--short] [--times N] [--fault kill|freeze|cut]`: 0 when each fault cost what it may, and nothing else."""
     parser = argparse.ArgumentParser(prog="./jobs drill points")
     parser.add_argument("--short", action="store_true", help="each point once, under one of the faults")
     parser.add_argument("--times", type=int, default=10, help="how often each point is struck by each fault")
+    parser.add_argument("--fault", choices=FAULTS, help="only this one")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)), help="repeat a run that went wrong")
     asked = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="jobs-points-"))
-    plan = Plan(asked.times, asked.seed, rotating=asked.short)
+    faults = (asked.fault,) if asked.fault else FAULTS
+    plan = Plan(asked.times, asked.seed, faults, rotating=asked.short, labs=6)
     with server(folder / "postgres") as dsn:
         make_template(dsn)
         report = run(dsn, plan, folder)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -115,6 +116,8 @@ class Lab:
         subject = await self._create(point, files)
         await self._until(lambda: _as_told(files, "stands"), "the handler stands")
         holder = await self._holder(subject)
+        if not holder:
+            raise TimeoutError("its holder lost it before it was struck")
         if point.stop is None:
             return holder, None
         self._proxy.arm(point.stop)
@@ -139,7 +142,7 @@ class Lab:
             case "cancel":
                 await self._jobs.cancel(subject)
             case "drain":
-                os.kill(holder, signal.SIGTERM)
+                _send(signal.SIGTERM, holder)
             case "kill":
                 self._struck.append(holder)
                 await self._kill(holder)
@@ -174,12 +177,12 @@ class Lab:
 
     async def _kill(self, pid: int) -> None:
         """Its lease runs out in its row, which is quicker than to wait for that."""
-        os.kill(pid, signal.SIGKILL)
+        _send(signal.SIGKILL, pid)
         await execute(self._conn, _EXPIRE, {"pid": pid})
 
     async def _freeze(self, pid: int, line: HeldLine | None, point: Point, files: Files) -> None:
         """Past its lease, until another has taken over; what it was about to say arrives then, and it goes on."""
-        os.kill(pid, signal.SIGSTOP)
+        _send(signal.SIGSTOP, pid)
         try:
             if point.scene.by_producer:
                 await asyncio.sleep(LEASE_S)
@@ -189,7 +192,7 @@ class Lab:
                 line.go()
                 await self._until(lambda: _as_set(line.arrived), "an answer to what was held")
         finally:
-            os.kill(pid, signal.SIGCONT)
+            _send(signal.SIGCONT, pid)
 
     async def _until_ended(self, point: Point, trial: str = "", n: int = 0) -> None:
         """Return when no job lives and `n` of the trial have ended; does what must be done while the subject waits."""
@@ -249,6 +252,13 @@ class Lab:
         """The pid of the process that has this connection; 0 where it has ended meanwhile."""
         producer = [self._producer.pid] if self._producer else []
         return next((pid for pid in (*self.fleet.below(), *producer) if line.port in ports_of(pid)), 0)
+
+
+def _send(number: signal.Signals, pid: int) -> None:
+    """To a process of ours, which may have ended: one that lost its lease does."""
+    assert pid > 0, "0 would be everybody"
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 async def _as_told(files: Files, name: str) -> bool:
