@@ -147,7 +147,7 @@ async def _lab(database: Database, plan: Plan, folder: Path, mark: str) -> Async
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`./jobs drill points [--short] [--times N] [--fault kill|freeze|cut]`: 0 when each fault cost what it may, and nothing else."""
+    """`./jobs drill points [--short] [--times N] [--fault NAME]`: 0 when each fault cost what it may, and nothing else."""
     parser = argparse.ArgumentParser(prog="./jobs drill points")
     parser.add_argument("--short", action="store_true", help="each point once, under one of the faults")
     parser.add_argument("--times", type=int, default=10, help="how often each point is struck by each fault")
