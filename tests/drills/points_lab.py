@@ -24,6 +24,9 @@ from tests.drills.waiting import until
 from tests.support.holding_proxy import HeldLine, HoldingProxy
 from tests.support.processes import MARK, left_running, lives, ports_of
 
+_JUDGE_EVERY_S = 0.1
+"""Between two looks at all that must hold, which cost a few milliseconds."""
+
 _READY = "SELECT pid FROM jobs.workers WHERE dead_at IS NULL AND expires_at > clock_timestamp() AND slots > 1"
 _HOLDER = "SELECT w.pid FROM jobs.jobs AS j JOIN jobs.workers AS w ON w.id = j.worker_id WHERE j.id = %(id)s"
 _EXPIRE = "UPDATE jobs.workers SET expires_at = clock_timestamp() WHERE pid = %(pid)s AND dead_at IS NULL"
@@ -165,9 +168,7 @@ class Lab:
         if fault == "freeze":
             await self._freeze(pid, line, point, files)
         elif fault == "kill":
-            await self._kill(pid)
-            if line:
-                line.drop()
+            await self._kill(pid, line)
             if point.scene.by_producer:
                 await self._until(self._nothing_is_open, "the producer's transaction has ended")
         else:
@@ -175,9 +176,11 @@ class Lab:
                 line.drop(reset=True)
             self._proxy.cut(ports_of(pid))
 
-    async def _kill(self, pid: int) -> None:
+    async def _kill(self, pid: int, line: HeldLine | None = None) -> None:
         """Its lease runs out in its row, which is quicker than to wait for that."""
         _send(signal.SIGKILL, pid)
+        if line:
+            line.drop()
         await execute(self._conn, _EXPIRE, {"pid": pid})
 
     async def _freeze(self, pid: int, line: HeldLine | None, point: Point, files: Files) -> None:
@@ -206,7 +209,7 @@ class Lab:
                     await self._then(point, job["id"], job["input"]["trial"])
             return not living and len(await checks.ended(self._conn, trial)) >= n
 
-        await self._until(over, "all jobs have ended")
+        await self._until(over, "all jobs have ended", every_s=_JUDGE_EVERY_S)
 
     async def _then(self, point: Point, subject: int, trial: str) -> None:
         if point.scene.then == "emit":
