@@ -52,6 +52,7 @@ class Plan:
     rotating: bool = False
     labs: int = 4
     mutant: str = ""
+    lease_s: float = 3.0
     within_s: float = WITHIN_S
 
     def trials(self) -> list[tuple[Point, By]]:
@@ -136,7 +137,7 @@ async def _try_next(lab: Lab, trials: deque[tuple[Point, By]], report: Report) -
 @asynccontextmanager
 async def _lab(database: Database, plan: Plan, folder: Path, mark: str) -> AsyncIterator[Lab]:
     async with holding(database.dsn) as proxy, Jobs(database, table()) as jobs, database.connection() as conn:
-        options = Options(proxy.dsn, str(folder), plan.mutant)
+        options = Options(proxy.dsn, str(folder), plan.lease_s, plan.mutant)
         lab = Lab(proxy, jobs, conn, options, mark=mark, within_s=plan.within_s)
         with lab.fleet:
             try:
@@ -151,12 +152,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./jobs drill points")
     parser.add_argument("--short", action="store_true", help="each point once, under one of the faults")
     parser.add_argument("--times", type=int, default=10, help="how often each point is struck by each fault")
+    parser.add_argument("--lease", type=float, default=3.0, help="in seconds; longer where the machine is busy")
     parser.add_argument("--fault", choices=FAULTS, help="only this one")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)), help="repeat a run that went wrong")
     asked = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="jobs-points-"))
     faults = (asked.fault,) if asked.fault else FAULTS
-    plan = Plan(asked.times, asked.seed, faults, rotating=asked.short, labs=6)
+    plan = Plan(asked.times, asked.seed, faults, rotating=asked.short, labs=6, lease_s=asked.lease)
     with server(folder / "postgres") as dsn:
         make_template(dsn)
         report = run(dsn, plan, folder)

@@ -9,9 +9,9 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from jobs_core import Connection, Jobs, NewJob, execute, fetch, fetch_one
@@ -19,11 +19,12 @@ from tests.drills import points_checks as checks
 from tests.drills.fleet import CHECKOUT, Fleet
 from tests.drills.points_jobs import AGENT, Files, event_of
 from tests.drills.points_way import By, Point, allowed, parts, roles
-from tests.drills.points_worker import LEASE_S, PROCESSES, Options
+from tests.drills.points_worker import PROCESSES, Options
 from tests.drills.waiting import until
 from tests.support.holding_proxy import HeldLine, HoldingProxy
 from tests.support.processes import MARK, left_running, lives, ports_of
 
+_WATCH_EVERY_S = 1.0
 _JUDGE_EVERY_S = 0.1
 """Between two looks at all that must hold, which cost a few milliseconds."""
 
@@ -56,8 +57,9 @@ class Lab:
         self._options = options
         self._mark = mark
         self._folder = Path(options.folder)
-        self._until = partial(until, within_s=within_s)
         self._within_s = within_s
+        self._watches = False
+        self._look_at_s = 0.0
         self._log_at = 0
         self._struck = list[int]()
         self._producer: subprocess.Popen[bytes] | None = None
@@ -66,13 +68,14 @@ class Lab:
 
     async def trial(self, name: str, point: Point, fault: By) -> tuple[float, list[str]]:
         """Strike once; returns the seconds from the fault to the end, and what was broken. Raises TimeoutError, Broken."""
-        files = Files(self._folder, name)
+        self._watches = False
         await self._until(self._workers_are_ready, "both workers are ready")
-        self._log_at, self._struck = (self._folder / "log").stat().st_size, []
+        self._watches, self._log_at, self._struck = True, (self._folder / "log").stat().st_size, []
+        files = Files(self._folder, name)
         try:
             pid, line = await self._at_the_point(point, files)
             struck_at = time.monotonic()
-            self._struck.append(pid)
+            self._struck += [pid] if fault != "cut" else []  # that costs nobody its lease
             await self._strike(fault, pid, line, point, files)
         finally:
             self._proxy.disarm()
@@ -86,7 +89,7 @@ class Lab:
         return took_s, [*checks.spoiled(rows, files, point, fault), *left]
 
     async def was_starved(self) -> bool:
-        """Whether a process that was not struck lost its lease since the trial began: so busy was the machine."""
+        """Whether a process lost its lease since the trial began that was not killed or frozen: so busy was the machine."""
         with (self._folder / "log").open() as log:
             log.seek(self._log_at)
             events = [json.loads(line) for line in log if line.startswith("{")]
@@ -95,6 +98,7 @@ class Lab:
 
     async def tidy(self, point: Point) -> None:
         """After a trial that did not get to its point: have its jobs end. Raises TimeoutError, Broken."""
+        self._watches = False
         await self._until_ended(point)
 
     def end(self) -> None:
@@ -153,11 +157,8 @@ class Lab:
     async def _reached(self, point: Point, subject: int) -> tuple[int, HeldLine]:
         assert point.stop
         while True:
-            try:
-                async with asyncio.timeout(self._within_s):
-                    line = await self._proxy.reached()
-            except TimeoutError:
-                raise TimeoutError(f"nobody came to the point within {self._within_s:g} s") from None
+            await self._until(self._proxy.holds, "somebody comes to the point")
+            line = await self._proxy.reached()
             pid = self._owner(line)
             if pid and (not point.holders or pid == await self._holder(subject)):
                 return pid, line
@@ -188,7 +189,7 @@ class Lab:
         _send(signal.SIGSTOP, pid)
         try:
             if point.scene.by_producer:
-                await asyncio.sleep(LEASE_S)
+                await asyncio.sleep(self._options.lease_s)
             else:
                 await self._until(lambda: self._is_taken_over(pid, point, files), "another has taken over")
             if line:
@@ -236,6 +237,18 @@ class Lab:
     async def _holder(self, job_id: int) -> int:
         row = await fetch_one(self._conn, _HOLDER, {"id": job_id})
         return int(row["pid"]) if row else 0
+
+    async def _until(self, condition: Callable[[], Awaitable[object]], what: str, every_s: float = 0.02) -> None:
+        """Raises TimeoutError, early where the machine is too busy for the trial to mean anything."""
+
+        async def holds() -> object:
+            if self._watches and time.monotonic() > self._look_at_s:
+                self._look_at_s = time.monotonic() + _WATCH_EVERY_S
+                if await self.was_starved():
+                    raise TimeoutError
+            return await condition()
+
+        await until(holds, what, self._within_s, every_s)
 
     def _living_producer(self) -> subprocess.Popen[bytes]:
         if self._producer is None or self._producer.poll() is not None:

@@ -24,8 +24,7 @@ from workers.settings import WorkerSettings
 from workers.supervisor import Supervisor
 from workers.worker import Worker, open_database
 
-LEASE_S = 3.0
-SETTINGS = {"lease_s": LEASE_S, "renew_s": 0.4, "upkeep_s": 0.3, "poll_s": 0.5, "drain_s": 0.5, "slots": 4}
+SETTINGS = {"renew_s": 0.4, "upkeep_s": 0.3, "poll_s": 0.5, "drain_s": 0.5, "slots": 4}
 PROCESSES = 2
 _AGAIN_S = 0.05
 
@@ -36,6 +35,7 @@ class Options:
 
     dsn: str
     folder: str
+    lease_s: float
     mutant: str = ""
 
     def command(self, role: str = "supervisor") -> list[str]:
@@ -58,7 +58,7 @@ fence of steps."""
 
 async def work(options: Options, kind: type[Worker | AloneRunner]) -> None:
     """Work until drained, or alone until there is nothing."""
-    settings = WorkerSettings.read(**SETTINGS)
+    settings = WorkerSettings.read(**SETTINGS, lease_s=options.lease_s)
     core = CoreSettings.read(DATABASE_URL=options.dsn)
     link = GuardLink.from_environment()
     known = table(Path(options.folder))

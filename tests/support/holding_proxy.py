@@ -144,6 +144,10 @@ class HoldingProxy:
         if self._reached and self._reached.done():
             self._reached.result().go()
 
+    async def holds(self) -> bool:
+        """Whether somebody is held, or was since it was armed."""
+        return self._reached is not None and self._reached.done()
+
     async def reached(self) -> HeldLine:
         """Return the line that is held, once one is."""
         assert self._reached, "arm it first"
