@@ -13,6 +13,7 @@ import asyncio
 import os
 import random
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections import deque
@@ -25,6 +26,7 @@ from jobs_core import Database, Jobs
 from tests.drills import points_checks as checks
 from tests.drills.points_jobs import table
 from tests.drills.points_lab import Broken, Lab
+from tests.drills.points_processes import Processes
 from tests.drills.points_way import POINTS, By, Point
 from tests.drills.points_worker import Options
 from tests.drills.report import count, show
@@ -103,14 +105,14 @@ async def _work(dsn: str, plan: Plan, folder: Path, trials: deque[tuple[Point, B
     mark = uuid.uuid4().hex
     async with Database(dsn, name="drill") as database, database.connection() as conn:
         await checks.prepare(conn)
-        async with _lab(database, plan, folder, mark) as lab:
-            try:
+        try:
+            async with _lab(database, plan, folder, mark) as lab:
                 while trials:
                     await _try_next(lab, trials, report)
-            except (TimeoutError, Broken) as error:
-                report.broken.append(f"{folder.name}: {error}")
+            report.broken += [f"{folder.name}: left at the end: {left}" for left in left_running(mark)]
+        except (TimeoutError, Broken, subprocess.TimeoutExpired) as error:
+            report.broken.append(f"{folder.name}: {error}")
         report.broken += await checks.stale(conn)
-    report.broken += [f"{folder.name}: left at the end: {left}" for left in left_running(mark)]
 
 
 async def _try_next(lab: Lab, trials: deque[tuple[Point, By]], report: Report) -> None:
@@ -138,13 +140,9 @@ async def _try_next(lab: Lab, trials: deque[tuple[Point, By]], report: Report) -
 async def _lab(database: Database, plan: Plan, folder: Path, mark: str) -> AsyncIterator[Lab]:
     async with holding(database.dsn) as proxy, Jobs(database, table()) as jobs, database.connection() as conn:
         options = Options(proxy.dsn, str(folder), plan.lease_s, plan.mutant)
-        lab = Lab(proxy, jobs, conn, options, mark=mark, within_s=plan.within_s)
-        with lab.fleet:
-            try:
-                yield lab
-                await asyncio.to_thread(lab.fleet.drain)
-            finally:
-                lab.end()
+        with Processes(options, mark) as processes:
+            yield Lab(proxy, jobs, conn, processes, options, within_s=plan.within_s)
+            await processes.drain()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -4,25 +4,21 @@ create ─▶ held at the point ─▶ kill │ freeze … another has taken ove
 """
 
 import asyncio
-import json
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from jobs_core import Connection, Jobs, NewJob, execute, fetch, fetch_one
 from tests.drills import points_checks as checks
-from tests.drills.fleet import CHECKOUT, Fleet
-from tests.drills.points_jobs import AGENT, Files, event_of
+from tests.drills.points_jobs import Files, event_of
+from tests.drills.points_processes import Processes, send
 from tests.drills.points_way import By, Point, allowed, parts, roles
 from tests.drills.points_worker import PROCESSES, Options
 from tests.drills.waiting import until
 from tests.support.holding_proxy import HeldLine, HoldingProxy
-from tests.support.processes import MARK, left_running, lives, ports_of
+from tests.support.processes import lives, ports_of
 
 _WATCH_EVERY_S = 1.0
 _JUDGE_EVERY_S = 0.1
@@ -49,28 +45,32 @@ class Lab:
     """`trial` is one strike and what came of it. The proxy is what all the processes connect through."""
 
     def __init__(
-        self, proxy: HoldingProxy, jobs: Jobs, conn: Connection, options: Options, *, mark: str, within_s: float
+        self,
+        proxy: HoldingProxy,
+        jobs: Jobs,
+        conn: Connection,
+        processes: Processes,
+        options: Options,
+        *,
+        within_s: float,
     ) -> None:
         self._proxy = proxy
         self._jobs = jobs
         self._conn = conn
-        self._options = options
-        self._mark = mark
+        self._processes = processes
         self._folder = Path(options.folder)
+        self._lease_s = options.lease_s
         self._within_s = within_s
         self._watches = False
         self._look_at_s = 0.0
         self._log_at = 0
         self._struck = list[int]()
-        self._producer: subprocess.Popen[bytes] | None = None
-        self.fleet = Fleet(options.command(), 1, self._folder / "log", environments=[{MARK: mark}])
-        """The supervisor, with its workers."""
 
     async def trial(self, name: str, point: Point, fault: By) -> tuple[float, list[str]]:
         """Strike once; returns the seconds from the fault to the end, and what was broken. Raises TimeoutError, Broken."""
         self._watches = False
         await self._until(self._workers_are_ready, "both workers are ready")
-        self._watches, self._log_at, self._struck = True, (self._folder / "log").stat().st_size, []
+        self._watches, self._log_at, self._struck = True, self._processes.logged_bytes(), []
         files = Files(self._folder, name)
         try:
             pid, line = await self._at_the_point(point, files)
@@ -85,27 +85,18 @@ class Lab:
         await self._until_ended(point, name, len(roles(point.scene)) + subjects)
         took_s = round(time.monotonic() - struck_at, 2)
         rows = await checks.ended(self._conn, name)
-        left = [f"an agent is left: {one}" for one in left_running(self._mark) if tuple(one.cmdline()) == AGENT]
+        left = [f"an agent is left: {one}" for one in self._processes.agents()]
         return took_s, [*checks.spoiled(rows, files, point, fault), *left]
 
     async def was_starved(self) -> bool:
         """Whether a process lost its lease since the trial began that was not killed or frozen: so busy was the machine."""
-        with (self._folder / "log").open() as log:
-            log.seek(self._log_at)
-            events = [json.loads(line) for line in log if line.startswith("{")]
-        ids = [event["worker_id"] for event in events if event["event"] in {"lease.lost", "worker.buried"}]
+        ids = self._processes.lost_leases(self._log_at)
         return bool(await fetch(self._conn, _STRANGERS, {"ids": ids, "pids": self._struck}))
 
     async def tidy(self, point: Point) -> None:
         """After a trial that did not get to its point: have its jobs end. Raises TimeoutError, Broken."""
         self._watches = False
         await self._until_ended(point)
-
-    def end(self) -> None:
-        """Leave no producer."""
-        if self._producer:
-            self._producer.kill()
-            self._producer.communicate()
 
     async def _at_the_point(self, point: Point, files: Files) -> tuple[int, HeldLine | None]:
         """Send the trial's jobs on their way; returns who is at the point, with the line that is held there."""
@@ -135,10 +126,7 @@ class Lab:
         """The subject's id, or 0 where a producer creates it."""
         scene = point.scene
         if scene.by_producer:
-            stdin = self._living_producer().stdin
-            assert stdin
-            stdin.write(f"{files.trial}\n".encode())
-            stdin.flush()
+            self._processes.produce(files.trial)
             return 0
         due = timedelta(seconds=scene.due_s) if scene.due_s else None
         jobs = [NewJob(*one, scheduled_for=due) for one in parts({**scene.subject, **scene.beside}, files.trial)]
@@ -149,7 +137,7 @@ class Lab:
             case "cancel":
                 await self._jobs.cancel(subject)
             case "drain":
-                _send(signal.SIGTERM, holder)
+                send(signal.SIGTERM, holder)
             case "kill":
                 self._struck.append(holder)
                 await self._kill(holder)
@@ -159,7 +147,7 @@ class Lab:
         while True:
             await self._until(self._proxy.holds, "somebody comes to the point")
             line = await self._proxy.reached()
-            pid = self._owner(line)
+            pid = self._processes.owner(line.port)
             if pid and (not point.holders or pid == await self._holder(subject)):
                 return pid, line
             self._proxy.arm(point.stop)
@@ -179,24 +167,24 @@ class Lab:
 
     async def _kill(self, pid: int, line: HeldLine | None = None) -> None:
         """Its lease runs out in its row, which is quicker than to wait for that."""
-        _send(signal.SIGKILL, pid)
+        send(signal.SIGKILL, pid)
         if line:
             line.drop()
         await execute(self._conn, _EXPIRE, {"pid": pid})
 
     async def _freeze(self, pid: int, line: HeldLine | None, point: Point, files: Files) -> None:
         """Past its lease, until another has taken over; what it was about to say arrives then, and it goes on."""
-        _send(signal.SIGSTOP, pid)
+        send(signal.SIGSTOP, pid)
         try:
             if point.scene.by_producer:
-                await asyncio.sleep(self._options.lease_s)
+                await asyncio.sleep(self._lease_s)
             else:
                 await self._until(lambda: self._is_taken_over(pid, point, files), "another has taken over")
             if line:
                 line.go()
                 await self._until(lambda: _as_set(line.arrived), "an answer to what was held")
         finally:
-            _send(signal.SIGCONT, pid)
+            send(signal.SIGCONT, pid)
 
     async def _until_ended(self, point: Point, trial: str = "", n: int = 0) -> None:
         """Return when no job lives and `n` of the trial have ended; does what must be done while the subject waits."""
@@ -249,32 +237,6 @@ class Lab:
             return await condition()
 
         await until(holds, what, self._within_s, every_s)
-
-    def _living_producer(self) -> subprocess.Popen[bytes]:
-        if self._producer is None or self._producer.poll() is not None:
-            self.end()
-            with (self._folder / "log").open("ab") as log:
-                self._producer = subprocess.Popen(
-                    self._options.command("producer"),
-                    cwd=CHECKOUT,
-                    env=os.environ | {MARK: self._mark},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                )
-        return self._producer
-
-    def _owner(self, line: HeldLine) -> int:
-        """The pid of the process that has this connection; 0 where it has ended meanwhile."""
-        producer = [self._producer.pid] if self._producer else []
-        return next((pid for pid in (*self.fleet.below(), *producer) if line.port in ports_of(pid)), 0)
-
-
-def _send(number: signal.Signals, pid: int) -> None:
-    """To a process of ours, which may have ended: one that lost its lease does."""
-    assert pid > 0, "0 would be everybody"
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 async def _as_told(files: Files, name: str) -> bool:
