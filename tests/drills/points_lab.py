@@ -144,7 +144,8 @@ class Lab:
 
     async def _reached(self, point: Point, subject: int) -> tuple[int, HeldLine]:
         assert point.stop
-        while True:
+        until_s = time.monotonic() + self._within_s
+        while time.monotonic() < until_s:
             await self._until(self._proxy.holds, "somebody comes to the point")
             line = await self._proxy.reached()
             pid = self._processes.owner(line.port)
@@ -152,6 +153,7 @@ class Lab:
                 return pid, line
             self._proxy.arm(point.stop)
             line.go()
+        raise TimeoutError("only others came to the point")
 
     async def _strike(self, fault: By, pid: int, line: HeldLine | None, point: Point, files: Files) -> None:
         if fault == "freeze":
