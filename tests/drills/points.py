@@ -54,7 +54,7 @@ class Plan:
     rotating: bool = False
     labs: int = 4
     mutant: str = ""
-    lease_s: float = 3.0
+    lease_s: float = 4.0
     within_s: float = WITHIN_S
 
     def trials(self) -> list[tuple[Point, By]]:
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./jobs drill points")
     parser.add_argument("--short", action="store_true", help="each point once, under one of the faults")
     parser.add_argument("--times", type=int, default=10, help="how often each point is struck by each fault")
-    parser.add_argument("--lease", type=float, default=3.0, help="in seconds; longer where the machine is busy")
+    parser.add_argument("--lease", type=float, default=4.0, help="in seconds; longer where the machine is busy")
     parser.add_argument("--fault", choices=FAULTS, help="only this one")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)), help="repeat a run that went wrong")
     asked = parser.parse_args(arguments)

@@ -31,7 +31,7 @@ def test_with_a_settle_of_several_transactions_a_kill_strands_a_lane_and_leaks_a
 
 
 def test_without_a_steps_fence_a_woken_zombie_records_one(server_dsn: str, tmp_path: Path) -> None:
-    plan = points.Plan(times=1, faults=("freeze",), points=("step_unrecorded",), labs=1, mutant="unfenced_steps")
+    plan = points.Plan(times=1, faults=("freeze",), points=("step_uncommitted",), labs=1, mutant="unfenced_steps")
     assert "stale step of job" in " ".join(points.run(server_dsn, plan, tmp_path).broken)
 
 
