@@ -78,7 +78,7 @@ class Lab:
             self._struck += [pid] if fault != "cut" else []  # that costs nobody its lease
             await self._strike(fault, pid, line, point, files)
         finally:
-            self._proxy.disarm()
+            self._proxy.keep()
             if point.scene.opens:
                 files.tell("open")
         subjects = int(allowed(point, fault)[0].state != "")
@@ -143,15 +143,14 @@ class Lab:
                 await self._kill(holder)
 
     async def _reached(self, point: Point, subject: int) -> tuple[int, HeldLine]:
-        assert point.stop
         until_s = time.monotonic() + self._within_s
         while time.monotonic() < until_s:
             await self._until(self._proxy.holds, "somebody comes to the point")
-            line = await self._proxy.reached()
+            line = await self._proxy.take()
             pid = self._processes.owner(line.port)
             if pid and (not point.holders or pid == await self._holder(subject)):
+                self._proxy.keep(line)
                 return pid, line
-            self._proxy.arm(point.stop)
             line.go()
         raise TimeoutError("only others came to the point")
 

@@ -119,14 +119,18 @@ class HeldLine:
 
 
 class HoldingProxy:
-    """`arm` it with a stop; whoever comes there first is held, and `reached` returns its line. `holding` makes one."""
+    """`arm` it with a stop: all that come there are held until one of them is chosen (`keep`). `holding` makes one.
+
+    `reached` chooses the first.
+    """
 
     def __init__(self) -> None:
         self.dsn = ""
         self.lines = set[HeldLine]()
         self._stop: Stop | None = None
         self._seen = 0
-        self._reached: asyncio.Future[HeldLine] | None = None
+        self._held = list[HeldLine]()
+        self._untaken = asyncio.Queue[HeldLine]()
 
     @property
     def wants_rows(self) -> bool:
@@ -134,24 +138,29 @@ class HoldingProxy:
         return self._stop is not None and self._stop.rows
 
     def arm(self, stop: Stop) -> None:
-        """Hold the first that comes there from now on."""
-        self._stop, self._seen = stop, 0
-        self._reached = asyncio.get_running_loop().create_future()
+        """Hold whoever comes there from now on."""
+        self._stop, self._seen, self._held, self._untaken = stop, 0, [], asyncio.Queue()
 
-    def disarm(self) -> None:
-        """Hold nobody; who is held goes on."""
+    def keep(self, *lines: HeldLine) -> None:
+        """Hold nobody else; who else is held goes on."""
         self._stop = None
-        if self._reached and self._reached.done():
-            self._reached.result().go()
+        for line in self._held:
+            if line not in lines:
+                line.go()
 
     async def holds(self) -> bool:
-        """Whether somebody is held, or was since it was armed."""
-        return self._reached is not None and self._reached.done()
+        """Whether `take` has one to return."""
+        return not self._untaken.empty()
+
+    async def take(self) -> HeldLine:
+        """The next line that is held, once one is."""
+        return await self._untaken.get()
 
     async def reached(self) -> HeldLine:
-        """Return the line that is held, once one is."""
-        assert self._reached, "arm it first"
-        return await self._reached
+        """The first line that is held, once one is; all others pass."""
+        line = await self.take()
+        self.keep(line)
+        return line
 
     def cut(self, ports: Collection[int]) -> None:
         """Reset the connections that clients have from these ports."""
@@ -166,15 +175,14 @@ class HoldingProxy:
         return not stop.within or any(one.startswith(stop.within) for one in transaction)
 
     def is_the_one(self) -> bool:
-        """Count it; whether it is the nth."""
+        """Count it; whether it is the nth, or later."""
         self._seen += 1
-        return self._stop is not None and self._seen == self._stop.nth
+        return self._stop is not None and self._seen >= self._stop.nth
 
     def hold(self, line: HeldLine) -> None:
-        """This line is there; the next one that comes passes."""
-        assert self._reached
-        self._stop = None
-        self._reached.set_result(line)
+        """This line is there."""
+        self._held.append(line)
+        self._untaken.put_nowait(line)
 
 
 @asynccontextmanager
