@@ -55,7 +55,7 @@ class Processes:
 
     def agents(self) -> list[psutil.Process]:
         """What runs have started and nobody has ended."""
-        return [one for one in left_running(self._mark) if tuple(one.cmdline()) == AGENT]
+        return left_running(self._mark, AGENT)
 
     def logged_bytes(self) -> int:
         """How long the log is."""

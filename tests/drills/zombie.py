@@ -200,7 +200,7 @@ class Drill:
         (self._folder / JUDGED).touch()
 
     def _agents(self) -> list[psutil.Process]:
-        return [one for one in left_running(self._mark) if tuple(one.cmdline()) == AGENT]
+        return left_running(self._mark, AGENT)
 
 
 async def _all_told(folder: Path, ids: Sequence[int], name: str) -> bool:
