@@ -12,11 +12,11 @@ import asyncio
 import inspect
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from jobs_core import db, gate
 from jobs_core.away import repeat_while_away
@@ -29,8 +29,9 @@ from jobs_core.statements import statement
 from jobs_core.waits import emitted, event_name
 
 if TYPE_CHECKING:
-    from jobs_core.create import Created, Jobs
+    from jobs_core.create import Jobs
 
+T = TypeVar("T")
 Policy = Literal["again", "ask", "fail"]
 """What to do about a step of which nobody knows whether it was done: its run was lost while it was under way."""
 _MAX_NAME_CHARS = 100
@@ -114,8 +115,7 @@ class Steps:
         record = await self._record(name)
         if record and record.state == "done":
             return _payload(event, record.output)
-        async with self._jobs.database.connection() as conn:
-            known = await emitted(conn, event)
+        known = await self._look(partial(emitted, event=event))
         if known is None and record and record.state == "waiting" and self._past(record):
             return _payload(event, await self._write(name, "done", {"timed_out": True}))
         if known is not None:
@@ -125,7 +125,8 @@ class Steps:
 
     async def spawn(self, name: str, child: NewJob) -> int:
         """The id of the child that this step created, in this run or an earlier one; it is for the same user, task, project."""
-        record = await self._record(f"spawn:{name}")
+        name = f"spawn:{name}"
+        record = await self._record(name)
         if record:
             return int(record.output["job_id"])
         child = replace(
@@ -134,10 +135,19 @@ class Steps:
             task_id=child.task_id or self._job.task_id,
             project_id=child.project_id or self._job.project_id,
         )
+        unsure = False
+
+        async def once(conn: db.Connection) -> int:
+            nonlocal unsure
+            if unsure:  # the commit before this got no answer
+                self._records = await _load(conn, self._job.id)
+                if made := self._records.get(name):
+                    return int(made.output["job_id"])
+            unsure = True
+            return await self._spawn(conn, name, child)
+
         async with self._writing:
-            created = await db.retried(partial(self._spawn, f"spawn:{name}", child))
-        created.wake()
-        return int(created.id)
+            return await repeat_while_away(self._jobs.database, once)
 
     async def wait_for_children(self) -> Sequence[Child]:
         """How each child that this job has spawned ended, in the order of their ids; the run ends until the last has."""
@@ -145,18 +155,17 @@ class Steps:
         ids = sorted(int(record.output["job_id"]) for name, record in records.items() if name.startswith("spawn:"))
         missing = [child_id for child_id in ids if record_of(child_id) not in records]
         if missing:
-            async with self._jobs.database.connection() as conn:
-                if await has_children(conn, self._job.id):
-                    raise Waiting(Wait(CHILDREN, _LOOK_AGAIN))
-                records = self._records = await _load(conn, self._job.id)
+            if await self._look(partial(has_children, parent_id=self._job.id)):
+                raise Waiting(Wait(CHILDREN, _LOOK_AGAIN))
+            records = self._records = await self._look(partial(_load, job_id=self._job.id))
         ends = (records.get(record_of(child_id)) for child_id in ids)
         return [Child(**end.output) if end else Child(id_, "unknown") for id_, end in zip(ids, ends, strict=True)]
 
-    async def _spawn(self, name: str, child: NewJob) -> "Created":
+    async def _spawn(self, conn: db.Connection, name: str, child: NewJob) -> int:
         lane = self._jobs.lane_of(child)
         if lane and lane == self._job.lane:
             raise InvalidInput(f"spawn: lane {lane} is its parent's, which would wait before it for ever", field="lane")
-        async with self._jobs.database.transaction() as conn:
+        async with conn.transaction():
             if lane:  # before our own row: lanes are locked first
                 await db.execute(conn, statement("jobs_core", "lane/lock"), {"lanes": [lane]})
             await fence(conn, self._job)
@@ -166,7 +175,8 @@ class Steps:
             adopted = {"id": created.id, "parent_id": self._job.id}
             await db.execute(conn, statement("jobs_core", "job/adopt"), adopted)
             await self._put(conn, name, "done", {"job_id": created.id})
-        return created
+        created.wake()
+        return int(created.id)
 
     async def _ask(self, name: str, policy: Policy, asked: int) -> tuple[Any] | None:
         """The output that somebody gave for an unknown step, in a tuple; None: it is to be done again."""
@@ -175,8 +185,7 @@ class Steps:
                 f"job {self._job.id}: a run was lost in the middle of {name}, and nobody knows whether that was done"
             )
         event = name.replace(":", f":{self._job.id}:", 1) + (f":{asked + 1}" if asked else "")  # an event is told once
-        async with self._jobs.database.connection() as conn:
-            answer = await emitted(conn, event)
+        answer = await self._look(partial(emitted, event=event))
         if answer is None:
             raise Waiting(Wait(event))
         said = answer[0]
@@ -204,10 +213,14 @@ class Steps:
 
     async def _loaded(self) -> dict[str, _Record]:
         if self._records is None:
-            records = await repeat_while_away(self._jobs.database, partial(_load, job_id=self._job.id))
+            records = await self._look(partial(_load, job_id=self._job.id))
             if self._records is None:  # or another task of this run was faster, and has written since
                 self._records = records
         return self._records
+
+    async def _look(self, verb: Callable[[db.Connection], Awaitable[T]]) -> T:
+        """What `verb` finds: an outage is no failure of the run."""
+        return await repeat_while_away(self._jobs.database, verb)
 
     async def _write(self, name: str, state: str, output: Any) -> Any:
         """Record it, fenced. Returns the output as JSON has it, so that each run gets the same."""

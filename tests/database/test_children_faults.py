@@ -30,6 +30,7 @@ from jobs_core.steps import Child, Waiting
 from jobs_core.upkeep import MAX_LOST_ALONE, promote_due, rescue
 from tests.database.conftest import ClaimAll, NextRun
 from tests.support.database import until_blocked
+from tests.support.holding_proxy import Stop, holding
 from tests.support.job_types import LANE_NOTE, NOTE, Note
 from tests.support.worker import ended, working
 
@@ -142,3 +143,34 @@ async def _state(conn: Connection, job_id: int) -> str:
     view = await find(conn, job_id)
     assert view
     return view.state
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        Stop("commit", "before", within="job/adopt"),
+        Stop("commit", "after", within="job/adopt"),
+        Stop("job/has_children", "before"),
+        Stop("event/find", "before"),
+    ],
+)
+async def test_a_cut_connection_makes_no_second_child_and_is_no_failure_of_the_run(
+    database: Database, database_url: str, cut: Stop
+) -> None:
+    async def handle(job: AnyJob) -> Complete:
+        if job.input.text == "parent":
+            await job.spawn("child", NewJob(NOTE, {}))
+            await job.wait_for_children()
+            await job.wait_for("paid")
+        return Complete()
+
+    async with holding(database_url) as proxy, Database(proxy.dsn, name="proxied") as pool:
+        proxy.arm(cut)
+        async with working(pool, {NOTE: handle}, lease_s=60.0, poll_s=0.2) as (jobs, _):
+            job_id = (await jobs.create(NOTE, Note(text="parent"))).id
+            (await proxy.reached()).drop(reset=True)
+            await jobs.emit("paid")
+            parent = await ended(database, job_id)
+    async with database.connection() as conn:
+        children = await fetch(conn, "SELECT state FROM jobs.history WHERE parent_id = %(id)s", {"id": job_id})
+    assert (parent.state, parent.retry_count, children) == ("complete", 0, [{"state": "complete"}])

@@ -1,6 +1,6 @@
 """How a drill tells what it saw, and its exit status."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,6 +24,12 @@ def show_skipped(why: CannotRun) -> int:
     """Print why the drill was not run."""
     print(f"SKIPPED: {why}", flush=True)
     return SKIPPED
+
+
+def count(into: dict[str, int], names: Iterable[str]) -> None:
+    """Count these in a report. (`asdict` spoils a Counter.)"""
+    for name in names:
+        into[name] = into.get(name, 0) + 1
 
 
 def quantile(values: list[float], part: float) -> float:

@@ -34,7 +34,8 @@ from simulator.errors import ControlError
 from tests.drills.report import show
 from tests.drills.turn_agent import FOLDER, MUTANT
 from tests.drills.turn_checks import Turn, spoiled, spoiled_chat
-from tests.drills.turn_points import POINTS, WITHIN_S, Stage, has_ended, until
+from tests.drills.turn_points import POINTS, Stage, has_ended
+from tests.drills.waiting import WITHIN_S, until
 from tests.support.sessions import KEY
 
 CHECKOUT = Path(__file__).parents[2]

@@ -8,9 +8,7 @@
 A point is reached when something that cannot happen before it is seen, and left only when the drill opens it.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,9 +22,7 @@ from sessions.settings import SessionSettings
 from sessions.store import load_transcript
 from simulator.client import SimulatorControl
 from tests.drills.turn_agent import GATE, ISSUED
-
-WITHIN_S = 60.0
-"""No step takes this long on a machine that is busy with other things; what does hangs."""
+from tests.drills.waiting import WITHIN_S, until
 
 _START, _ANSWER = 1, 2
 """The locks that the triggers wait for."""
@@ -179,13 +175,3 @@ async def _exists(path: Path) -> bool:
 async def has_ended(conn: Connection, job_id: int) -> bool:
     """Whether the job is in the history."""
     return await fetch_one(conn, "SELECT FROM jobs.history WHERE id = %(id)s", {"id": job_id}) is not None
-
-
-async def until(condition: Callable[[], Awaitable[object]], what: str) -> None:
-    """Wait for a condition that no event tells of. Raises TimeoutError saying what was waited for."""
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            while not await condition():
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise TimeoutError(f"not within {WITHIN_S:g} s: {what}") from None

@@ -75,6 +75,20 @@ SLOTS_COUNTED = (
 LETTER_NOT_LOCKED = ("ORDER BY id\nFOR UPDATE", "ORDER BY id")
 """Of two redrives at once neither waits for the other."""
 
+NO_FENCE_AT_ALL = (
+    NO_FENCE,
+    NO_FENCE_TOGETHER,
+    ("j.id = given.id AND j.token = given.token AND j.state NOT IN", "j.id = given.id AND j.state NOT IN"),
+    ("SELECT j.id, j.token FROM {schema}.jobs AS j", "SELECT j.id, given.token FROM {schema}.jobs AS j"),
+    (
+        "j.id = %(id)s AND j.token = %(token)s AND j.state NOT IN",
+        "j.id = %(id)s AND %(token)s::bigint IS NOT NULL AND j.state NOT IN",
+    ),
+    ("id = %(worker_id)s AND dead_at IS NULL AND expires_at > clock_timestamp()", "id = %(worker_id)s"),
+    ("id = %(id)s AND epoch = %(epoch)s", "id = %(id)s AND %(epoch)s::bigint IS NOT NULL"),
+)
+"""Nor do waits, notes and transcripts look at whose they are; and a worker that lost its lease renews it, and claims."""
+
 LANE_LOCK_FOLDED_IN = (
     ("ORDER BY lane FOR UPDATE", "ORDER BY lane"),
     (

@@ -27,7 +27,7 @@ DELETE FROM jobs.ended_counts; DELETE FROM effects; DELETE FROM jobs.limits; DEL
 DELETE FROM jobs.pauses; DELETE FROM jobs.paused_times; DELETE FROM jobs.notes; DELETE FROM jobs.redrives
 """
 
-_BROKEN = """
+BROKEN = """
 SELECT 'S1: it has ended twice' AS what, id::text AS which FROM jobs.history GROUP BY id HAVING count(*) > 1
 UNION ALL SELECT 'S9: it has ended, and lives', id::text FROM jobs.jobs WHERE id IN (SELECT id FROM jobs.history)
 UNION ALL SELECT 'S3: it ended by another token than its last run wrote with', h.id::text
@@ -76,7 +76,7 @@ SELECT
     (SELECT jsonb_agg(j) FROM (
         SELECT id, job_type, priority, lane, lane_pos, ready_seq,
                CASE WHEN state <> 'pending' THEN state WHEN ready_seq IS NULL THEN 'scheduled' ELSE 'ready' END AS state,
-               worker_id AS worker, token, retry_count AS retries, lost_count AS lost, alone, alone_lost_count AS alone_lost,
+               worker_id AS worker, token, retry_count AS retries, lost_count AS lost, coalesce(alone, limited_alone) AS alone, alone_lost_count AS alone_lost,
                rescued, wait_event AS waits_for, wait_until IS NOT NULL AS timed, parent_id, unique_key, unique_while, queue,
                retry_of
         FROM jobs.jobs) AS j) AS jobs,
@@ -97,6 +97,6 @@ SELECT
      FROM jobs.pauses) AS pauses,
     (SELECT jsonb_agg(jsonb_build_array(job_id, kind, n, token)) FROM jobs.notes) AS notes,
     (SELECT jsonb_agg(jsonb_build_array(job_id, successor_id)) FROM jobs.redrives) AS redrives,
-    (SELECT jsonb_agg(what || ': ' || which) FROM ({_BROKEN}) AS broken) AS broken
+    (SELECT jsonb_agg(what || ': ' || which) FROM ({BROKEN}) AS broken) AS broken
 """
 """All of it in one statement, that a check is one round trip."""
