@@ -206,6 +206,20 @@ def bigints(numbers: Iterable[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
+async def check_direct(conn: Connection, direct: ServerConnection) -> None:
+    """Refuse a way past the pooler of `conn` that leads through one, too, or elsewhere: leases would be lost there.
+
+    Raises DatabaseUnusable with a line for the operator.
+    """
+    if direct.pooled:
+        raise DatabaseUnusable("DATABASE_DIRECT_URL leads through a pooler, too: give it the server's own address")
+    here = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
+    if await fetch_one(conn, here) != await fetch_one(direct, here):
+        raise DatabaseUnusable(
+            "DATABASE_DIRECT_URL and DATABASE_URL lead to different databases: give both the same server and name"
+        )
+
+
 async def check_server(conn: Connection) -> None:
     """Refuse a server that cannot keep the promises: older than 15, or one that acknowledges before it is durable.
 

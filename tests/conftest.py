@@ -53,14 +53,16 @@ def entrance(request: pytest.FixtureRequest, server_dsn: str) -> Iterator[str]:
 
 @pytest.fixture
 def direct_url(server_dsn: str) -> Iterator[str]:
-    """The DSN of a fresh migrated database, whatever the entrance: for what a session keeps, and for looking at sessions."""
+    """The DSN of a fresh migrated database, whatever the entrance."""
     with fresh_database(server_dsn) as dsn:
         yield dsn
 
 
 @pytest.fixture
-def database_url(direct_url: str, entrance: str) -> str:
-    """The DSN of that database, by the entrance."""
+def database_url(direct_url: str, entrance: str, request: pytest.FixtureRequest) -> str:
+    """The DSN of that database, by the entrance; of a test marked `direct(why)`, past it."""
+    if request.node.get_closest_marker("direct"):
+        return direct_url
     return with_database(entrance, urlsplit(direct_url).path.removeprefix("/"))
 
 

@@ -73,13 +73,14 @@ async def reading_history(conn: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def waits_for_a_lock(conn: Connection, what: str) -> None:
-    """Return when a statement that begins like this, in its file, waits for a lock."""
-    sql = """SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+async def waits_for_a_lock(conn: Connection, what: str) -> int:
+    """The backend in which a statement that begins like this, in its file, waits for a lock, once one does."""
+    sql = """SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
              AND ltrim(query) LIKE %(what)s || '%%' AND pid <> pg_backend_pid()"""
     async with asyncio.timeout(30):
-        while not await fetch(conn, sql, {"what": what}):
+        while not (found := await fetch(conn, sql, {"what": what})):
             await asyncio.sleep(0.01)
+    return int(found[0]["pid"])
 
 
 @pytest.mark.usefixtures("unbounded")
@@ -195,7 +196,7 @@ async def test_a_connection_that_is_lost_meanwhile_is_raised(
 ) -> None:
     async with database.connection() as watching, reading_history(other):
         making = asyncio.create_task(make_partitions(keeper))
-        await waits_for_a_lock(watching, "-- Takes partition, parent")
-        await execute(watching, "SELECT pg_terminate_backend(%(pid)s)", {"pid": keeper.info.backend_pid})
+        pid = await waits_for_a_lock(watching, "-- Takes partition, parent")
+        await execute(watching, "SELECT pg_terminate_backend(%(pid)s)", {"pid": pid})
         with pytest.raises(ConnectionFailed):
             await making

@@ -65,7 +65,8 @@ def pgbouncer(server_dsn: str, *, pool_size: int = 4) -> Iterator[str]:
 @contextmanager
 def _running(folder: Path, port: int) -> Iterator[None]:
     """Until the end of the block, or of this process; it takes connections by then."""
-    assert (path := program()), MISSING
+    path = program()
+    assert path, MISSING
     become = []
     if os.geteuid() == 0:
         for place in (folder, *folder.iterdir()):
