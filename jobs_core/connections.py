@@ -68,6 +68,11 @@ class ServerConnection(AsyncConnection[Any]):
         if self.pooled:
             self.prepare_threshold = None
 
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:
+        """psycopg's; whoever is cancelled twice does not leave a pooler in the middle of it: PgBouncer 1.18 ends itself then."""
+        asked = super().cancel_safe(timeout=timeout)
+        await (asyncio.shield(asked) if self.pooled else asked)
+
     @asynccontextmanager
     async def transaction(
         self,

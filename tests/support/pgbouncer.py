@@ -77,12 +77,17 @@ def _running(folder: Path, port: int) -> Iterator[None]:
         try:
             deadline = time.monotonic() + _READY_WITHIN_S
             while not _takes_connections(port):
-                ended = process.poll() is not None or time.monotonic() > deadline
-                assert not ended, f"PgBouncer does not run: {(folder / 'log').read_text()}"
+                assert process.poll() is None, f"PgBouncer ended: {_last_words(folder)}"
+                assert time.monotonic() < deadline, f"PgBouncer takes no connections: {_last_words(folder)}"
                 time.sleep(0.02)
             yield
+            assert process.poll() is None, f"PgBouncer ended by itself: {_last_words(folder)}"
         finally:
             process.kill()
+
+
+def _last_words(folder: Path) -> str:
+    return (folder / "log").read_text()[-2_000:] if (folder / "log").exists() else "it said nothing"
 
 
 def _free_port() -> int:
