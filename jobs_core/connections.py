@@ -69,7 +69,7 @@ class ServerConnection(AsyncConnection[Any]):
             self.prepare_threshold = None
 
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:
-        """psycopg's; whoever is cancelled twice does not leave a pooler in the middle of it: PgBouncer 1.18 ends itself then."""
+        """psycopg's; being cancelled again does not cut it off at a pooler: PgBouncer 1.18 ends itself then."""
         asked = super().cancel_safe(timeout=timeout)
         await (asyncio.shield(asked) if self.pooled else asked)
 

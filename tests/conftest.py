@@ -2,13 +2,12 @@
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
 
 from jobs_core import Database
-from tests.support.database import TEMPLATE, fresh_database, make_template, quick_folder, run_sql, server, with_database
+from tests.support.database import TEMPLATE, by_way_of, fresh_database, make_template, quick_folder, run_sql, server
 from tests.support.pgbouncer import MISSING, pgbouncer, program
 from tests.support.processes import MARK, kill_left
 
@@ -63,7 +62,7 @@ def database_url(direct_url: str, entrance: str, request: pytest.FixtureRequest)
     """The DSN of that database, by the entrance; of a test marked `direct(why)`, past it."""
     if request.node.get_closest_marker("direct"):
         return direct_url
-    return with_database(entrance, urlsplit(direct_url).path.removeprefix("/"))
+    return by_way_of(entrance, direct_url)
 
 
 @pytest.fixture

@@ -90,6 +90,11 @@ def with_database(dsn: str, name: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
+def by_way_of(entrance: str, dsn: str) -> str:
+    """The DSN of the same database, entered as `entrance` is: through a pooler, perhaps."""
+    return with_database(entrance, urlsplit(dsn).path.removeprefix("/"))
+
+
 def run_sql(dsn: str, *statements: str) -> None:
     """Run statements one by one in autocommit, outside any event loop."""
 
