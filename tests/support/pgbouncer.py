@@ -1,4 +1,7 @@
-"""A PgBouncer in transaction mode before the tests' Postgres: few server connections, which all clients share."""
+"""A PgBouncer in transaction mode before the tests' Postgres: few server connections, which all clients share.
+
+Its ini is the one of docs/pgbouncer.md, but for names, addresses and sizes.
+"""
 
 import os
 import shutil
@@ -7,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -15,24 +19,7 @@ MISSING = "PgBouncer is not installed: apt-get install pgbouncer"
 _READY_WITHIN_S = 10.0
 _USER = "nobody"  # it refuses to run as root
 
-INI = """
-[databases]
-* = host={host} port={port} auth_user={user}
-
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {own_port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {folder}/users
-pool_mode = transaction
-default_pool_size = {pool_size}
-max_client_conn = 500
-server_login_retry = 1
-tcp_user_timeout = 5000
-logfile = {folder}/log
-"""
-"""What docs/pgbouncer.md tells operators to write, with few server connections; nothing is ignored in the startup packet."""
+_PAGE = Path(__file__).parents[2] / "docs" / "pgbouncer.md"
 
 
 def program() -> str | None:
@@ -48,18 +35,29 @@ def pgbouncer(server_dsn: str, *, pool_size: int = 4) -> Iterator[str]:
         raise ValueError("PgBouncer logs in with a password: DATABASE_URL needs one")
     with tempfile.TemporaryDirectory(prefix="jobs-pgbouncer-") as name:
         folder, own_port = Path(name), _free_port()
-        ini = INI.format(
-            host=server.hostname,
-            port=server.port or 5432,
-            user=server.username,
-            own_port=own_port,
-            folder=folder,
-            pool_size=pool_size,
+        ini = _ini_of_the_page()
+        ini["databases"] = {"*": f"host={server.hostname} port={server.port or 5432} auth_user={server.username}"}
+        ini["pgbouncer"].update(
+            listen_addr="127.0.0.1",
+            listen_port=str(own_port),
+            unix_socket_dir="",
+            auth_file=str(folder / "users"),
+            default_pool_size=str(pool_size),
+            logfile=str(folder / "log"),
         )
-        (folder / "ini").write_text(ini)
+        with (folder / "ini").open("w") as file:
+            ini.write(file)
         (folder / "users").write_text(f'"{server.username}" "{server.password}"\n')
         with _running(folder, own_port):
             yield urlunsplit(server._replace(netloc=f"{server.username}:{server.password}@127.0.0.1:{own_port}"))
+
+
+def _ini_of_the_page() -> ConfigParser:
+    """What docs/pgbouncer.md tells operators to write."""
+    _, _, rest = _PAGE.read_text(encoding="utf-8").partition("```ini\n")
+    ini = ConfigParser(interpolation=None)
+    ini.read_string(rest.partition("```")[0])
+    return ini
 
 
 @contextmanager
@@ -67,12 +65,12 @@ def _running(folder: Path, port: int) -> Iterator[None]:
     """Until the end of the block, or of this process; it takes connections by then."""
     path = program()
     assert path, MISSING
-    become = []
+    become = list[str]()
     if os.geteuid() == 0:
         for place in (folder, *folder.iterdir()):
             shutil.chown(place, _USER)
         become = ["--reuid", _USER, "--clear-groups"]
-    command = ["setpriv", *become, "--pdeathsig", "KILL", path, folder / "ini"]
+    command = ["setpriv", *become, "--pdeathsig", "KILL", path, str(folder / "ini")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + _READY_WITHIN_S
