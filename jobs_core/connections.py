@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, AsyncTransaction, OperationalError
+from psycopg import AsyncConnection, AsyncTransaction, OperationalError, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
@@ -48,15 +48,17 @@ class ServerConnection(AsyncConnection[Any]):
 
     pooled = False
     """Whether each transaction may have another backend."""
-    _idle_in_transaction_ms = ""
+    _bound = sql.SQL("").format()
+    """What a transaction begins with there. No SELECT: the caller may still choose the isolation level after it."""
 
     async def set_up(self, idle_in_transaction_s: float) -> None:
         """Bound how long a peer that is gone, or a process frozen inside a transaction, can hold what others wait for.
 
         Raises OperationalError where no answer comes: a pooler takes connections to a server that is away.
         """
-        self._idle_in_transaction_ms = str(round(idle_in_transaction_s * 1000))
-        settings = {**_LASTING, "idle_in_transaction_session_timeout": self._idle_in_transaction_ms}
+        idle_ms = round(idle_in_transaction_s * 1000)
+        self._bound = sql.SQL("SET LOCAL idle_in_transaction_session_timeout = {}").format(sql.Literal(idle_ms))
+        settings = {**_LASTING, "idle_in_transaction_session_timeout": str(idle_ms)}
         values = {"settings": json.dumps(settings), "backend_pid": self.info.backend_pid}
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -83,8 +85,7 @@ class ServerConnection(AsyncConnection[Any]):
         begins = self.info.transaction_status == TransactionStatus.IDLE
         async with super().transaction(savepoint_name, force_rollback) as transaction:
             if self.pooled and begins:
-                bound = {"ms": self._idle_in_transaction_ms}
-                await self.execute("SELECT set_config('idle_in_transaction_session_timeout', %(ms)s, true)", bound)
+                await self.execute(self._bound)
             yield transaction
 
 

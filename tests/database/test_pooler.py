@@ -90,12 +90,26 @@ async def test_prepared_statements_would_break_behind_it(pooled_url: str, monkey
 
 async def test_each_transaction_behind_it_brings_its_bound_and_leaves_none(pooled: Database, pooled_url: str) -> None:
     async with pooled.transaction() as conn:
+        await execute(conn, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")  # refused after a query
         assert await fetch_one(conn, IDLE) == {"setting": "12s"}
         async with conn.transaction():
             assert await fetch_one(conn, IDLE) == {"setting": "12s"}
     async with await AsyncConnection.connect(pooled_url, autocommit=True) as stranger:
         for _ in range(2 * SERVER_CONNECTIONS):
             assert await fetch_one(stranger, IDLE) == {"setting": "0"}
+
+
+async def test_times_come_in_utc_behind_it_and_in_their_own_zone_to_others(pooled_url: str, direct_url: str) -> None:
+    zone = "SELECT current_setting('timezone') AS zone"
+    async with await db.connect(direct_url, name="tests") as conn:
+        await execute(conn, f"ALTER DATABASE {conn.info.dbname} SET timezone = 'Asia/Tokyo'")
+    async with (
+        await db.connect(pooled_url, name="tests") as ours,
+        await AsyncConnection.connect(pooled_url, autocommit=True) as stranger,
+    ):
+        for _ in range(2 * SERVER_CONNECTIONS):
+            assert await fetch_one(stranger, zone) == {"zone": "Asia/Tokyo"}
+            assert await fetch_one(ours, zone) == {"zone": "UTC"}
 
 
 async def test_a_process_frozen_inside_a_transaction_behind_it_lets_go(pooled_url: str) -> None:

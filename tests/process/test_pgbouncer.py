@@ -36,13 +36,11 @@ def test_the_queues_own_tests_pass_through_it() -> None:
     assert "skipped" not in ran.stdout
 
 
-@pytest.mark.parametrize("mode", ["guarded", "fence_only"])
 async def test_killed_and_frozen_workers_behind_it_lose_nothing_and_double_nothing(
-    pooled_url: str, tmp_path: Path, mode: str
+    pooled_url: str, tmp_path: Path
 ) -> None:
     """One that is frozen inside a transaction holds a server connection, which is freed as soon as without a pooler."""
-    plan = kill.Plan(jobs=6_000, kills=3, freezes=2, mode=mode)
-    report = await kill.run(pooled_url, plan, tmp_path / "log")
+    report = await kill.run(pooled_url, kill.Plan(jobs=6_000, kills=3, freezes=2), tmp_path / "log")
     assert kill.held(report, slack=3.0), report
 
 
