@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from cli.database import check_way_of_workers
 from cli.rooms import ROOMS
-from jobs_core import AnyJob, Complete, Database, DatabaseUnusable, Jobs, db, execute, fetch_one
+from jobs_core import AnyJob, Complete, ConfigurationError, Database, DatabaseUnusable, Jobs, db, execute, fetch_one
 from jobs_core.connections import ServerConnection
 from jobs_core.migrations import migrate, pending
 from jobs_core.settings import CoreSettings
@@ -215,3 +215,10 @@ async def test_a_way_past_it_that_is_none_is_refused(pooled_url: str, direct_url
         with pytest.raises(DatabaseUnusable, match=why) as said:
             await check_way_of_workers(core(database_url=pooled_url, database_direct_url=way), pooled_url)
         assert "hidden" not in str(said.value)
+
+
+def test_a_way_past_a_pooler_without_one_is_refused(monkeypatch: pytest.MonkeyPatch, direct_url: str) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("DATABASE_DIRECT_URL", direct_url)
+    with pytest.raises(ConfigurationError, match="set DATABASE_URL, too, or neither"):
+        CoreSettings.read()
