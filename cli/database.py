@@ -20,6 +20,7 @@ from jobs_core import (
     HandlerTable,
     db,
 )
+from jobs_core.connections import ServerConnection
 from jobs_core.declare import declare_types
 from jobs_core.history import make_partitions
 from jobs_core.migrations import WAIT_S, Migration, migrate, require_migrated
@@ -41,17 +42,17 @@ def choose_database(settings: CliSettings) -> str:
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[Connection]:
-    """One connection. Raises DatabaseUnusable, which never repeats the URL: it holds a password."""
+async def connected(dsn: str, variable: str = "DATABASE_URL") -> AsyncIterator[ServerConnection]:
+    """One connection. Raises DatabaseUnusable, which names the variable and never repeats the URL: it holds a password."""
     try:
         conn = await db.connect(dsn, name="jobs command")
     except ConnectionFailed as error:
         raise DatabaseUnusable(
-            f"The database cannot be reached ({first_line(error)}): see that it runs and that DATABASE_URL is right"
+            f"The database cannot be reached ({first_line(error)}): see that it runs and that {variable} is right"
         ) from error
     except Exception:  # noqa: BLE001 - psycopg's word for a text it cannot parse, which that word repeats
         raise DatabaseUnusable(
-            "DATABASE_URL is not a Postgres URL: write postgresql://user:password@host:5432/database"
+            f"{variable} is not a Postgres URL: write postgresql://user:password@host:5432/database"
         ) from None
     async with conn:
         yield conn
@@ -92,6 +93,22 @@ async def bring_up_to_date(conn: Connection, table: HandlerTable, *, wait_s: flo
     for name, reason in missing.items():
         warn(f"history's partition {name} was not made ({reason}); rows of its day go to the default partition")
     return applied
+
+
+async def check_way_of_workers(core: CoreSettings, dsn: str) -> None:
+    """Say what is weaker where workers reach this database through a pooler.
+
+    Raises DatabaseUnusable where the way past it that is set is none.
+    """
+    async with connected(dsn) as conn:
+        if core.database_direct_url:
+            async with connected(core.database_direct_url, "DATABASE_DIRECT_URL") as direct:
+                await db.check_direct(conn, direct)
+        elif conn.pooled:
+            warn(
+                "DATABASE_URL leads through a pooler: LISTEN is off, and idle workers look for jobs every 1 s. "
+                "Set DATABASE_DIRECT_URL to the server's own address to have them woken at once."
+            )
 
 
 async def require_usable(dsn: str) -> None:

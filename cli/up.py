@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from cli.child import Child, environment, ours
-from cli.database import bring_up_to_date, connected
+from cli.database import bring_up_to_date, check_way_of_workers, connected
 from cli.errors import CommandFailed
 from cli.folder import Folder, Running
 from cli.kept_postgres import database_of, keep_postgres
@@ -30,6 +30,7 @@ from cli.ready import answers
 from cli.settings import CliSettings
 from cli.table import build_table
 from jobs_core import HandlerTable
+from jobs_core.settings import CoreSettings
 from sessions.options import find_cli
 from sessions.settings import SessionSettings
 from workers.settings import WorkerSettings
@@ -42,7 +43,7 @@ _READY_WITHIN_S = 60.0
 async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> None:
     """Run everything until cancelled. Raises ConfigurationError and CommandFailed for what a person can mend."""
     began = time.monotonic()
-    workers, sessions = WorkerSettings.read(), SessionSettings.read()
+    core, workers, sessions = CoreSettings.read(), WorkerSettings.read(), SessionSettings.read()
     find_cli(sessions)
     table = build_table(settings.handlers)
     folder = Folder(settings.data)
@@ -53,7 +54,9 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         model = await stack.enter_async_context(begun(sessions, forced))
         postgres, database_url = await stack.enter_async_context(database_of(folder))
         await _migrate(database_url, table)
-        joins = {"DATABASE_URL": database_url, **await model.ready()}
+        await check_way_of_workers(core, database_url)
+        direct = {"DATABASE_DIRECT_URL": core.database_direct_url} if core.database_direct_url else {}
+        joins = {"DATABASE_URL": database_url, **direct, **await model.ready()}
         token = settings.token or folder.make_token()
         running = Running(url, os.getpid(), model.kind)
         stack.enter_context(folder.announced(running, joins))

@@ -1,7 +1,6 @@
-"""Connections to Postgres: the one place that knows psycopg.
+"""What is done with connections to Postgres: the pool, statements, and what their errors mean.
 
-Every connection is made alike: autocommit, so that a transaction is always asked for by name; UTC; and bounds on how long
-a peer that is gone, or a process frozen inside a transaction, can hold what others wait for.
+Every connection is made alike (`connections`), in autocommit, so that a transaction is always asked for by name.
 """
 
 import asyncio
@@ -14,10 +13,11 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, OperationalError
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from jobs_core.connections import CONNECT_TIMEOUT_S, ServerConnection, arguments
+from jobs_core.connections import connect as connect  # noqa: PLC0414 - `db.connect` is what callers say
 from jobs_core.errors import DatabaseUnusable
 
 Connection = AsyncConnection[Any]
@@ -45,65 +45,40 @@ _AWAY_CLASSES = ("08", "53", "57P", "25006")  # connection lost, out of somethin
 
 OLDEST_SERVER = 15
 _ATTEMPTS = 5  # of a transaction that Postgres rolled back whole
-_TCP_USER_TIMEOUT_MS = 5_000  # keepalives alone left a half-open connection hanging for 25 s; this gave 5 s
-_KEEPALIVES_IDLE_S, _KEEPALIVES_INTERVAL_S = 2, 1
-"""Who has nothing under way but waits for an answer learns of it by unanswered keepalives; the timeout counts only then, too,
-at 2 + 1 + 1 + 1 s. The interval's default is 75 s."""
-_CONNECT_TIMEOUT_S = 5
 _TRIED_AFTER_S = 10.0  # a connection that lay idle for longer is tried before it is handed out: 60 µs
 _RECONNECT_S = 3.0  # of trying again after 0, 1 and 3 s; the next caller begins anew, so the pauses never grow longer
-
-
-async def connect(dsn: str, *, name: str, idle_in_transaction_s: float = 60.0) -> Connection:
-    """One connection outside any pool: for LISTEN, for a lease, for migrations.
-
-    `name` shows in pg_stat_activity. Raises OperationalError where the server cannot be reached.
-    """
-    return await AsyncConnection.connect(**_arguments(dsn, name, idle_in_transaction_s))
-
-
-def _arguments(dsn: str, name: str, idle_in_transaction_s: float) -> dict[str, Any]:
-    try:
-        arguments: dict[str, Any] = dict(conninfo_to_dict(dsn))
-    except psycopg.ProgrammingError:  # whose text repeats the URL, password included
-        raise DatabaseUnusable(
-            "DATABASE_URL is not a Postgres URL: it looks like postgresql://user:password@host:port/name"
-        ) from None
-    options = {
-        "idle_in_transaction_session_timeout": round(idle_in_transaction_s * 1000),
-        "timezone": "UTC",
-        # The server's end of the same line: by default it holds a lost client's locks for two hours.
-        "tcp_user_timeout": _TCP_USER_TIMEOUT_MS,
-        "tcp_keepalives_idle": _KEEPALIVES_IDLE_S,
-        "tcp_keepalives_interval": _KEEPALIVES_INTERVAL_S,
-    }
-    ours = " ".join(f"-c {option}={value}" for option, value in options.items())
-    arguments["options"] = f"{arguments.get('options', '')} {ours}".strip()
-    arguments.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
-    arguments.setdefault("tcp_user_timeout", _TCP_USER_TIMEOUT_MS)
-    arguments.setdefault("keepalives_idle", _KEEPALIVES_IDLE_S)
-    arguments.setdefault("keepalives_interval", _KEEPALIVES_INTERVAL_S)
-    return {**arguments, "application_name": name, "autocommit": True, "row_factory": dict_row}
 
 
 class Database:
     """A pool of connections to one database.
 
     Shared by everything in a process but what needs a connection of its own (LISTEN, the lease). No caller keeps a
-    connection while a handler or a model works.
+    connection while a handler or a model works. Where `dsn` leads through a pooler, `direct_dsn` leads to the same database
+    past it, for those connections of their own.
     """
 
-    def __init__(self, dsn: str, *, name: str, max_connections: int = 8, idle_in_transaction_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        name: str,
+        max_connections: int = 8,
+        idle_in_transaction_s: float = 60.0,
+        direct_dsn: str = "",
+    ) -> None:
         self.dsn = dsn
         self.name = name
+        self._direct_dsn = direct_dsn or dsn
         self._idle_in_transaction_s = idle_in_transaction_s
         self._opened_by = 0
         self._used_at = WeakKeyDictionary[Connection, float]()
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            kwargs=_arguments(dsn, name, idle_in_transaction_s),
+        self._pool: AsyncConnectionPool[ServerConnection] = AsyncConnectionPool(
+            connection_class=ServerConnection,
+            kwargs=arguments(dsn, name),
+            configure=self._configure,
             min_size=1,
             max_size=max_connections,
-            timeout=_CONNECT_TIMEOUT_S,
+            timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=_RECONNECT_S,
             check=self._check,
             open=False,
@@ -138,7 +113,10 @@ class Database:
             yield conn
             self._used_at[conn] = time.monotonic()
 
-    async def _check(self, conn: Connection) -> None:
+    async def _configure(self, conn: ServerConnection) -> None:
+        await conn.set_up(self._idle_in_transaction_s)
+
+    async def _check(self, conn: ServerConnection) -> None:
         if time.monotonic() > self._used_at.get(conn, 0.0) + _TRIED_AFTER_S:
             await AsyncConnectionPool.check_connection(conn)
 
@@ -148,9 +126,10 @@ class Database:
         async with self.connection() as conn, conn.transaction():
             yield conn
 
-    async def connect(self, purpose: str) -> Connection:
-        """One more connection outside the pool, made like its connections."""
-        return await connect(self.dsn, name=f"{self.name} {purpose}", idle_in_transaction_s=self._idle_in_transaction_s)
+    async def connect(self, purpose: str) -> ServerConnection:
+        """One more connection outside the pool, made like its connections, and past a pooler where there is a way."""
+        name = f"{self.name} {purpose}"
+        return await connect(self._direct_dsn, name=name, idle_in_transaction_s=self._idle_in_transaction_s)
 
 
 def will_pass(error: BaseException) -> bool:
@@ -225,6 +204,20 @@ async def wait_briefly_for_locks(conn: Connection) -> None:
 def bigints(numbers: Iterable[int]) -> str:
     """The numbers as Postgres writes a bigint[]: psycopg takes ten times as long to write a list of hundreds."""
     return f"{{{','.join(map(str, numbers))}}}"
+
+
+async def check_direct(conn: Connection, direct: ServerConnection) -> None:
+    """Refuse a way past the pooler of `conn` that leads through one, too, or elsewhere: leases would be lost there.
+
+    Raises DatabaseUnusable with a line for the operator.
+    """
+    if direct.pooled:
+        raise DatabaseUnusable("DATABASE_DIRECT_URL leads through a pooler, too: give it the server's own address")
+    here = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
+    if await fetch_one(conn, here) != await fetch_one(direct, here):
+        raise DatabaseUnusable(
+            "DATABASE_DIRECT_URL and DATABASE_URL lead to different databases: give both the same server and name"
+        )
 
 
 async def check_server(conn: Connection) -> None:

@@ -7,7 +7,7 @@ Each room that has settings declares them as a `RoomSettings`; a name there is a
 import re
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs_core.errors import ConfigurationError
@@ -42,6 +42,8 @@ class CoreSettings(RoomSettings):
 
     database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
     """Where Postgres is; empty: `./jobs up` runs its own."""
+    database_direct_url: str = Field("", validation_alias="DATABASE_DIRECT_URL", repr=False)
+    """The same database past a pooler, for LISTEN and leases; empty: as `database_url`."""
     schema_name: str = Field("jobs", validation_alias="JOBS_SCHEMA")
     """The schema that all tables live in."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
@@ -50,6 +52,12 @@ class CoreSettings(RoomSettings):
     """`json` a line an event, `text` for people, `auto`: text on a terminal."""
     database_connections: int = Field(8, ge=2, le=100)
     """The most connections of one process' pool; a worker adds two (LISTEN, lease)."""
+
+    @model_validator(mode="after")
+    def _the_same_database(self) -> Self:
+        if self.database_direct_url and not self.database_url:
+            raise ValueError("DATABASE_DIRECT_URL is the way past a pooler: set DATABASE_URL, too, or neither")
+        return self
 
 
 class HistorySettings(RoomSettings):

@@ -23,6 +23,7 @@ _RECONNECT_S = 1.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.05
 """Between two NOTIFYs of a process, twice as long each time while more keeps coming: each takes a lock on the whole cluster as
 it commits, and a busy worker needs none."""
+_NOT_BEHIND_A_POOLER = "workers look for jobs each second; hints come by DATABASE_DIRECT_URL"
 _RECYCLE_S = 600.0  # a connection that only listens is made anew now and then: some died without a sign elsewhere
 
 
@@ -127,18 +128,23 @@ class Listener:
         """Whether hints come at all; while they do not, poll more often."""
 
     async def run(self) -> None:
-        """Listen until cancelled, on a connection of its own; one that breaks is made anew."""
+        """Listen until cancelled, on a connection of its own, which is made anew if it breaks; behind a pooler, do not."""
         while True:
             try:
-                await self._listen_once()
+                if not await self._listen_once():
+                    log.warning("listen.off", why="a pooler", meaning=_NOT_BEHIND_A_POOLER)
+                    return
             except Exception as error:  # noqa: BLE001 - hints must come again, whatever broke
                 log.warning("listen.failed", error=db.describe(error))
                 await asyncio.sleep(_RECONNECT_S)
             finally:
                 self.listening = False
 
-    async def _listen_once(self) -> None:
+    async def _listen_once(self) -> bool:
+        """Until the connection is to be made anew; False: it cannot be listened on, the backend behind it is not ours alone."""
         async with await self._database.connect("listen") as conn:
+            if conn.pooled:
+                return False
             await conn.execute(f"LISTEN {_channel()}")
             self.listening = True
             self._on_wake(None)
@@ -148,6 +154,7 @@ class Listener:
                     self._on_cancels()
                 else:
                     self._on_wake(_ready(notify.payload))
+        return True
 
 
 def _hint(one: Ready | str | None) -> str:

@@ -7,11 +7,18 @@ import hypothesis
 import pytest
 
 from jobs_core import Database
-from tests.support.database import TEMPLATE, fresh_database, make_template, quick_folder, run_sql, server
+from tests.support.database import TEMPLATE, by_way_of, fresh_database, make_template, quick_folder, run_sql, server
+from tests.support.pgbouncer import MISSING, pgbouncer, program
 from tests.support.processes import MARK, kill_left
 
 hypothesis.settings.register_profile("jobs", deadline=None)  # how long an example takes is the machine's affair
 hypothesis.settings.load_profile("jobs")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Most tests can have a PgBouncer before their database: `./jobs test tests/database --pgbouncer`."""
+    parser.addoption("--pgbouncer", action="store_true", help="run the tests' databases behind a PgBouncer")
+
 
 SLOWEST_FIRST = ("e2e", "process", "database", "contract", "unit")
 
@@ -31,11 +38,31 @@ def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         run_sql(dsn, f"DROP DATABASE {TEMPLATE} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def entrance(request: pytest.FixtureRequest, server_dsn: str) -> Iterator[str]:
+    """The DSN by which tests enter that server: its own, or with --pgbouncer one that leads through a PgBouncer."""
+    if not request.config.getoption("--pgbouncer"):
+        yield server_dsn
+        return
+    if not program():
+        pytest.skip(MISSING)
+    with pgbouncer(server_dsn) as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def database_url(server_dsn: str) -> Iterator[str]:
-    """The DSN of a fresh migrated database."""
+def direct_url(server_dsn: str) -> Iterator[str]:
+    """The DSN of a fresh migrated database, whatever the entrance."""
     with fresh_database(server_dsn) as dsn:
         yield dsn
+
+
+@pytest.fixture
+def database_url(direct_url: str, entrance: str, request: pytest.FixtureRequest) -> str:
+    """The DSN of that database, by the entrance; of a test marked `direct(why)`, past it."""
+    if request.node.get_closest_marker("direct"):
+        return direct_url
+    return by_way_of(entrance, direct_url)
 
 
 @pytest.fixture

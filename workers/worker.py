@@ -41,6 +41,7 @@ def open_database(core: CoreSettings, settings: WorkerSettings, *, name: str = "
         name=name,
         max_connections=core.database_connections,
         idle_in_transaction_s=DEADLINE_SHARE * settings.lease_s,
+        direct_dsn=core.database_direct_url,
     )
 
 

@@ -29,7 +29,7 @@ def worker(
     import asyncio
     import os
 
-    from cli.database import choose_database, require_usable
+    from cli.database import check_way_of_workers, choose_database, require_usable
     from cli.folder import Folder
     from cli.model import to_join
     from cli.printing import note
@@ -46,7 +46,9 @@ def worker(
     core, settings = CoreSettings.read(), CliSettings.read(data=data, processes=processes)
     set_up_logs(core)
     build_table(settings.handlers)
-    asyncio.run(require_usable(choose_database(settings)))
+    database_url = choose_database(settings)
+    asyncio.run(require_usable(database_url))
+    asyncio.run(check_way_of_workers(core, database_url))
     if not core.database_url:
         os.environ.update(to_join(Folder(settings.data).joins(), SessionSettings.read()))
     if slots is not None:

@@ -26,7 +26,7 @@ async def test_a_cancel_that_comes_together_with_the_connection_is_not_lost(data
 async def test_a_process_frozen_inside_a_transaction_lets_go_in_bounded_time(database_url: str) -> None:
     async with (
         Database(database_url, name="tests", idle_in_transaction_s=0.2) as database,
-        database.connection() as conn,
+        database.transaction() as conn,
     ):
         row = await fetch_one(conn, "SHOW idle_in_transaction_session_timeout")
     assert row == {"idle_in_transaction_session_timeout": "200ms"}

@@ -171,6 +171,7 @@ def tasks_of_a_worker() -> set[str]:
     return owners & PARTS
 
 
+@pytest.mark.direct("needs LISTEN")
 async def test_a_cancelled_worker_leaves_no_thread_no_task_and_no_run(database: Database) -> None:
     started, stopped = asyncio.Event(), asyncio.Event()
 

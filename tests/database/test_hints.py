@@ -30,6 +30,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+@pytest.mark.direct("polls seldom, as workers do that LISTEN")
 async def test_a_hint_makes_a_worker_look_only_for_jobs_of_that_type(database: Database, looks: list[str]) -> None:
     """The polls are 30 s away."""
     async with working(database, {NOTE: complete, BRIEF_NOTE: complete}) as (jobs, _):
@@ -41,6 +42,7 @@ async def test_a_hint_makes_a_worker_look_only_for_jobs_of_that_type(database: D
         assert set(looks) == {"brief_note"}
 
 
+@pytest.mark.direct("needs LISTEN")
 @pytest.mark.parametrize("hint", ["default", "5", '["default"]', "[]", "{}", ""])
 async def test_a_hint_that_is_not_understood_stands_for_all(database: Database, hint: str) -> None:
     """A worker of another version, or anybody, may send on the channel."""

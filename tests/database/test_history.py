@@ -153,6 +153,7 @@ async def test_a_round_deletes_no_more_than_its_batches(conn: Connection, monkey
     assert [(await keep_house(conn, SETTINGS)).swept for _ in range(3)] == [4, 1, 0]
 
 
+@pytest.mark.direct("sets what lasts a session")
 async def test_a_role_that_may_not_make_tables_is_told_and_nothing_is_raised(conn: Connection) -> None:
     await execute(conn, "CREATE ROLE plain_of_history_test")
     try:

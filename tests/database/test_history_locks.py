@@ -147,7 +147,7 @@ async def test_a_connection_that_is_lost_meanwhile_is_raised(
 ) -> None:
     async with database.connection() as watching, reading_history(other):
         making = asyncio.create_task(make_partitions(keeper))
-        await until_blocked(watching, "-- Takes partition, parent")
-        await execute(watching, "SELECT pg_terminate_backend(%(pid)s)", {"pid": keeper.info.backend_pid})
+        pid = await until_blocked(watching, "-- Takes partition, parent")
+        await execute(watching, "SELECT pg_terminate_backend(%(pid)s)", {"pid": pid})
         with pytest.raises(ConnectionFailed):
             await making

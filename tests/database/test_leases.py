@@ -98,8 +98,9 @@ async def buried_while_it_claims(jobs: Jobs, database: Database, conn: Connectio
         assert len(await claim(claiming, worker_id=worker, queues=["default"], job_types=["note"], slots=1)) == 1
         while not (await look(conn)).expired:
             await asyncio.sleep(0.01)
-        await execute(conn, "SET lock_timeout = '100ms'")
-        during = [dead["id"] for dead in await bury(conn)]
+        async with conn.transaction():
+            await execute(conn, "SET LOCAL lock_timeout = '100ms'")
+            during = [dead["id"] for dead in await bury(conn)]
     after = [dead["id"] for dead in await bury(conn)]
     assert during + after == [worker]
     assert len((await rescue(conn))[0]) == 1

@@ -59,6 +59,7 @@ async def test_never_more_run_than_there_are_slots_and_each_that_ends_lets_the_n
     assert running.most == 2
 
 
+@pytest.mark.direct("needs LISTEN")
 async def test_a_slot_that_one_worker_frees_wakes_another_that_has_a_job_for_it(database: Database) -> None:
     go_on = asyncio.Event()
 
@@ -154,6 +155,7 @@ async def test_both_kinds_together_are_never_claimed_for_more_runners_than_are_f
     assert await most_held(database, slots=4) <= 4
 
 
+@pytest.mark.direct("needs LISTEN")
 async def test_with_a_lock_for_each_kind_more_would_be_claimed_than_can_start(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ async def test_upkeep_that_looks_seldom_looks_when_the_pause_ends(database: Data
         assert 0 < await Upkeep(jobs, upkeep_s=60).run_once() <= 2
 
 
+@pytest.mark.direct("polls seldom, as workers do that LISTEN")
 async def test_without_the_wake_up_at_a_pauses_end_it_would_wait_for_the_poll(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,12 +220,14 @@ async def look_through_our_eyes(theirs: Connection, conn: Connection, role: str)
     return bool(await fetch(theirs, "SELECT FROM mine.loot WHERE who <> current_user"))
 
 
+@pytest.mark.direct("sets what lasts a session")
 async def test_its_search_path_puts_nothing_of_its_own_into_the_function(
     theirs: Connection, conn: Connection, role: str
 ) -> None:
     assert not await look_through_our_eyes(theirs, conn, role)
 
 
+@pytest.mark.direct("sets what lasts a session")
 async def test_with_the_callers_search_path_its_own_operators_would_run_with_our_rights(
     theirs: Connection, conn: Connection, role: str
 ) -> None:
@@ -238,6 +240,7 @@ async def test_without_the_check_it_would_create_other_types(theirs: Connection,
     await create(theirs, role, "brief_note")
 
 
+@pytest.mark.direct("sets what lasts a session")
 async def test_its_members_and_who_becomes_it_have_its_types_and_nobody_else(
     theirs: Connection, conn: Connection, role: str
 ) -> None:

@@ -140,8 +140,9 @@ async def test_a_job_that_a_worker_holds_is_met_and_not_waited_for(
     (claimed,) = await claim_all()
     async with database.transaction() as caller:
         assert await create(jobs, "sql", caller, unique_key="k") == (job_id, True)
-        await execute(conn, "SET lock_timeout = '5s'")
-        await settle(conn, claimed, Complete(), NOTE)
+        async with conn.transaction():
+            await execute(conn, "SET LOCAL lock_timeout = '5s'")
+            await settle(conn, claimed, Complete(), NOTE)
 
 
 async def test_one_that_is_claimed_while_the_create_waits_for_it_is_met_where_it_keeps_its_key(

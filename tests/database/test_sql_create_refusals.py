@@ -235,6 +235,7 @@ async def test_every_time_that_python_holds_may_be_asked_for(conn: Connection) -
     assert [row["scheduled_for"] for row in rows] == [None, last]
 
 
+@pytest.mark.direct("sets what lasts a session")
 async def test_a_callers_settings_change_nothing_of_what_is_refused(conn: Connection) -> None:
     await execute(conn, "CREATE FUNCTION public.octet_length(text) RETURNS integer LANGUAGE sql AS 'SELECT 0'")
     for setting in (

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_core import Connection, Database, Jobs, NewJob, execute, fetch_one
+from jobs_core import Connection, Database, Jobs, NewJob, db, execute, fetch_one
 from jobs_core import upkeep as core_upkeep
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
@@ -25,9 +25,9 @@ RESCUE_LOCKS_NO_JOBS = ("FOR UPDATE SKIP LOCKED\n), recorded AS", "), recorded A
 
 
 @pytest.fixture
-async def other(database: Database) -> AsyncIterator[Connection]:
+async def other(direct_url: str) -> AsyncIterator[Connection]:
     """A second connection, which waits for nobody's lock."""
-    async with database.connection() as connection:
+    async with await db.connect(direct_url, name="other") as connection:
         await execute(connection, "SET lock_timeout = '100ms'")
         yield connection
 

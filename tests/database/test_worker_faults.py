@@ -99,6 +99,7 @@ async def make_read_only(database: Database, server_dsn: str, setting: str) -> N
     )
 
 
+@pytest.mark.direct("needs LISTEN")
 async def test_a_database_that_is_read_only_for_a_while_costs_nothing(
     database: Database, database_url: str, server_dsn: str
 ) -> None:
@@ -205,8 +206,8 @@ async def test_a_worker_frozen_inside_a_transaction_holds_its_rows_no_longer_tha
         with pytest.raises(db.Retryable):
             async with workers_pool.transaction() as frozen:
                 await execute(frozen, "UPDATE jobs.jobs SET priority = 4")
-                async with database.connection() as conn:
-                    await execute(conn, "SET lock_timeout = '1800ms'")  # thrice the lease
+                async with database.transaction() as conn:
+                    await execute(conn, "SET LOCAL lock_timeout = '1800ms'")  # thrice the lease
                     assert await fetch(conn, "SELECT priority FROM jobs.jobs FOR UPDATE") == [{"priority": 2}]
                 await execute(frozen, "SELECT 1")
 

@@ -119,11 +119,11 @@ def _table(cuts: Counter[tuple[str, str]]) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`./jobs drill cuts [--short]`: safe creates, then plain ones; 0 when only those made a second job."""
-    options = parse("cuts", arguments, seed=random.randrange(10_000))
+    """`./jobs drill cuts [--short] [--pgbouncer]`: safe creates, then plain ones; 0 when only those made a second job."""
+    options = parse("cuts", arguments, seed=random.randrange(10_000), poolable=True)
     cuts = 200 if options.short else 2_000
     failures = 0
-    for name, dsn, log in in_fresh_databases("safe", "plain"):
+    for name, dsn, log in in_fresh_databases("safe", "plain", pooled=options.pgbouncer):
         plan = Plan(cuts, options.seed) if name == "safe" else Plan(200, options.seed, safe=False)
         report = asyncio.run(run(dsn, plan, log))
         failures += show(plan, report, report.broken() if plan.safe else missed(report))

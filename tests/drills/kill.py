@@ -131,13 +131,13 @@ async def _drained(conn: Connection, fleets: Sequence[Fleet], within_s: float) -
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`./jobs drill kill [--short]`: all three modes, one after another; 0 when each did what it must."""
+    """`./jobs drill kill [--short] [--pgbouncer]`: all three modes, one after another; 0 when each did what it must."""
     from tests.drills.main import in_fresh_databases, parse
 
-    options = parse("kill", arguments, seed=int.from_bytes(os.urandom(4)))
+    options = parse("kill", arguments, seed=int.from_bytes(os.urandom(4)), poolable=True)
     size = Plan(20_000, 60, 40) if options.short else Plan(50_000, 1_000, 100, pause_s=0.2)
     failures = 0
-    for mode, dsn, log in in_fresh_databases("guarded", "fence_only", "no_fence"):
+    for mode, dsn, log in in_fresh_databases("guarded", "fence_only", "no_fence", pooled=options.pgbouncer):
         plan = Plan(size.jobs, size.kills, size.freezes, mode, options.seed, pause_s=size.pause_s)
         if mode == "no_fence":
             plan = Plan(40_000, 0, 8, mode, options.seed)

@@ -8,7 +8,7 @@ from jobs_core.db import Row
 from tests.drills.points_jobs import Files
 from tests.drills.points_way import By, Came, Point, allowed, roles
 from tests.drills.records import keep_records
-from tests.drills.walk import looks
+from tests.drills.walk import looks, tables
 from tests.support import limits
 
 _RECORD = """

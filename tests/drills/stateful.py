@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs_core import Connection, db
+from tests.drills.main import add_pgbouncer
 from tests.drills.report import show
 from tests.drills.walk.rules import RULES
 from tests.drills.walk.search import Report, search
-from tests.support.database import fresh_database, make_template, quick_folder, server
+from tests.support.database import by_way_of, fresh_database, make_template, quick_folder, server
 from tests.support.mutants import (
     LETTER_NOT_LOCKED,
     LIMITED_NOT_PAUSED,
@@ -28,6 +29,7 @@ from tests.support.mutants import (
     SLOTS_COUNTED,
     mutated,
 )
+from tests.support.pgbouncer import pgbouncer
 from tests.support.sql_create import mutate
 
 STEPS = 40_000
@@ -123,19 +125,24 @@ def _server(folder: str) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`./jobs drill stateful [--steps N] [--seed N]`: as it is, then each mutant; 0 when the one held and the others broke."""
+    """`./jobs drill stateful [--steps N] [--seed N] [--pgbouncer]`: as it is, then each mutant; 0 when only those broke."""
     parser = argparse.ArgumentParser(prog="./jobs drill stateful")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"how many at least; {STEPS} unless given")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="repeat a run that went wrong")
+    add_pgbouncer(parser)
     options = parser.parse_args(arguments)
     plans = [Plan(options.steps, options.seed)]
     caught_within = max(CAUGHT_WITHIN, options.steps // 4)  # of any seed, not of one that was tried
     plans += [Plan(caught_within, options.seed, mutant) for mutant in ALL_MUTANTS]
     failures = 0
-    with tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder, _server(folder) as server_dsn:
+    with (
+        tempfile.TemporaryDirectory(prefix="jobs-drill-") as folder,
+        _server(folder) as server_dsn,
+        pgbouncer(server_dsn) if options.pgbouncer else nullcontext(server_dsn) as entrance,
+    ):
         for plan in plans:
             with fresh_database(server_dsn) as dsn:
-                report = asyncio.run(run(dsn, plan))
+                report = asyncio.run(run(by_way_of(entrance, dsn), plan))
             if plan.mutant:  # what broke is enough
                 report.fired, report.last_steps = {}, ""
             failures += show(plan, report, broken(plan, report))

@@ -103,6 +103,11 @@ def with_database(dsn: str, name: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
+def by_way_of(entrance: str, dsn: str) -> str:
+    """The DSN of the same database, entered as `entrance` is: through a pooler, perhaps."""
+    return with_database(entrance, urlsplit(dsn).path.removeprefix("/"))
+
+
 def run_sql(dsn: str, *statements: str) -> None:
     """Run statements one by one in autocommit, outside any event loop."""
 
@@ -151,13 +156,14 @@ class Undone(Exception):
     """Raised in a transaction that is to be rolled back."""
 
 
-async def until_blocked(conn: db.Connection, statement: str = "") -> None:
-    """Wait until somebody in this database waits for a lock, with a statement that begins, in its file, like this."""
-    sql = """SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+async def until_blocked(conn: db.Connection, statement: str = "") -> int:
+    """Wait until somebody in this database waits for a lock, with a statement that begins, in its file, so; its pid."""
+    sql = """SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
              AND starts_with(ltrim(query, E' \\n'), %(statement)s)"""
     async with asyncio.timeout(30):
-        while not await db.fetch(conn, sql, {"statement": statement}):
+        while not (found := await db.fetch(conn, sql, {"statement": statement})):
             await asyncio.sleep(0.01)
+    return int(found[0]["pid"])
 
 
 @asynccontextmanager

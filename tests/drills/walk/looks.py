@@ -76,9 +76,9 @@ SELECT
     (SELECT jsonb_agg(j) FROM (
         SELECT id, job_type, priority, lane, lane_pos, ready_seq,
                CASE WHEN state <> 'pending' THEN state WHEN ready_seq IS NULL THEN 'scheduled' ELSE 'ready' END AS state,
-               worker_id AS worker, token, retry_count AS retries, lost_count AS lost, coalesce(alone, limited_alone) AS alone, alone_lost_count AS alone_lost,
-               rescued, wait_event AS waits_for, wait_until IS NOT NULL AS timed, parent_id, unique_key, unique_while, queue,
-               retry_of
+               worker_id AS worker, token, retry_count AS retries, lost_count AS lost, coalesce(alone, limited_alone) AS alone,
+               alone_lost_count AS alone_lost, rescued, wait_event AS waits_for, wait_until IS NOT NULL AS timed, parent_id,
+               unique_key, unique_while, queue, retry_of
         FROM jobs.jobs) AS j) AS jobs,
     (SELECT jsonb_agg(jsonb_build_array(id, state, token, parent_id, retry_count, lost_count, lane, retry_of, md5(h::text)))
      FROM jobs.history AS h) AS history,
