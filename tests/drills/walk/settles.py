@@ -25,14 +25,14 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(6.4)
+@rule(8.3)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(7)
+@rule(7.7)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
     run, job = walk.run()
