@@ -108,7 +108,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(5.5)
+@rule(8.2)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]
@@ -118,7 +118,7 @@ async def start_one(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(5.8)
+@rule(7.5)
 async def start_several(walk: Walk) -> str:
     """In one statement, stale ones among them."""
     held, stale = [walk.run() for _ in range(3)], walk.runs[:1]

@@ -15,13 +15,13 @@ async def _create(walk: Walk, one: New) -> str:
     return created(walk, [one], await walk.jobs.create_many([one.job()]))
 
 
-@rule(6)
+@rule(4.8)
 async def create_plain(walk: Walk) -> str:
     """Ready at once."""
     return await _create(walk, new(walk))
 
 
-@rule(3)
+@rule(2.4)
 async def create_in_lane(walk: Walk) -> str:
     """At the tail of a lane."""
     return await _create(walk, new(walk, lane=True))
@@ -45,7 +45,7 @@ async def create_unique_unstarted(walk: Walk) -> str:
     return await _create(walk, _unique(walk, "unstarted"))
 
 
-@rule(2.8)
+@rule(2)
 async def create_unique_unfinished(walk: Walk) -> str:
     """One a key until it ends."""
     return await _create(walk, _unique(walk, "unfinished"))
@@ -85,7 +85,7 @@ async def create_idempotent(walk: Walk) -> str:
     return await _create(walk, idempotent(walk))
 
 
-@rule(4)
+@rule(2.8)
 async def reuse_an_idempotency_key(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     (job_type, name), key = walk.pick(walk.model.keys.items())
@@ -117,7 +117,7 @@ async def create_in_a_callers_transaction(walk: Walk) -> str:
     return created(walk, kinds, got)
 
 
-@rule(2.3)
+@rule(1.6)
 async def create_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     kinds = [new(walk, lane=walk.chance(0.7), later=walk.chance(0.2), unique=walk.chance(0.3)) for _ in range(2)]

@@ -116,7 +116,7 @@ async def lower_a_limit_while_one_claims(walk: Walk) -> str:
     return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
 
 
-@rule(2)
+@rule(1.5)
 async def remove_a_limit(walk: Walk) -> str:
     """Unless jobs hold slots of it; the next job of the key makes it anew."""
     key = walk.pick(DECLARED)
@@ -152,7 +152,7 @@ async def forget_unused_limits(walk: Walk) -> str:
     return str(unused)
 
 
-@rule(2.5)
+@rule(1.8)
 async def an_hour_fills_the_buckets(walk: Walk) -> str:
     """A permit each."""
     await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
@@ -160,7 +160,7 @@ async def an_hour_fills_the_buckets(walk: Walk) -> str:
     return ""
 
 
-@rule(1.9)
+@rule(1.5)
 async def list_the_limits(walk: Walk) -> str:
     """As an operator sees them: who holds what, and how many wait."""
     waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]

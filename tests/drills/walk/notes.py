@@ -36,7 +36,7 @@ def _learn(walk: Walk, notebook: Notebook) -> None:
         walk.model.notes[notebook.job_id, note.kind, n] = notebook.token
 
 
-@rule(5.3)
+@rule(7.4)
 async def say_something(walk: Walk) -> str:
     """Several runs in one statement, stale ones among them."""
     runs = {run.token: run for run in (walk.run()[0], walk.run()[0])}

@@ -14,7 +14,7 @@ _MOST = 3
 """In force at once: more, and hardly a claim finds anything."""
 
 
-@rule(3.3)
+@rule(2.5)
 async def pause_a_queue_or_a_type(walk: Walk) -> str:
     """For an hour, or until somebody resumes it; the last word stands."""
     if len(walk.model.pauses.in_force()) >= _MOST:
@@ -73,7 +73,7 @@ async def hours_pass(walk: Walk) -> str:
     return f"{hours} h"
 
 
-@rule(2.4)
+@rule(1.7)
 async def put_pauses_away_that_are_over(walk: Walk) -> str:
     """Upkeep: what was paused is claimed again before, and its time is not forgotten."""
     in_force = walk.model.pauses.in_force()

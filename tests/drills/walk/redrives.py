@@ -83,7 +83,7 @@ async def redrive_in_bulk(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(4.8)
+@rule(3.8)
 async def redrive_one(walk: Walk) -> str:
     """By its id; one that was redriven before is left, and told, unless it is to be redriven again."""
     walk.has_room()
@@ -92,7 +92,7 @@ async def redrive_one(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(2)
+@rule(1.5)
 async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     """What lives, has completed, or is kept no more: left, and told."""
     job = walk.pick(

@@ -25,14 +25,14 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(6.4)
+@rule(8.3)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(5.8)
+@rule(7.7)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
     run, job = walk.run()
@@ -40,7 +40,7 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(6.4)
+@rule(8.3)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     walk.has_room()
@@ -60,7 +60,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(6.3)
+@rule(8.2)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = walk.run()
@@ -78,7 +78,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(6.2)
+@rule(8.1)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
     run, job = walk.run()
@@ -103,7 +103,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(5.7)
+@rule(7.4)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     wanted_dead = walk.model.requests if walk.chance(0.5) else set()
@@ -145,7 +145,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(5.2)
+@rule(7.8)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = walk.run()
@@ -156,7 +156,7 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(6)
+@rule(9)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
     _, job = walk.run(lambda job: not job.gives_up)

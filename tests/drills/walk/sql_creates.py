@@ -59,7 +59,7 @@ async def create_by_sql(walk: Walk) -> str:
     return learned(walk, [one], ids, met)
 
 
-@rule(2)
+@rule(1.5)
 async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     one = _one(walk)

@@ -18,7 +18,7 @@ async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait) -> Non
     walk.model.wait(job, outcome.event, timed=outcome.until is not None)
 
 
-@rule(5.2)
+@rule(7.3)
 async def wait_for_an_event(walk: Walk) -> str:
     """As an outcome, with and without a time; one that was emitted before counts."""
     run, job = walk.run()
@@ -49,7 +49,7 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(6.6)
+@rule(7.9)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
     run, job = walk.run()
