@@ -30,8 +30,9 @@ CLAIMABLE: tuple[LiteralString, ...] = (
     SELECT 'note', 'default', 2, 'pending', '{{}}', nextval('jobs.ready_seq') FROM generate_series(1, {READY})
     """,
     f"""
-    INSERT INTO jobs.jobs ({COLUMNS}, limits, limit_group)
-    SELECT 'note', 'default', 2, 'pending', '{{}}', nextval('jobs.ready_seq'), {LIMITS}, jsonb_build_array(key)::text
+    INSERT INTO jobs.jobs ({COLUMNS}, limits, limit_group, alone, limited_alone)
+    SELECT 'note', 'default', 2, 'pending', '{{}}', nextval('jobs.ready_seq'), {LIMITS}, jsonb_build_array(key)::text, NULL,
+           false
     FROM generate_series(1, {READY}) CROSS JOIN (SELECT 'open') AS k (key)
     """,
     "ANALYZE jobs.jobs, jobs.limit_slots",
@@ -66,8 +67,8 @@ SORTS: dict[str, tuple[LiteralString, ...]] = {
     ),
     "behind a full limit": (
         f"""
-        INSERT INTO jobs.jobs ({COLUMNS}, limits, limit_group)
-        SELECT 'note', 'default', 0, 'pending', '{{}}', n - {BEHIND}, {LIMITS}, jsonb_build_array(key)::text
+        INSERT INTO jobs.jobs ({COLUMNS}, limits, limit_group, alone, limited_alone)
+        SELECT 'note', 'default', 0, 'pending', '{{}}', n - {BEHIND}, {LIMITS}, jsonb_build_array(key)::text, NULL, false
         {MADE} CROSS JOIN (SELECT 'full') AS k (key)
         """,
     ),
@@ -99,7 +100,7 @@ STATEMENTS: dict[str, tuple[LiteralString, dict[str, Any]]] = {
     "a claim of one": ("job/claim", {**CLAIM, "slots": 1}),
     "a wave": ("job/claim", {**CLAIM, "slots": 40}),
     "the look after a short claim": ("job/any_ready", MINE),
-    "a look for jobs with limits": ("job/limited", {**MINE, "alone": False, "after": "", "groups": 200, "jobs": 9}),
+    "a look for jobs with limits": ("job/limited", {**MINE, "alone": False, "after": "", "groups": 200, "jobs": 9, "spare": 16, "ahead": 1000}),
     "whom a freed slot is for": ("job/limited_waiters", {}),
     "how many are before a job": (
         "explain/ahead",

@@ -75,10 +75,13 @@ async def test_a_day_begins_and_ends_at_midnight_in_utc(conn: Connection, today:
 
 async def test_processes_that_make_days_at_once_make_each_once(conn: Connection, database: Database) -> None:
     async def make() -> list[str]:
+        made = []
         async with database.connection() as own:
-            made, missing = await make_partitions(own)
-            assert missing == {}
-            return made
+            while True:  # a day is left for the next round where others hold its table's lock for long
+                these, missing = await make_partitions(own)
+                made += these
+                if not missing:
+                    return made
 
     made = [name for names in await asyncio.gather(*(make() for _ in range(4))) for name in names]
     assert len(made) == len(set(made)) == len(TABLES) * (DAYS_AHEAD + 1)

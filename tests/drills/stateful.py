@@ -39,7 +39,7 @@ CAUGHT_WITHIN = 2_000
 """Steps in which the walk must find what a mutant breaks."""
 
 _WAITS = "j.wait_event = 'jobs:children'"
-_LIMITED = "j.alone, j.limit_group IS NOT NULL AS limited"
+_LIMITED = "coalesce(j.alone, j.limited_alone) AS alone, j.limit_group IS NOT NULL AS limited"
 MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "no fence": (NO_FENCE,),
     "no fence where settles are collected": (NO_FENCE_TOGETHER,),

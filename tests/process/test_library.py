@@ -151,10 +151,10 @@ async def order(port: int, *lines: str) -> list[str]:
     return answers
 
 
-async def all_ended(database: Database, n: int) -> list[JobView]:
-    """All jobs, once so many have ended."""
+async def all_ended(database: Database, n: int, job_type: str) -> list[JobView]:
+    """All jobs of a type, once so many have ended."""
     async with asyncio.timeout(60), database.connection() as conn:
-        while len(ended := await newest(conn, state="complete")) < n:
+        while len(ended := await newest(conn, state="complete", job_type=job_type)) < n:
             await asyncio.sleep(0.05)
         return [view for summary in ended if (view := await find(conn, summary.id))]
 
@@ -165,7 +165,7 @@ async def test_a_program_takes_orders_runs_their_jobs_and_stops_when_it_is_told(
     with program(installed, own_database, tmp_path) as (process, port):
         assert await order(port, "ada@example.org 300", "bob@example.org 450") == ["order 1", "order 2"]
         async with Database(own_database, name="tests") as database, database.connection() as conn:
-            receipts = [view for view in await all_ended(database, 3) if view.job_type == "receipt"]
+            receipts = await all_ended(database, 2, "receipt")
             assert {view.result["to"] for view in receipts} == {"ada@example.org", "bob@example.org"}
             assert len(await fetch(conn, "SELECT FROM orders WHERE receipted")) == 2
             process.send_signal(signal.SIGTERM)
@@ -180,7 +180,7 @@ async def test_a_job_lost_with_its_process_runs_alone_in_another_one_of_the_prog
     lost_id = await lose_a_receipt(own_database)
     with program(installed, own_database, tmp_path) as (process, _):
         async with Database(own_database, name="tests") as database, database.connection() as conn:
-            (view,) = await all_ended(database, 1)
+            (view,) = await all_ended(database, 1, "receipt")
             assert (view.id, view.lost_count) == (lost_id, 1)
             ran_in = await fetch_one(conn, "SELECT pid FROM jobs.workers WHERE id = %(id)s", {"id": view.worker_id})
             assert ran_in
