@@ -15,8 +15,8 @@ from tests.support.database import by_way_of
 from tests.support.pgbouncer import MISSING, pgbouncer, program
 from tests.support.up import CHECKOUT, Home
 
-PARTS = ("claims", "settle", "lanes", "unique_key_races", "wait_races", "limits_races", "steps", "worker")
-"""Of tests/database: what holds locks over statements, races, or is a worker in full."""
+PARTS = ("claims", "settle", "lanes", "unique_key_races", "wait_races", "limits", "steps")
+"""Of tests/database: what holds locks over statements, or races; the drill below has the workers."""
 
 pytestmark = [pytest.mark.skipif(not program(), reason=MISSING), pytest.mark.timeout(300)]
 
