@@ -27,6 +27,7 @@ from jobs_core import (
 from jobs_core.claim import any_ready, claim, start
 from jobs_core.declare import declare_types
 from jobs_core.leases import register, retire
+from jobs_core.limit import LEAST_PER_S, MOST_PER_S, MOST_SLOTS
 from jobs_core.limits import find_limit, forget_limits, list_limits, remove_limit, set_limit
 from jobs_core.outcomes import Outcome
 from jobs_core.settle import settle
@@ -414,6 +415,17 @@ async def test_a_job_without_a_permit_waits_until_one_has_fallen_into_the_bucket
     assert ids_of(await claim_all(conn, worker_id)) == ids[1:2]
     await execute(conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
     assert ids_of(await claim_all(conn, worker_id)) == ids[2:3], "what nobody fetched does not gather past the burst"
+
+
+async def test_the_least_rate_that_a_limit_may_have_stops_no_claim_of_other_keys(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    """A look works out when the next permits are due; what Postgres could not hold would fail it, for all."""
+    heavy = {**rate_of("a", LEAST_PER_S, MOST_PER_S), "weight": MOST_SLOTS}
+    await create(jobs, heavy, n=2)
+    (other,) = await create(jobs, slots_of("b"))
+    assert other in ids_of(await claim_all(conn, worker_id))
+    assert (await claim_once(conn, worker_id)).again_in_s is not None
 
 
 async def test_keys_are_made_together_whichever_way_their_rates_are_written(
