@@ -78,7 +78,7 @@ async def remove_limit(conn: db.Connection, key: str) -> frozenset[Ready] | None
     async with conn.transaction():
         if not await db.fetch(conn, statement("jobs_core", "limit/lock"), {"keys": [key]}):
             return None
-        if not await _remove(conn, [key]):
+        if not await _remove(conn, [key], unused=False):
             raise LimitInUse(f"jobs hold slots of {key!r}: set it, or remove it when they have ended")
         return await waiters(conn)
 
@@ -113,7 +113,7 @@ async def forget_limits(conn: db.Connection, *, batch: int = FORGET_BATCH) -> in
         return 0
     async with conn.transaction():
         await db.execute(conn, statement("jobs_core", "limit/lock"), {"keys": unused})
-        return len(await _remove(conn, unused))
+        return len(await _remove(conn, unused, unused=True))
 
 
 async def free_strays(conn: db.Connection) -> int:
@@ -156,9 +156,9 @@ def _float(number: float | None) -> float | None:
     return None if number is None else float(number)
 
 
-async def _remove(conn: db.Connection, keys: Sequence[str]) -> list[db.Row]:
-    """Remove those of these keys, whose rows are locked, of which no slot is held."""
-    values = {"keys": list(keys)}
+async def _remove(conn: db.Connection, keys: Sequence[str], *, unused: bool) -> list[db.Row]:
+    """Remove those of these keys, whose rows are locked, of which no slot is held; unused: not one that was set or spent since."""
+    values = {"keys": list(keys), "unused": unused}
     await db.execute(conn, statement("jobs_core", "slot/lock"), values)
     return await db.fetch(conn, statement("jobs_core", "limit/remove"), values)
 
