@@ -157,7 +157,7 @@ def _float(number: float | None) -> float | None:
 
 
 async def _remove(conn: db.Connection, keys: Sequence[str], *, unused: bool) -> list[db.Row]:
-    """Remove those of these keys, whose rows are locked, of which no slot is held; unused: not one that was set or spent since."""
+    """Remove those of these keys, whose rows are locked, of which no slot is held; unused: nor was set or spent since."""
     values = {"keys": list(keys), "unused": unused}
     await db.execute(conn, statement("jobs_core", "slot/lock"), values)
     return await db.fetch(conn, statement("jobs_core", "limit/remove"), values)
