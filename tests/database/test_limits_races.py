@@ -252,3 +252,18 @@ async def test_a_key_is_not_forgotten_that_was_set_or_spent_after_the_look(
                 await until_blocked(looking)
             assert await forgetting == 0
         assert await find_limit(conn, "a")
+
+
+async def test_a_limit_that_is_set_while_a_claim_spends_counts_no_time_twice(pool: Database) -> None:
+    limit = Limit("a", rate_per_s=0.001, burst=10.0)
+    async with pool.connection() as conn, pool.connection() as other, pool.connection() as looking:
+        await set_limit(conn, limit)
+        async with conn.transaction():
+            await fetch(conn, "SELECT FROM jobs.limits FOR UPDATE")
+            setting = asyncio.create_task(set_limit(other, limit))
+            await until_blocked(looking)
+            spend = "UPDATE jobs.limits SET permits = 0, filled_at = clock_timestamp() RETURNING filled_at"
+            (spent,) = await fetch(conn, spend)
+        await setting
+        (left,) = await fetch(conn, "SELECT filled_at FROM jobs.limits")
+    assert left["filled_at"] >= spent["filled_at"]
