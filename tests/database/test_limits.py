@@ -428,6 +428,15 @@ async def test_the_least_rate_that_a_limit_may_have_stops_no_claim_of_other_keys
     assert (await claim_once(conn, worker_id)).again_in_s is not None
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_from_a_permit(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    ids = await create(jobs, rate_of("a", 0.5), n=3)
+    assert ids_of(await claim_all(conn, worker_id)) == ids[:1]
+    await execute(conn, "UPDATE jobs.limits SET filled_at = filled_at + interval '3 h'")
+    assert ids_of(await claim_all(conn, worker_id)) == ids[1:2], "and no more than the burst"
+
+
 async def test_keys_are_made_together_whichever_way_their_rates_are_written(
     jobs: Jobs, conn: Connection, worker_id: int
 ) -> None:
