@@ -11,10 +11,11 @@ slots in a statement of its own, and then fits them: only then is all seen that 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
 
 from jobs_core import db
 from jobs_core.errors import LimitInUse
-from jobs_core.limit import Limit, checked
+from jobs_core.limit import MOST_SLOTS, Limit, checked
 from jobs_core.statements import statement
 from jobs_core.wake import Ready
 
@@ -84,9 +85,14 @@ async def remove_limit(conn: db.Connection, key: str) -> frozenset[Ready] | None
 
 
 async def make_limits(conn: db.Connection, limits: Sequence[Limit]) -> None:
-    """Make those of these keys that are not there."""
+    """Make those of these keys that are not there: the first of them, with no more slots than one key may have.
+
+    Each slot is a row, and a worker claims nothing meanwhile: 200 keys of 10,000 took 18 s.
+    """
     if not limits:
         return
+    slots = accumulate(limit.slots or 0 for limit in limits)
+    limits = limits[: max(sum(n <= MOST_SLOTS for n in slots), 1)]
     values = {
         "keys": [limit.key for limit in limits],
         "slots": [limit.slots for limit in limits],

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+import jobs_core.limits
 from jobs_core import (
     AnyJob,
     Complete,
@@ -446,6 +447,21 @@ async def test_keys_are_made_together_whichever_way_their_rates_are_written(
     ids = [(await create_by_sql(conn, "bound", limits=limits))[0] for limits in (whole, half)]
     ids += await create(jobs, rate_of("ours", 2.0))
     assert ids_of(await claim_all(conn, worker_id)) == ids
+
+
+async def test_many_keys_of_many_slots_are_not_made_all_at_once(
+    jobs: Jobs, conn: Connection, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker claims nothing else meanwhile."""
+    monkeypatch.setattr(jobs_core.limits, "MOST_SLOTS", 5)
+    for key, slots in (("a", 9), ("b", 2), ("c", 3), ("d", 1)):
+        await create(jobs, slots_of(key, slots))
+    made = list[dict[str, tuple[int, int]]]()
+    for _ in range(3):
+        assert (await claim_once(conn, worker_id)).again_in_s == 0.0
+        made.append(await in_use(conn))
+    assert [set(keys) for keys in made] == [{"a"}, {"a", "b", "c"}, {"a", "b", "c", "d"}]
+    assert len(await claim_all(conn, worker_id)) == 4
 
 
 async def test_slots_and_a_rate_of_one_key_bound_it_both(jobs: Jobs, conn: Connection, worker_id: int) -> None:
