@@ -270,6 +270,15 @@ async def test_what_was_noted_is_noted_once_a_step_and_forgotten(conn: Connectio
     assert await fetch(conn, "SELECT FROM jobs.ready_times") == []
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_from_ageing(jobs: Jobs, conn: Connection) -> None:
+    await look(conn)
+    await execute(conn, PASS, {"s": -10_800.0})
+    await jobs.create(NOTE, {}, priority=3)
+    await look(conn)
+    await look(conn, after_s=61)
+    assert await classes(conn) == [2]
+
+
 def test_upkeep_looks_ten_times_in_a_span() -> None:
     assert step_s({"a": MINUTE, "b": timedelta(hours=1)}) == 6
     assert step_s({"a": timedelta(seconds=1)}) == 1
