@@ -17,7 +17,7 @@ from jobs_core.job_types import LONGEST_AGEING
 from jobs_core.statements import statement
 
 BATCH = 1_000
-"""Of one queue, type, class and group, in one statement."""
+"""In one statement: claims pass over them until it has ended, and upkeep does nothing else."""
 _SHORTEST_STEP_S, _LONGEST_STEP_S = 1.0, 60.0
 
 

@@ -39,13 +39,15 @@ class Found:
     """The jobs claimed, first in priority and readiness first, their input still JSON text.
 
     again_in_s: when another look may find more; None: when a slot is freed. after: where that look begins. contended: there
-    were jobs with slots, all of which others had locked: they may leave them.
+    were jobs with slots, all of which others had locked: they may leave them. permit_in_s: when a job of those that this look
+    stepped over has its permits; None: none waits for that. The next look is behind them.
     """
 
     jobs: list[AnyJob]
     again_in_s: float | None
     after: str = ""
     contended: bool = False
+    permit_in_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ async def claim_limited(
         await fit_limits(conn, seen["over"])
         return Found([], 0.0, after)
     wait_s = None if seen["permit_in_s"] is None else max(seen["permit_in_s"], _SOON_S)
-    found = Found([], wait_s if seen["last"] is None else 0.0, seen["last"] or "")
+    found = Found([], wait_s if seen["last"] is None else 0.0, seen["last"] or "", permit_in_s=wait_s)
     if seen["lines"]:
         lines, taken = await take_turns(conn, seen["lines"], slots)
         found.jobs, lines = await _claim(conn, worker_id, lines, seen["keys"], give_up_after_s or {}, alone=alone)

@@ -1,6 +1,5 @@
 """A limit as a job type declares it: a key, and how many of its jobs may run at once, or be claimed a second."""
 
-import math
 from dataclasses import dataclass, replace
 
 from jobs_core import gate
@@ -8,7 +7,8 @@ from jobs_core.errors import InvalidInput
 
 MOST_SLOTS = 10_000
 """Of a key: each is a row."""
-MOST_PER_S = 1_000_000.0
+LEAST_PER_S, MOST_PER_S = 1e-6, 1_000_000.0
+"""One in 11 days is the least: a look divides by it, and by a rate that is next to nothing Postgres cannot."""
 MOST_KEYS = 10
 """Of one job: each is looked at by itself."""
 MOST_GROUP_BYTES = 1_000
@@ -44,11 +44,9 @@ def checked(limit: Limit, *, field: str = "limits") -> Limit:
         _check_integer(limit.slots, 0, f"{field}.slots")
     if limit.rate_per_s is None:
         return limit
-    rate_per_s = _number(limit.rate_per_s, above=0.0, most=MOST_PER_S, field=f"{field}.rate_per_s")
+    rate_per_s = _number(limit.rate_per_s, LEAST_PER_S, f"{field}.rate_per_s")
     burst = max(1 + rate_per_s / 10, rate_per_s / 2) if limit.burst is None else limit.burst
-    return replace(
-        limit, rate_per_s=rate_per_s, burst=_number(burst, above=None, most=MOST_PER_S, field=f"{field}.burst")
-    )
+    return replace(limit, rate_per_s=rate_per_s, burst=_number(burst, 1, f"{field}.burst"))
 
 
 def _check_integer(number: int, least: int, field: str) -> None:
@@ -56,12 +54,9 @@ def _check_integer(number: int, least: int, field: str) -> None:
         raise InvalidInput(f"{field}: {number!r} is not an integer from {least} to {MOST_SLOTS}", field=field)
 
 
-def _number(number: float, *, above: float | None, most: float, field: str) -> float:
-    """The number as a float. `above` None: it is 1 or more."""
-    plain = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-    if not plain or not (number >= 1 if above is None else number > above) or number > most:
-        raise InvalidInput(
-            f"{field}: {number!r} is not a number {'from 1' if above is None else f'above {above:g}'} to {most:,.0f}",
-            field=field,
-        )
+def _number(number: float, least: float, field: str) -> float:
+    """The number as a float; NaN is not in the range, nor is an integer that no float can hold."""
+    plain = isinstance(number, int | float) and not isinstance(number, bool)
+    if not plain or not least <= number <= MOST_PER_S:
+        raise InvalidInput(f"{field}: {number!r} is not a number from {least:g} to {MOST_PER_S:,.0f}", field=field)
     return float(number)

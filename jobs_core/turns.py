@@ -85,7 +85,7 @@ async def _take(
     conn: db.Connection, waiting: Mapping[Key, Sequence[int]], arrived: Mapping[Key, int], turns: Mapping[_Round, int]
 ) -> list[Taken]:
     """Have those keys take turns whose turn it is, so many of each round."""
-    await db.execute(conn, statement("jobs_core", "fair_key/make"), _columns(waiting))
+    await db.execute(conn, statement("jobs_core", "fair_key/make"), _columns(sorted(waiting)))
     values = {
         **_columns(waiting),
         "waiting": [len(jobs) for jobs in waiting.values()],

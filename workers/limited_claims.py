@@ -10,6 +10,7 @@ job of a brief type is claimed like any other here, for a free runner only: it h
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,6 +59,7 @@ class LimitedClaims:
         self._look = asyncio.Event()
         self._wants_room = False
         self._after = ""
+        self._again_at = math.inf  # for the groups that this round of looks has stepped over
 
     def wake(self, job_type: str | None = None) -> None:
         """Look now, if jobs of this type may wait apart: one may be ready, or a slot may be free for it.
@@ -101,6 +103,8 @@ class LimitedClaims:
             self._wants_room = not room
             if not room:
                 return None
+            if not self._after:
+                self._again_at = math.inf
             async with self._database.connection() as conn:
                 found = await claim_limited(
                     conn,
@@ -112,16 +116,23 @@ class LimitedClaims:
                     after=self._after,
                 )
             self._after = found.after
+            permit_in_s = 0.0 if found.jobs else found.permit_in_s  # what these took is not known yet
+            if permit_in_s is not None:
+                self._again_at = min(self._again_at, asyncio.get_running_loop().time() + permit_in_s)
             if found.jobs:
                 self._runs.take(found.jobs)
         return 0.0 if len(found.jobs) == room else self._wait_s(found)
 
     def _wait_s(self, found: Found) -> float | None:
+        now = asyncio.get_running_loop().time()
+        again_in_s = found.again_in_s
+        if again_in_s != 0.0 and self._again_at < math.inf:
+            again_in_s = max(self._again_at - now, 0.0)
         if not found.contended:
             self._contended_s = CONTENDED_S
             if not found.jobs:
                 pause_s = self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
-                self._poll_at = asyncio.get_running_loop().time() + pause_s
-            return found.again_in_s
+                self._poll_at = now + pause_s
+            return again_in_s
         contended_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
-        return contended_s if found.again_in_s is None else min(contended_s, found.again_in_s)
+        return contended_s if again_in_s is None else min(contended_s, again_in_s)

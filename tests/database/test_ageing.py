@@ -158,6 +158,20 @@ async def test_more_than_a_batch_is_left_for_the_next_look(jobs: Jobs, conn: Con
     assert await classes(conn) == [2] * 5
 
 
+async def test_a_batch_is_no_larger_for_many_users_and_types(database: Database, conn: Connection) -> None:
+    """What it has locked no claim takes: 300 users' 500 jobs each, at once, were claimed by nobody for 3 s."""
+    async with Jobs(database, turns_table()) as jobs:
+        await create_errands(jobs, *"ABCAB", priority=3)
+        await jobs.create(NOTE, {}, priority=4)
+    await look(conn)
+    assert await look(conn, after_s=61, batch=2)
+    assert sorted(await classes(conn)) == [2, 3, 3, 3, 3, 3]
+    assert await look(conn, batch=2)
+    assert await look(conn, batch=2)
+    assert not await look(conn, batch=2)
+    assert sorted(await classes(conn)) == [2, 2, 2, 2, 2, 3]
+
+
 async def test_of_two_looks_at_once_each_job_goes_up_once(jobs: Jobs, conn: Connection, database: Database) -> None:
     for _ in range(50):
         await jobs.create(NOTE, {}, priority=4)
@@ -254,6 +268,15 @@ async def test_what_was_noted_is_noted_once_a_step_and_forgotten(conn: Connectio
     await execute(conn, PASS, {"s": 2 * 86_400.0})
     await forget_ready_times(conn)
     assert await fetch(conn, "SELECT FROM jobs.ready_times") == []
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_from_ageing(jobs: Jobs, conn: Connection) -> None:
+    await look(conn)
+    await execute(conn, PASS, {"s": -10_800.0})
+    await jobs.create(NOTE, {}, priority=3)
+    await look(conn)
+    await look(conn, after_s=61)
+    assert await classes(conn) == [2]
 
 
 def test_upkeep_looks_ten_times_in_a_span() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+import jobs_core.limits
 from jobs_core import (
     AnyJob,
     Complete,
@@ -27,6 +28,7 @@ from jobs_core import (
 from jobs_core.claim import any_ready, claim, start
 from jobs_core.declare import declare_types
 from jobs_core.leases import register, retire
+from jobs_core.limit import LEAST_PER_S, MOST_PER_S, MOST_SLOTS
 from jobs_core.limits import find_limit, forget_limits, list_limits, remove_limit, set_limit
 from jobs_core.outcomes import Outcome
 from jobs_core.settle import settle
@@ -416,6 +418,26 @@ async def test_a_job_without_a_permit_waits_until_one_has_fallen_into_the_bucket
     assert ids_of(await claim_all(conn, worker_id)) == ids[2:3], "what nobody fetched does not gather past the burst"
 
 
+async def test_the_least_rate_that_a_limit_may_have_stops_no_claim_of_other_keys(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    """A look works out when the next permits are due; what Postgres could not hold would fail it, for all."""
+    heavy = {**rate_of("a", LEAST_PER_S, MOST_PER_S), "weight": MOST_SLOTS}
+    await create(jobs, heavy, n=2)
+    (other,) = await create(jobs, slots_of("b"))
+    assert other in ids_of(await claim_all(conn, worker_id))
+    assert (await claim_once(conn, worker_id)).again_in_s is not None
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_from_a_permit(
+    jobs: Jobs, conn: Connection, worker_id: int
+) -> None:
+    ids = await create(jobs, rate_of("a", 0.5), n=3)
+    assert ids_of(await claim_all(conn, worker_id)) == ids[:1]
+    await execute(conn, "UPDATE jobs.limits SET filled_at = filled_at + interval '3 h'")
+    assert ids_of(await claim_all(conn, worker_id)) == ids[1:2], "and no more than the burst"
+
+
 async def test_keys_are_made_together_whichever_way_their_rates_are_written(
     jobs: Jobs, conn: Connection, worker_id: int
 ) -> None:
@@ -425,6 +447,21 @@ async def test_keys_are_made_together_whichever_way_their_rates_are_written(
     ids = [(await create_by_sql(conn, "bound", limits=limits))[0] for limits in (whole, half)]
     ids += await create(jobs, rate_of("ours", 2.0))
     assert ids_of(await claim_all(conn, worker_id)) == ids
+
+
+async def test_many_keys_of_many_slots_are_not_made_all_at_once(
+    jobs: Jobs, conn: Connection, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker claims nothing else meanwhile."""
+    monkeypatch.setattr(jobs_core.limits, "MOST_SLOTS", 5)
+    for key, slots in (("a", 9), ("b", 2), ("c", 3), ("d", 1)):
+        await create(jobs, slots_of(key, slots))
+    made = list[dict[str, tuple[int, int]]]()
+    for _ in range(3):
+        assert (await claim_once(conn, worker_id)).again_in_s == 0.0
+        made.append(await in_use(conn))
+    assert [set(keys) for keys in made] == [{"a"}, {"a", "b", "c"}, {"a", "b", "c", "d"}]
+    assert len(await claim_all(conn, worker_id)) == 4
 
 
 async def test_slots_and_a_rate_of_one_key_bound_it_both(jobs: Jobs, conn: Connection, worker_id: int) -> None:

@@ -47,6 +47,13 @@ FILL: tuple[LiteralString, ...] = (
            jsonb_build_array('user:' || n)::text, NULL, false, nextval('jobs.ready_seq')
     FROM generate_series(1, 3) AS n
     """,
+    """
+    INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limits, limit_group, alone, limited_alone, ready_seq)
+    SELECT 'bound', 'default', 2, 'pending', '{}',
+           jsonb_build_object('user:' || n, '{"weight": 1, "slots": 2, "rate_per_s": null, "burst": null}'::jsonb),
+           jsonb_build_array('user:' || n)::text, NULL, false, nextval('jobs.ready_seq')
+    FROM generate_series(1, 30) CROSS JOIN generate_series(1001, 1100) AS n
+    """,
     f"""
     INSERT INTO jobs.jobs (job_type, queue, priority, state, input, limit_group, alone, limited_alone, ready_seq)
     SELECT 'errand', 'default', 2, 'pending', '{{}}', '[["user:' || least(n, 50) || '"]]', NULL, false,
@@ -132,6 +139,13 @@ async def test_a_user_with_a_hundred_thousand_jobs_costs_a_look_no_more_than_one
     async with await db.connect(filled, name="tests") as conn:
         looked_at, _ = await read(conn, "job/limited", job_types="{errand}")
         assert looked_at <= 51 + 26 * 27 // 2, "a step to each of 50 users, and jobs for as many turns as may be taken"
+
+
+async def test_of_each_key_a_look_reads_no_more_jobs_than_have_slots(filled: str) -> None:
+    """However many there is room for: a look at 60 of each of 1,500 keys took 2.4 s."""
+    async with await db.connect(filled, name="tests") as conn:
+        looked_at, _ = await read(conn, "job/limited", job_types="{bound}", jobs="100")
+        assert looked_at <= 101 + 2 * 100, "a step to each of 100 keys, and a job for each of their slots"
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +13,11 @@ import jobs_core.upkeep
 from jobs_core import AnyJob, Complete, Connection, Database, Jobs, Limit, NewJob, Snooze, db, execute, fetch, fetch_one
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
-from jobs_core.limits import set_limit
+from jobs_core.limits import find_limit, forget_limits, set_limit
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import rescue
+from tests.support.database import until_blocked
 from tests.support.limits import BOUND, Bound, claim_once, create, in_use, rate_of, slots_of, table, wrong
 from tests.support.mutants import SLOT_SEEN, SLOTS_COUNTED, mutated
 
@@ -223,3 +224,46 @@ async def test_by_a_bucket_that_is_read_and_not_locked_several_would_take_the_sa
     with mutated(BUCKET_NOT_LOCKED):
         _, _, ahead = await rated(pool)
     assert ahead > 1
+
+
+async def _set_by_hand(conn: Connection) -> None:
+    await set_limit(conn, Limit("a", slots=1))
+
+
+async def _spend(conn: Connection) -> None:
+    await execute(conn, "UPDATE jobs.limits SET permits = 0, filled_at = clock_timestamp()")
+
+
+@pytest.mark.parametrize("use", [_set_by_hand, _spend])
+async def test_a_key_is_not_forgotten_that_was_set_or_spent_after_the_look(
+    pool: Database, use: Callable[[Connection], Awaitable[None]]
+) -> None:
+    async with Jobs(pool, table()) as jobs, pool.connection() as conn:
+        await create(jobs, rate_of("a", 0.001))
+        worker = await register(conn, queues=["default"], job_types=[], slots=1, lease_s=600)
+        while not (found := await claim_once(conn, worker)).jobs:
+            pass
+        await settle(conn, found.jobs[0], Complete(), BOUND)
+        await execute(conn, "UPDATE jobs.limits SET permits = burst, created_at = now() - interval '2 days'")
+        async with pool.connection() as other, pool.connection() as looking:
+            async with other.transaction():
+                await use(other)
+                forgetting = asyncio.create_task(forget_limits(conn))
+                await until_blocked(looking)
+            assert await forgetting == 0
+        assert await find_limit(conn, "a")
+
+
+async def test_a_limit_that_is_set_while_a_claim_spends_counts_no_time_twice(pool: Database) -> None:
+    limit = Limit("a", rate_per_s=0.001, burst=10.0)
+    async with pool.connection() as conn, pool.connection() as other, pool.connection() as looking:
+        await set_limit(conn, limit)
+        async with conn.transaction():
+            await fetch(conn, "SELECT FROM jobs.limits FOR UPDATE")
+            setting = asyncio.create_task(set_limit(other, limit))
+            await until_blocked(looking)
+            spend = "UPDATE jobs.limits SET permits = 0, filled_at = clock_timestamp() RETURNING filled_at"
+            (spent,) = await fetch(conn, spend)
+        await setting
+        (left,) = await fetch(conn, "SELECT filled_at FROM jobs.limits")
+    assert left["filled_at"] >= spent["filled_at"]

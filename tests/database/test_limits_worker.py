@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import jobs_core.claim_limited
 import workers.limited_claims
 import workers.shift
 from jobs_core import AnyJob, Complete, Database, Jobs, JobType, NewJob, fetch, fetch_one
@@ -97,6 +98,22 @@ async def test_a_worker_comes_back_by_itself_when_the_next_permit_is_due(databas
         rows = await fetch(conn, "SELECT claimed_at FROM jobs.history ORDER BY claimed_at")
     first, *_, last = (row["claimed_at"] for row in rows)
     assert (last - first).total_seconds() >= 0.55, "three permits, one each 0.2 s"
+
+
+async def test_it_does_so_for_groups_that_its_last_look_was_behind_of(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where more groups wait than one look steps over, the last look of a round knows only of the last of them."""
+    monkeypatch.setattr(jobs_core.claim_limited, "GROUPS_AT_ONCE", 2)
+
+    async def handle(_: AnyJob) -> Complete:
+        return Complete()
+
+    async with working(database, {BOUND: handle}, **ONLY_HINTS) as (jobs, _):
+        for key in ("x", "y", "z"):
+            await create(jobs, slots_of(key, 0))
+        ids = await create(jobs, rate_of("a", 5.0, burst=1.0), n=3)
+        assert (await ended(database, ids[-1])).state == "complete"
 
 
 async def test_upkeep_finds_what_no_hint_told_of(database: Database) -> None:

@@ -132,6 +132,7 @@ def nested(levels: int, innermost: str = "[]") -> str:
                 ('{"k": {"rate_per_s": "x"}}', "limits: invalid input syntax"),
                 ('{"k": {"rate_per_s": "NaN"}}', "limits: a number of 'k' is out of range"),
                 ('{"k": {"rate_per_s": 1e7}}', "limits: a number of 'k' is out of range"),
+                ('{"k": {"rate_per_s": 1e-7, "burst": 2}}', "limits: a number of 'k' is out of range"),
                 ('{"k": {"rate_per_s": 1, "burst": 0.5}}', "limits: a number of 'k' is out of range"),
                 ('{"k": {"slots": 5, "weight": 0}}', "limits: a number of 'k' is out of range"),
                 (json.dumps({str(n): {"slots": 1} for n in range(11)}), "limits: at most 10 keys are allowed"),

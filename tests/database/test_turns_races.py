@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import jobs_core.claim_limited
-from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, Snooze, execute, fetch_one
+from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, Snooze, execute, fetch, fetch_one
 from jobs_core.claim import start
 from jobs_core.leases import register, retire
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
-from jobs_core.turns import forget_fair_keys
+from jobs_core.turns import forget_fair_keys, take_turns
 from jobs_core.upkeep import rescue
 from tests.support.limits import wrong
 from tests.support.turns import ERRAND, LIMITED_ERRAND, Errand, claim_turns, table
@@ -73,6 +73,34 @@ async def test_by_claims_that_trust_their_look_the_same_turn_would_be_taken_twic
 
     monkeypatch.setattr(jobs_core.claim_limited, "take_turns", take_none)
     assert await taken_twice(pool) > TURNS * len(USERS) // 5
+
+
+def line_of(user: str, place: int) -> dict[str, Any]:
+    """A job as a look returns it."""
+    key = {"queue": "default", "job_type": ERRAND.name, "priority": 2, "fair_key": user}
+    return {**key, "limit_group": json.dumps([[user]]), "jobs": 1, "places": [place], "arrived": place}
+
+
+async def both_wait(pool: Database) -> None:
+    sql = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with pool.connection() as conn, asyncio.timeout(30):
+        while len(await fetch(conn, sql)) < 2:
+            await asyncio.sleep(0.01)
+
+
+async def test_two_that_note_the_same_newcomers_in_another_order_do_not_wait_for_each_other(pool: Database) -> None:
+    """Two looks may have found them in different places; what a third has noted, and not committed, stops both midway."""
+    users = "anz"
+    async with pool.connection() as first, pool.connection() as second, pool.connection() as third:
+        async with third.transaction(force_rollback=True):
+            row = "INSERT INTO jobs.fair_keys (queue, job_type, priority, key) VALUES ('default', 'errand', 2, 'n')"
+            await execute(third, row)
+            turns = [
+                asyncio.create_task(take_turns(conn, [line_of(user, n) for n, user in enumerate(order)], len(users)))
+                for conn, order in ((first, users), (second, users[::-1]))
+            ]
+            await both_wait(pool)
+        assert [sorted(one.key[3] for one in taken) for _, taken in await asyncio.gather(*turns)] == [list(users)] * 2
 
 
 class Race:

@@ -45,6 +45,8 @@ async def test_a_limit_is_set_listed_and_removed(database: Database, conn: Conne
         ("a", {"slots": 1, "weight": 2}, "weight"),
         ("a", {"rate_per_s": 0}, "limit.rate_per_s"),
         ("a", {"rate_per_s": True}, "rate_per_s"),
+        ("a", {"rate_per_s": 1e-310}, "limit.rate_per_s"),
+        ("a", {"rate_per_s": 10**400}, "limit.rate_per_s"),
         ("a", {"rate_per_s": 1, "burst": 0}, "limit.burst"),
         ("a%00b", {"slots": 1}, "key"),
         ("x" * 201, {"slots": 1}, "key"),

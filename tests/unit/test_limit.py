@@ -31,6 +31,9 @@ from tests.support.turns import ERRAND, LIMITED_ERRAND, OF_USER, Errand
         ({"key": "a", "rate_per_s": float("nan")}, "limits.rate_per_s"),
         ({"key": "a", "rate_per_s": float("inf")}, "limits.rate_per_s"),
         ({"key": "a", "rate_per_s": "5"}, "limits.rate_per_s"),
+        ({"key": "a", "rate_per_s": 1e-310}, "limits.rate_per_s"),
+        ({"key": "a", "rate_per_s": 10**400}, "limits.rate_per_s"),
+        ({"key": "a", "rate_per_s": 1.0, "burst": 10**400}, "limits.burst"),
         ({"key": "a", "rate_per_s": 1.0, "burst": 0.5}, "limits.burst"),
     ],
 )

@@ -1,6 +1,7 @@
 -- Takes queues, job_types with ages_s (arrays of one length: after how long a ready job goes up a class), batch.
--- Has jobs that became ready so long ago go up one class, to its tail: at most batch of a queue, type, class and group; touches a row
--- for each. Suspects stay, and what is paused. Their order among themselves stays.
+-- Has jobs that became ready so long ago go up one class, to its tail: at most batch, however many queues, types and groups they
+-- are of, for no claim takes what this has locked; touches a row for each. Suspects stay, and what is paused. Their order among
+-- themselves stays.
 -- Locks them, skipping what others have locked. Why it is right when two race, or it and a claim: a job that another has raised, or
 -- taken, is looked at again under its lock, and has another class and number by then, or none. The new number is ahead
 -- of every claim's cursor, so that no worker misses it; and waiting begins anew with it.
@@ -26,29 +27,31 @@ WITH RECURSIVE old AS MATERIALIZED (
         ORDER BY j.limit_group LIMIT 1
     ) AS next
 ), waited AS MATERIALIZED (
-    SELECT one.*
-    FROM old CROSS JOIN generate_series(1, 4) AS class (priority)
-    CROSS JOIN LATERAL (
-        SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
-        WHERE j.queue = old.queue AND j.job_type = old.job_type AND j.priority = class.priority
-          AND j.ready_seq <= old.ready_seq AND j.ready_seq IS NOT NULL AND NOT j.alone AND j.limit_group IS NULL
-        ORDER BY j.priority, j.ready_seq
-        LIMIT %(batch)s
-        FOR UPDATE SKIP LOCKED
-    ) AS one
-    UNION ALL
-    SELECT one.*
-    FROM groups AS g CROSS JOIN generate_series(1, 4) AS class (priority)
-    CROSS JOIN LATERAL (
-        SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
-        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND NOT j.limited_alone
-          AND j.queue = g.queue AND j.job_type = g.job_type AND j.limit_group = g.limit_group
-          AND j.priority = class.priority AND j.ready_seq <= g.ready_seq
-        ORDER BY j.priority, j.ready_seq
-        LIMIT %(batch)s
-        FOR UPDATE SKIP LOCKED
-    ) AS one
-    WHERE g.limit_group <> ''
+    SELECT * FROM (
+        SELECT one.*
+        FROM old CROSS JOIN generate_series(1, 4) AS class (priority)
+        CROSS JOIN LATERAL (
+            SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
+            WHERE j.queue = old.queue AND j.job_type = old.job_type AND j.priority = class.priority
+              AND j.ready_seq <= old.ready_seq AND j.ready_seq IS NOT NULL AND NOT j.alone AND j.limit_group IS NULL
+            ORDER BY j.priority, j.ready_seq
+            LIMIT %(batch)s
+            FOR UPDATE SKIP LOCKED
+        ) AS one
+        UNION ALL
+        SELECT one.*
+        FROM groups AS g CROSS JOIN generate_series(1, 4) AS class (priority)
+        CROSS JOIN LATERAL (
+            SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
+            WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND NOT j.limited_alone
+              AND j.queue = g.queue AND j.job_type = g.job_type AND j.limit_group = g.limit_group
+              AND j.priority = class.priority AND j.ready_seq <= g.ready_seq
+            ORDER BY j.priority, j.ready_seq
+            LIMIT %(batch)s
+            FOR UPDATE SKIP LOCKED
+        ) AS one
+        WHERE g.limit_group <> ''
+    ) AS either LIMIT %(batch)s
 ), numbered AS MATERIALIZED (
     SELECT id, nextval('{schema}.ready_seq') AS ready_seq
     FROM (SELECT id FROM waited ORDER BY priority, ready_seq) AS in_order

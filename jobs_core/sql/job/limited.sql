@@ -56,12 +56,19 @@ WITH RECURSIVE me AS MATERIALIZED (
 ), shut AS MATERIALIZED (
     SELECT m.limit_group FROM member AS m JOIN state AS s ON s.key = m.key
     WHERE s.slots IS NOT NULL AND s.free = 0 OR s.burst IS NOT NULL AND s.permits < 1
+), room AS MATERIALIZED (  -- how many of a group may be claimed at the most: each takes one slot and permit of each key, or more
+    SELECT m.limit_group, min(CASE WHEN NOT s.made THEN 1 ELSE least(
+        CASE WHEN s.slots IS NOT NULL THEN s.free END, CASE WHEN s.burst IS NOT NULL THEN floor(s.permits)::bigint END
+    ) END) AS n
+    FROM member AS m JOIN state AS s ON s.key = m.key
+    GROUP BY m.limit_group
 ), near AS MATERIALIZED (  -- of keys that nothing keeps from their turns, as many as there may be turns
     SELECT * FROM (
-        SELECT g.queue, g.job_type, g.limit_group, g.fair_key, g.unlimited,
+        SELECT g.queue, g.job_type, g.limit_group, g.fair_key, g.unlimited, r.n AS room,
                row_number() OVER (PARTITION BY g.queue, g.job_type, g.unlimited
                                   ORDER BY g.priority, greatest(f.served, g.ready_seq - %(ahead)s), g.ready_seq) AS nth
         FROM groups AS g
+        LEFT JOIN room AS r ON r.limit_group = g.limit_group
         LEFT JOIN {schema}.fair_keys AS f
             ON f.queue = g.queue AND f.job_type = g.job_type AND f.priority = g.priority AND f.key = g.fair_key
         WHERE g.limit_group NOT IN (SELECT limit_group FROM shut)
@@ -76,7 +83,7 @@ WITH RECURSIVE me AS MATERIALIZED (
         WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL AND j.limited_alone = %(alone)s
           AND j.queue = n.queue AND j.job_type = n.job_type AND j.limit_group = n.limit_group
         ORDER BY j.priority, j.ready_seq
-        LIMIT CASE WHEN n.unlimited THEN %(jobs)s::bigint + %(spare)s + 1 - n.nth ELSE %(jobs)s END
+        LIMIT CASE WHEN n.unlimited THEN %(jobs)s::bigint + %(spare)s + 1 - n.nth ELSE least(%(jobs)s, n.room) END
     ) AS head
     LEFT JOIN {schema}.fair_keys AS f
         ON f.queue = n.queue AND f.job_type = n.job_type AND f.priority = head.priority AND f.key = n.fair_key

@@ -7,6 +7,6 @@ VALUES (%(key)s, %(slots)s, %(rate_per_s)s, %(burst)s, CASE WHEN %(rate_per_s)s:
 ON CONFLICT (key) DO UPDATE
 SET slots = excluded.slots, rate_per_s = excluded.rate_per_s, burst = excluded.burst, by_hand = true,
     permits = CASE WHEN excluded.rate_per_s IS NOT NULL
-              THEN least(excluded.burst, coalesce({schema}.permits_at(l, excluded.filled_at), excluded.permits)) END,
-    filled_at = excluded.filled_at
+              THEN least(excluded.burst, coalesce({schema}.permits_at(l, clock_timestamp()), excluded.permits)) END,
+    filled_at = clock_timestamp()  -- not what was said before the wait for a claim that spends: that time would count twice
 RETURNING key, slots

@@ -83,7 +83,7 @@ BEGIN
     LOOP
         PERFORM {schema}.check_name('limits', own.key);
         IF own.weight NOT BETWEEN 1 AND 10000 OR own.slots NOT BETWEEN 0 AND 10000
-            OR own.rate_per_s <= 0 OR own.rate_per_s > 1000000 OR own.burst NOT BETWEEN 1 AND 1000000 THEN
+            OR own.rate_per_s NOT BETWEEN 0.000001 AND 1000000 OR own.burst NOT BETWEEN 1 AND 1000000 THEN
             PERFORM {schema}.refuse('limits', format('a number of %L is out of range', own.key));
         ELSIF own.rate_per_s IS NULL AND (own.slots IS NULL OR own.burst IS NOT NULL) THEN
             PERFORM {schema}.refuse('limits', format('%L has neither slots nor a rate, or a burst without a rate', own.key));

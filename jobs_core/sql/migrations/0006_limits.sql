@@ -12,10 +12,11 @@ CREATE TABLE {schema}.limits (
     created_at  timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
--- What lies in the bucket at a time. A clock that was set back takes nothing out.
+-- What lies in the bucket at a time. By how much a clock was set back counts as time that passed, or no permit would fall due
+-- until it has come to where it was.
 CREATE FUNCTION {schema}.permits_at(l {schema}.limits, at timestamptz) RETURNS double precision
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT least(l.burst, l.permits + l.rate_per_s * greatest(extract(epoch FROM at - l.filled_at)::double precision, 0))
+    SELECT least(l.burst, l.permits + l.rate_per_s * abs(extract(epoch FROM at - l.filled_at)::double precision))
 $$;
 
 -- A row a slot: as many as the limit says; where it was lowered, as many as are held.

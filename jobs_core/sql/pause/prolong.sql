@@ -1,6 +1,7 @@
 -- Takes queue, because, reason, set_by (of the outcome of a run), and its end: time or else delay_s from now. The queue stands
 -- paused until then, or until what an outcome before it said, whichever is later. A time that has passed sets nothing.
--- Locks its row until the settling transaction ends, as the last of all that this one locks; a later outcome waits for that.
+-- Locks its row until the settling transaction ends, which locks after it only what the job leaves: its slots, its lane's next, its
+-- parent's word. A later outcome waits for that.
 INSERT INTO {schema}.pauses AS p (queue, because, reason, set_by, until)
 SELECT %(queue)s, %(because)s, %(reason)s, %(set_by)s, due.at
 FROM (SELECT coalesce(%(time)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_s)s))) AS due (at)
