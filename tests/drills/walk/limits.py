@@ -81,7 +81,7 @@ async def claim_limited_without_a_lease(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(1.4)
+@rule(1.8)
 async def set_a_limit(walk: Walk) -> str:
     """Raised, lowered, closed, or of another kind; what is held stays."""
     limit = _some_numbers(walk)
@@ -91,28 +91,30 @@ async def set_a_limit(walk: Walk) -> str:
 
 
 def _some_numbers(walk: Walk) -> Limit:
-    slots, burst = walk.dice.choice((None, 0, 1, 2, 3, 4)), walk.dice.choice((None, None, 2.0, 3.0))
+    slots, burst = walk.dice.choice((None, None, 0, 1, 2, 3, 4, 4)), walk.dice.choice((None, None, 2.0, 3.0))
     if slots is None and burst is None:
         slots = 2
     return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
 
 
 @rule(9.4)
-async def lower_a_limit_while_one_claims(walk: Walk) -> str:
-    """Whichever is first: the claim keeps to one number or the other, and what is over is known to be."""
+async def close_a_limit_while_one_claims(walk: Walk) -> str:
+    """Whichever is first: the claim has its slots, or none; mostly it is opened again."""
     worker = walk.worker()
-    key = walk.pick(key for key, has in walk.model.limits.keys.items() if has.slots)
+    key, slots = walk.pick((key, has.slots) for key, has in walk.model.limits.keys.items() if has.slots)
     if not any(key in job.limits for job in ready(walk, limited=True)):
         raise NotNow
-    lower = Limit(key, slots=0)
 
     async def claim() -> Found:
         async with walk.jobs.database.connection() as conn:
             return await _look(conn, worker)
 
-    found, _ = await asyncio.gather(claim(), set_limit(walk.conn, lower))
+    found, _ = await asyncio.gather(claim(), set_limit(walk.conn, Limit(key, slots=0)))
     walk.took(found.jobs, worker)
-    walk.model.limits.put(lower)
+    walk.model.limits.put(Limit(key, slots=0))
+    if walk.chance(0.8):
+        await set_limit(walk.conn, Limit(key, slots=slots))
+        walk.model.limits.put(Limit(key, slots=slots))
     return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
 
 
@@ -152,7 +154,7 @@ async def forget_unused_limits(walk: Walk) -> str:
     return str(unused)
 
 
-@rule(1.3)
+@rule(2.2)
 async def an_hour_fills_the_buckets(walk: Walk) -> str:
     """A permit each."""
     await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")

@@ -14,7 +14,7 @@ _MOST = 3
 """In force at once: more, and hardly a claim finds anything."""
 
 
-@rule(2.1)
+@rule(1.6)
 async def pause_a_queue_or_a_type(walk: Walk) -> str:
     """For an hour, or until somebody resumes it; the last word stands."""
     if len(walk.model.pauses.in_force()) >= _MOST:
@@ -52,7 +52,7 @@ async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     return f"job {job.id}, queue {job.queue}, later: {later}"
 
 
-@rule(17)
+@rule(26)
 async def hours_pass(walk: Walk) -> str:
     """For pauses, and for what runs and pauses take of a job's time.
 

@@ -78,7 +78,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(9.1)
+@rule(10)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
     run, job = walk.run()
@@ -113,7 +113,7 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(9.4)
+@rule(11)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = walk.run()

@@ -83,7 +83,7 @@ async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     return "; and ".join(learned(walk, [one], ids, met) for ids, met in both)
 
 
-@rule(2.6)
+@rule(3.1)
 async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     name, key = walk.pick((name, key) for (_, name), key in walk.model.keys.items() if not key.expired)

@@ -98,7 +98,7 @@ def _policy(walk: Walk) -> Policy:
     return walk.dice.choice(get_args(Policy))
 
 
-@rule(12)
+@rule(14)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     walk.has_room()
@@ -136,7 +136,7 @@ async def spawn(walk: Walk) -> str:
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(92)
+@rule(110)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))

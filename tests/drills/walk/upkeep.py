@@ -12,7 +12,7 @@ MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(2.5)
+@rule(3)
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
@@ -56,7 +56,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(5.3)
+@rule(7.2)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -65,7 +65,7 @@ async def a_lease_runs_out(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(19)
+@rule(25)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
     wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
@@ -79,7 +79,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(7.5)
+@rule(8)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -186,7 +186,7 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(2.5)
+@rule(3)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
     some = list(walk.model.jobs.values())
