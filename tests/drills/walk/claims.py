@@ -49,7 +49,7 @@ def types_of_one(walk: Walk) -> list[str]:
     return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 3)
 
 
-@rule(16)
+@rule(20)
 async def claim_some(walk: Walk) -> str:
     """The first in priority and readiness, of the types that the worker knows."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, 5))
@@ -57,7 +57,7 @@ async def claim_some(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, ids_of(ready(walk, types))[:slots], start_part=0.4)
 
 
-@rule(2.2)
+@rule(2.1)
 async def claim_with_floors(walk: Walk) -> str:
     """Jobs up to a number of their class are not looked at."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3))
@@ -68,7 +68,7 @@ async def claim_with_floors(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(1.9)
+@rule(2.2)
 async def claim_twice_at_once(walk: Walk) -> str:
     """Of all that is ready: what one has locked the other passes over; none is taken twice, and none is left."""
     worker, wanted = walk.worker(), ids_of(ready(walk))
@@ -96,7 +96,7 @@ async def claim_one_alone(walk: Walk) -> str:
     return await _claimed(walk, worker, [run] if run else [], wanted, start_part=0.9)
 
 
-@rule(2.4)
+@rule(2.1)
 async def claim_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -108,7 +108,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(8.2)
+@rule(9.3)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]
@@ -118,7 +118,7 @@ async def start_one(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(7.5)
+@rule(10)
 async def start_several(walk: Walk) -> str:
     """In one statement, stale ones among them."""
     held, stale = [walk.run() for _ in range(3)], walk.runs[:1]

@@ -54,7 +54,7 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(4.3)
+@rule(3.2)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's."""
     worker = walk.worker()
@@ -70,7 +70,7 @@ async def claim_limited_twice_at_once(walk: Walk) -> str:
     return f"worker {worker}: {[run.id for run in first.jobs]} and {[run.id for run in second.jobs]}"
 
 
-@rule(3.6)
+@rule(2.7)
 async def claim_limited_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -81,7 +81,7 @@ async def claim_limited_without_a_lease(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(2)
+@rule(1.8)
 async def set_a_limit(walk: Walk) -> str:
     """Raised, lowered, closed, or of another kind; what is held stays."""
     limit = _some_numbers(walk)
@@ -91,28 +91,30 @@ async def set_a_limit(walk: Walk) -> str:
 
 
 def _some_numbers(walk: Walk) -> Limit:
-    slots, burst = walk.dice.choice((None, 0, 1, 2, 3, 4)), walk.dice.choice((None, None, 2.0, 3.0))
+    slots, burst = walk.dice.choice((None, None, 0, 1, 2, 3, 4, 4)), walk.dice.choice((None, None, 2.0, 3.0))
     if slots is None and burst is None:
         slots = 2
     return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
 
 
-@rule(8.5)
-async def lower_a_limit_while_one_claims(walk: Walk) -> str:
-    """Whichever is first: the claim keeps to one number or the other, and what is over is known to be."""
+@rule(9.4)
+async def close_a_limit_while_one_claims(walk: Walk) -> str:
+    """Whichever is first: the claim has its slots, or none; mostly it is opened again."""
     worker = walk.worker()
-    key = walk.pick(key for key, has in walk.model.limits.keys.items() if has.slots)
+    key, slots = walk.pick((key, has.slots) for key, has in walk.model.limits.keys.items() if has.slots)
     if not any(key in job.limits for job in ready(walk, limited=True)):
         raise NotNow
-    lower = Limit(key, slots=0)
 
     async def claim() -> Found:
         async with walk.jobs.database.connection() as conn:
             return await _look(conn, worker)
 
-    found, _ = await asyncio.gather(claim(), set_limit(walk.conn, lower))
+    found, _ = await asyncio.gather(claim(), set_limit(walk.conn, Limit(key, slots=0)))
     walk.took(found.jobs, worker)
-    walk.model.limits.put(lower)
+    walk.model.limits.put(Limit(key, slots=0))
+    if walk.chance(0.8):
+        await set_limit(walk.conn, Limit(key, slots=slots))
+        walk.model.limits.put(Limit(key, slots=slots))
     return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
 
 
@@ -134,7 +136,7 @@ async def remove_a_limit(walk: Walk) -> str:
     return f"{key}: it was there: {there}"
 
 
-@rule(1.5)
+@rule(1.4)
 async def forget_unused_limits(walk: Walk) -> str:
     """Two days later: those made for jobs, of which nothing is held and for which nothing stands ready."""
     await execute(walk.conn, "UPDATE jobs.limits SET created_at = created_at - interval '2 days'")
@@ -152,7 +154,7 @@ async def forget_unused_limits(walk: Walk) -> str:
     return str(unused)
 
 
-@rule(1.8)
+@rule(2.2)
 async def an_hour_fills_the_buckets(walk: Walk) -> str:
     """A permit each."""
     await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
@@ -160,7 +162,7 @@ async def an_hour_fills_the_buckets(walk: Walk) -> str:
     return ""
 
 
-@rule(1.5)
+@rule(1.3)
 async def list_the_limits(walk: Walk) -> str:
     """As an operator sees them: who holds what, and how many wait."""
     waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]

@@ -83,7 +83,7 @@ async def redrive_in_bulk(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(3.8)
+@rule(2.7)
 async def redrive_one(walk: Walk) -> str:
     """By its id; one that was redriven before is left, and told, unless it is to be redriven again."""
     walk.has_room()
@@ -92,7 +92,7 @@ async def redrive_one(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(1.5)
+@rule(1.3)
 async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     """What lives, has completed, or is kept no more: left, and told."""
     job = walk.pick(
@@ -104,7 +104,7 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule(7.8)
+@rule(5.8)
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
     walk.has_room()

@@ -12,7 +12,7 @@ MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(2.2)
+@rule(3)
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
@@ -43,7 +43,7 @@ def _busy(walk: Walk) -> int:
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(1.6)
+@rule(1.4)
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -56,7 +56,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(5.3)
+@rule(7.2)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -65,7 +65,7 @@ async def a_lease_runs_out(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(19)
+@rule(25)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
     wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
@@ -79,7 +79,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(6)
+@rule(8)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -88,7 +88,7 @@ async def retire_a_worker(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(3108)
+@rule(4662)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
     gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
@@ -103,7 +103,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(116)
+@rule(172)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
@@ -112,7 +112,7 @@ async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(18)
+@rule(25)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
     worker = walk.worker()
@@ -127,7 +127,7 @@ async def put_strays_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(14)
+@rule(16)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
     worker = walk.worker()
@@ -140,7 +140,7 @@ async def put_stopped_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(2.3)
+@rule(2.1)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -154,7 +154,7 @@ async def some_jobs_times_come(walk: Walk) -> str:
     return f"jobs {[job.id for job in jobs]}"
 
 
-@rule(1.5)
+@rule(1.4)
 async def promote(walk: Walk) -> str:
     """Waits that are over, due jobs, and those that join their lane, in the order in which they fell due."""
     over = walk.model.over()
@@ -166,7 +166,7 @@ async def promote(walk: Walk) -> str:
     return str([job.id for job in over])
 
 
-@rule(43)
+@rule(50)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     over = [job for job in walk.model.over() if job.state == "waiting"]
@@ -186,7 +186,7 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(2.5)
+@rule(3)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
     some = list(walk.model.jobs.values())
@@ -199,7 +199,7 @@ async def cancel(walk: Walk) -> str:
     return f"{ended}, to be told: {asked}"
 
 
-@rule(1.9)
+@rule(1.5)
 async def cancel_one_that_has_ended(walk: Walk) -> str:
     """It stays as it is."""
     job_id = walk.pick(walk.model.ended)
@@ -208,7 +208,7 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(962)
+@rule(735)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
     asked = sorted(walk.model.requests, reverse=True)
@@ -230,7 +230,7 @@ async def deal_with_requests(walk: Walk) -> str:
     return f"worker {worker}: {asked}, told {told}"
 
 
-@rule(1.6)
+@rule(1.5)
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")
