@@ -100,7 +100,10 @@ STATEMENTS: dict[str, tuple[LiteralString, dict[str, Any]]] = {
     "a claim of one": ("job/claim", {**CLAIM, "slots": 1}),
     "a wave": ("job/claim", {**CLAIM, "slots": 40}),
     "the look after a short claim": ("job/any_ready", MINE),
-    "a look for jobs with limits": ("job/limited", {**MINE, "alone": False, "after": "", "groups": 200, "jobs": 9, "spare": 16, "ahead": 1000}),
+    "a look for jobs with limits": (
+        "job/limited",
+        {**MINE, "alone": False, "after": "", "groups": 200, "jobs": 9, "spare": 16, "ahead": 1000},
+    ),
     "whom a freed slot is for": ("job/limited_waiters", {}),
     "how many are before a job": (
         "explain/ahead",
