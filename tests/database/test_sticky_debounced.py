@@ -1,0 +1,70 @@
+"""Sticky jobs that creates meet, on a real Postgres: they may get limits, have been due, and were kept from their worker."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jobs_core import Complete, Connection, Database, HandlerTable, Jobs, JobType, Limit, execute
+from jobs_core.claim import claim
+from jobs_core.declare import declare_types
+from jobs_core.leases import register
+from jobs_core.settle import settle
+from jobs_core.sticky import claim_sticky, remember
+from jobs_core.testing import move_times
+from jobs_core.upkeep import promote_due
+from jobs_core.wake import Ready
+from tests.support.debounce import AT_MOST, MINUTE, QUIET, state_of
+from tests.support.job_types import Note
+from tests.support.mutants import mutated
+from tests.support.sql_create import create_by_sql
+
+STICKY = JobType(
+    "sticky",
+    Note,
+    sticky_key=lambda _: "a",
+    sticky_for=timedelta(seconds=30),
+    unique_while="unstarted",
+    limits=lambda note: [Limit("k", slots=1)] if note.text == "limited" else [],
+)
+IN_LANE = replace(STICKY, name="in_lane", lane=lambda note: note.lane)
+SERVES: dict[str, Any] = {"queues": ["default"], "job_types": ["sticky", "in_lane"]}
+SPANS: dict[str, Any] = {"debounce": QUIET, "debounce_at_most": AT_MOST}
+
+
+@pytest.fixture
+async def jobs(database: Database) -> AsyncIterator[Jobs]:
+    """Creates sticky jobs."""
+    known = HandlerTable()
+    known.declare_all([STICKY, IN_LANE])
+    async with Jobs(database, known) as creator:
+        yield creator
+
+
+@pytest.fixture
+async def warm(jobs: Jobs, conn: Connection) -> int:
+    """A worker with room for two that has run a job of the key."""
+    worker_id = await register(conn, **SERVES, slots=2, lease_s=7200)
+    await jobs.create(STICKY, {})
+    (job,) = await claim(conn, worker_id=worker_id, **SERVES, slots=1)
+    await remember(conn, job)
+    await settle(conn, job, Complete(), STICKY)
+    return worker_id
+
+
+async def test_a_job_that_gets_limits_while_it_waits_for_its_worker_waits_for_slots(
+    jobs: Jobs, conn: Connection, warm: int
+) -> None:
+    created = await jobs.create(STICKY, {}, unique_key="u")
+    assert (await state_of(conn, created.id))["preferred_worker"] == warm
+    assert (await jobs.create(STICKY, {"text": "limited"}, unique_key="u", **SPANS)).id == created.id
+    assert await claim_sticky(conn, worker_id=warm, **SERVES, slots=1) == []
+    with mutated(("AND j.limit_group IS NULL\n          AND NOT coalesce(me", "AND NOT coalesce(me")):
+        async with conn.transaction(force_rollback=True):
+            assert len(await claim_sticky(conn, worker_id=warm, **SERVES, slots=1)) == 1
+    await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now()")
+    await promote_due(conn)
+    job = await state_of(conn, created.id)
+    assert (job["ready_seq"] is not None, job["preferred_worker"], job["limited_alone"]) == (True, None, False)
