@@ -68,3 +68,26 @@ async def test_a_job_that_gets_limits_while_it_waits_for_its_worker_waits_for_sl
     await promote_due(conn)
     job = await state_of(conn, created.id)
     assert (job["ready_seq"] is not None, job["preferred_worker"], job["limited_alone"]) == (True, None, False)
+
+
+@pytest.mark.parametrize("door", ["Python", "SQL"])
+async def test_a_debounced_job_that_waits_for_its_worker_was_due_and_is_put_off_no_more(
+    jobs: Jobs, conn: Connection, warm: int, door: str
+) -> None:
+    await jobs.create(IN_LANE, {"lane": "l"})
+    (head,) = await claim_sticky(conn, worker_id=warm, **SERVES, slots=1)
+    debounced = await jobs.create(IN_LANE, {"lane": "l"}, unique_key="u", **SPANS)
+    async with conn.transaction():
+        await move_times(conn, QUIET + MINUTE)
+    await promote_due(conn)
+    await settle(conn, head, Complete(), IN_LANE)
+    waits = await state_of(conn, debounced.id)
+    assert waits["preferred_worker"] == warm
+    if door == "SQL":
+        await declare_types(conn, [IN_LANE])
+        given = '{"lane": "l", "text": "b"}'
+        await create_by_sql(conn, "in_lane", given, lane="l", unique_key="u", limits="{}", **SPANS)
+    else:
+        await jobs.create(IN_LANE, {"lane": "l", "text": "b"}, unique_key="u", **SPANS)
+    now = await state_of(conn, debounced.id)
+    assert (now["input"]["text"], now["scheduled_for"]) == ("b", waits["scheduled_for"])
