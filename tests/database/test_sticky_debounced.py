@@ -91,3 +91,11 @@ async def test_a_debounced_job_that_waits_for_its_worker_was_due_and_is_put_off_
         await jobs.create(IN_LANE, {"lane": "l", "text": "b"}, unique_key="u", **SPANS)
     now = await state_of(conn, debounced.id)
     assert (now["input"]["text"], now["scheduled_for"]) == ("b", waits["scheduled_for"])
+
+
+async def test_a_create_that_kept_a_job_from_its_worker_hints_at_it_again(jobs: Jobs, warm: int) -> None:
+    woken = list[Ready | None]()
+    created = await jobs.create(STICKY, {}, unique_key="u")
+    jobs.notifier.on_wake = woken.append
+    assert (await jobs.create(STICKY, {}, unique_key="u")).met == {created.id}
+    assert woken == [Ready("default", "sticky", warm)]
