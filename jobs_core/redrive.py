@@ -147,6 +147,8 @@ def _rows(
             rows[job_id] = _row(table, letter)
         except InvalidInput as error:
             left.append(Left(job_id, "unfit", detail=str(error)))
+        except Exception as error:  # noqa: BLE001 - of the type's own code; or one letter would stop all behind it
+            left.append(Left(job_id, "unfit", detail=f"what it computes of the input raised {type(error).__name__}"))
     return rows, left
 
 

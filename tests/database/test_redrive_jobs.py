@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Complete, Connection, Jobs, execute, fetch
+from jobs_core import Complete, Connection, Jobs, JobType, execute, fetch
 from jobs_core.dead_letters import Left, Letters
 from jobs_core.look import find
 from jobs_core.settle import Completed, end_many, settle
 from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll, Failing
 from tests.support.dead_letters import dead, living, redriven
-from tests.support.job_types import LANE_NOTE, NOTE
+from tests.support.job_types import LANE_NOTE, NOTE, Note
 
 
 async def test_a_redrive_is_a_new_job_of_what_the_old_one_was_and_the_old_one_stays_ended(
@@ -87,6 +87,16 @@ async def test_an_input_that_no_longer_fits_its_type_is_left_and_stops_no_other(
     (left,) = done.left
     assert (left.id, left.why) == (unfit, "unfit")
     assert str(left) == f"job {unfit} does not fit its type any more: input.gone: Extra inputs are not permitted"
+
+
+async def test_an_input_that_its_types_code_chokes_on_is_left_and_stops_no_other(jobs: Jobs, conn: Connection) -> None:
+    jobs.table.declare(JobType("first_letter", Note, lane=lambda note: note.text[0]))
+    choking, fit = await dead(conn, "first_letter"), await dead(conn)
+    done = await redriven(conn, jobs, Letters())
+    assert list(done.redriven) == [fit]
+    (left,) = done.left
+    why = f"job {choking} does not fit its type any more: what it computes of the input raised IndexError"
+    assert (left.why, str(left)) == ("unfit", why)
 
 
 @pytest.mark.parametrize("held_while", ["unstarted", "unfinished"])
