@@ -110,7 +110,7 @@ async def _redrive(
     async with conn.transaction():
         letters = await _take(conn, places)
         redriven_before = {} if again else await successors(conn, [letter["id"] for letter in letters])
-        rows, left = _rows(table, letters, redriven_before)
+        rows, left = _rows(table, letters, redriven_before, await _strange(conn, table, letters))
         made = list(rows.values())
         inserted = await stick(conn, made, await insert_or_meet(conn, made))
         redriven = dict[int, int]()
@@ -133,8 +133,15 @@ async def _take(conn: db.Connection, places: Sequence[Place]) -> list[db.Row]:
     return sorted(rows, key=lambda row: ids.index(row["id"]))
 
 
+async def _strange(conn: db.Connection, table: HandlerTable, letters: Sequence[db.Row]) -> set[str]:
+    """Types whose code is not known here, and without it their jobs would run past their limits or turns."""
+    names = {letter["job_type"] for letter in letters}.difference(table.names)
+    found = await db.fetch(conn, statement("jobs_core", "job_type/computing"), {"names": list(names)}) if names else []
+    return {row["name"] for row in found}
+
+
 def _rows(
-    table: HandlerTable, letters: Sequence[db.Row], redriven_before: dict[int, int]
+    table: HandlerTable, letters: Sequence[db.Row], redriven_before: dict[int, int], strange: set[str]
 ) -> tuple[dict[int, Row], list[Left]]:
     """The rows of the new jobs by the ids of the old ones, and what cannot be redriven."""
     rows, left = dict[int, Row](), list[Left]()
@@ -142,6 +149,9 @@ def _rows(
         job_id = letter["id"]
         if job_id in redriven_before:
             left.append(Left(job_id, "redriven", redriven_before[job_id]))
+            continue
+        if letter["job_type"] in strange:
+            left.append(Left(job_id, "strange", detail=letter["job_type"]))
             continue
         try:
             rows[job_id] = _row(table, letter)

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Complete, Connection, Jobs, JobType, execute, fetch
+from jobs_core import Complete, Connection, Jobs, JobType, Limit, execute, fetch
 from jobs_core.dead_letters import Left, Letters
+from jobs_core.declare import declare_types
 from jobs_core.look import find
 from jobs_core.settle import Completed, end_many, settle
 from jobs_core.wake import Ready
@@ -78,6 +79,22 @@ async def test_a_type_whose_code_is_not_here_keeps_lane_and_input_as_they_were(j
         "input": given.replace("\\u00e9", "é"),
         "unique_key": None,
     }
+
+
+@pytest.mark.parametrize("how", [{"limits": lambda _: [Limit("k", slots=1)]}, {"fair_by": "user_id"}])
+async def test_a_type_with_limits_or_turns_whose_code_is_not_here_is_left(
+    jobs: Jobs, conn: Connection, how: dict[str, Any]
+) -> None:
+    elsewhere = JobType("elsewhere", Note, **how)
+    await declare_types(conn, [elsewhere])
+    old, other = await dead(conn, "elsewhere"), await dead(conn, "gone")
+    done = await redriven(conn, jobs, Letters())
+    assert (list(done.redriven), done.left) == ([other], [Left(old, "strange", detail="elsewhere")])
+    assert str(done.left[0]) == (
+        f"job {old} has limits or a turn that only the code of elsewhere knows: redrive it with that"
+    )
+    jobs.table.declare(elsewhere)
+    assert list((await redriven(conn, jobs, Letters())).redriven) == [old]
 
 
 async def test_an_input_that_no_longer_fits_its_type_is_left_and_stops_no_other(jobs: Jobs, conn: Connection) -> None:
