@@ -77,7 +77,7 @@ async def redrive(
                 await asyncio.sleep(began + done / rate_per_s - time.monotonic())
             chunk, page = page[:size], page[size:]  # noqa: PLW2901 - what is left of it
             redriven, left, ready = await db.retried(partial(_redrive, conn, table, chunk, again=letters.again))
-            seen.update(place.id for place in chunk)
+            seen.update(redriven, (one.id for one in left))  # not what was pruned since the look
             done += len(redriven)
             yield Batch(redriven, left, chunk[-1], ready, until)
     if letters.ids is not None:
@@ -92,7 +92,8 @@ async def redrive_one(conn: db.Connection, table: HandlerTable, job_id: int) -> 
     letters = Letters(ids=(job_id,))
     async for places in pages(conn, letters):
         redriven, left, _ = await _redrive(conn, table, places, again=False)
-        return redriven[job_id] if redriven else left[0]
+        if redriven or left:
+            return redriven[job_id] if redriven else left[0]
     return (await strangers(conn, letters, ()))[0]
 
 
