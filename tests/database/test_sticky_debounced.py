@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Complete, Connection, Database, HandlerTable, Jobs, JobType, Limit, execute
+from jobs_core import Complete, Connection, Database, HandlerTable, Jobs, JobType, Limit, Retry, execute
 from jobs_core.claim import claim
 from jobs_core.declare import declare_types
 from jobs_core.leases import register
 from jobs_core.settle import settle
-from jobs_core.sticky import claim_sticky, remember
+from jobs_core.sticky import claim_sticky, leave, remember
 from jobs_core.testing import move_times
 from jobs_core.upkeep import promote_due
 from jobs_core.wake import Ready
@@ -31,6 +31,12 @@ STICKY = JobType(
 )
 IN_LANE = replace(STICKY, name="in_lane", lane=lambda note: note.lane)
 SERVES: dict[str, Any] = {"queues": ["default"], "job_types": ["sticky", "in_lane"]}
+WITHOUT_CHECK = """
+DO $$ BEGIN EXECUTE (
+    SELECT format('ALTER TABLE jobs.jobs DROP CONSTRAINT %I', conname) FROM pg_constraint
+    WHERE conrelid = 'jobs.jobs'::regclass AND pg_get_constraintdef(oid) LIKE '%preferred_worker%'
+); END $$
+"""
 SPANS: dict[str, Any] = {"debounce": QUIET, "debounce_at_most": AT_MOST}
 
 
@@ -99,3 +105,20 @@ async def test_a_create_that_kept_a_job_from_its_worker_hints_at_it_again(jobs: 
     jobs.notifier.on_wake = woken.append
     assert (await jobs.create(STICKY, {}, unique_key="u")).met == {created.id}
     assert woken == [Ready("default", "sticky", warm)]
+
+
+async def test_a_job_that_previous_code_has_promoted_and_claimed_does_not_wait_for_its_worker_any_more(
+    jobs: Jobs, conn: Connection, warm: int
+) -> None:
+    """That code knows no preferred worker, and leaves it where it is: beside the run, and in the time before the next."""
+    await execute(conn, WITHOUT_CHECK)
+    for text in ("runs", "retried"):
+        await jobs.create(STICKY, {"text": text})
+    await execute(conn, "UPDATE jobs.jobs SET ready_seq = nextval('jobs.ready_seq')")
+    other = await register(conn, **SERVES, slots=2, lease_s=7200)
+    running, retried = await claim(conn, worker_id=other, **SERVES, slots=2)
+    await settle(conn, retried, Retry("again", after=timedelta(hours=1)), STICKY)
+    assert await claim_sticky(conn, worker_id=warm, **SERVES, slots=2) == []
+    assert await leave(conn, warm) == frozenset()
+    assert await claim(conn, worker_id=other, **SERVES, slots=2) == []
+    assert (await state_of(conn, running.id))["token"] == running.token
