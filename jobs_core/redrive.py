@@ -165,7 +165,9 @@ def _rows(
 
 def _row(table: HandlerTable, letter: db.Row) -> Row:
     """The new job's row. Raises InvalidInput where the input no longer fits the type, whose runs would refuse it, too."""
-    job_type = replace(_type_of(table, letter), merge=None)  # what meets a job is left as it was, and told
+    job_type = replace(
+        _type_of(table, letter), merge=None, unique_key=None
+    )  # the letter's key; whom it meets is left as it was
     job = NewJob(
         job_type,
         gate.fit_json(job_type.Input, letter["input"], field="input"),

@@ -126,6 +126,19 @@ async def test_a_redrive_takes_the_unique_key_as_it_was(
     assert (job["unique_key"], job["unique_while"]) == ("k", held_while)
 
 
+async def test_a_redrive_of_a_job_that_held_no_unique_key_takes_none(jobs: Jobs, conn: Connection) -> None:
+    """As SQL creates one, with `unique_while => 'none'`; or its type has had keys for less long."""
+    jobs.table.declare(JobType("keyed", Note, unique_key=lambda _: "k"))
+    living_one = await jobs.create("keyed", {})
+    old = await dead(conn, "keyed")
+    done = await redriven(conn, jobs, Letters())
+    assert (list(done.redriven), done.left) == ([old], [])
+    assert [(job["id"], job["unique_key"]) for job in await living(conn)] == [
+        (living_one.id, "k"),
+        (done.redriven[old], None),
+    ]
+
+
 async def test_a_job_whose_unique_key_is_held_is_met_and_not_redriven(
     jobs: Jobs, conn: Connection, failed: Failing
 ) -> None:
