@@ -51,7 +51,8 @@ class Left:
     """A job that is not redriven.
 
     why: `redriven` (before, as job `by`), `met` (job `by` holds its unique key), `unfit` (its input does not fit its type any
-    more: `detail`), `unknown` (no job of that id is kept), or the state it is in, which is none of those that are meant.
+    more: `detail`), `strange` (its type is `detail`, whose code alone knows its limits or turn), `unknown` (no job of that id
+    is kept), or the state it is in, which is none of those that are meant.
     """
 
     id: int
@@ -67,6 +68,8 @@ class Left:
                 return f"job {self.id} has a unique key that job {self.by} holds"
             case "unfit":
                 return f"job {self.id} does not fit its type any more: {self.detail}"
+            case "strange":
+                return f"job {self.id} has limits or a turn that only the code of {self.detail} knows: redrive it with that"
             case "unknown":
                 return f"there is no job {self.id}, or history keeps it no longer"
         return f"job {self.id} is {self.why}: that is not what was asked for"

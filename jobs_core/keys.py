@@ -134,7 +134,8 @@ async def _meet(
     }
     living = await db.fetch(conn, statement("jobs_core", "job/meet"), values)
     holders = {("unique_key", job["job_type"], job["unique_key"]): job["id"] for job in living if job["unique_key"]}
-    return met | holders, frozenset(Ready(job["queue"], job["job_type"]) for job in living if job["ready"])
+    ready = frozenset(Ready(job["queue"], job["job_type"], job["worker_id"]) for job in living if job["ready"])
+    return met | holders, ready
 
 
 def _places(rows: Sequence[Row], met: Mapping[Key, int]) -> Iterator[_Place]:

@@ -77,7 +77,7 @@ async def redrive(
                 await asyncio.sleep(began + done / rate_per_s - time.monotonic())
             chunk, page = page[:size], page[size:]  # noqa: PLW2901 - what is left of it
             redriven, left, ready = await db.retried(partial(_redrive, conn, table, chunk, again=letters.again))
-            seen.update(place.id for place in chunk)
+            seen.update(redriven, (one.id for one in left))  # not what was pruned since the look
             done += len(redriven)
             yield Batch(redriven, left, chunk[-1], ready, until)
     if letters.ids is not None:
@@ -92,7 +92,8 @@ async def redrive_one(conn: db.Connection, table: HandlerTable, job_id: int) -> 
     letters = Letters(ids=(job_id,))
     async for places in pages(conn, letters):
         redriven, left, _ = await _redrive(conn, table, places, again=False)
-        return redriven[job_id] if redriven else left[0]
+        if redriven or left:
+            return redriven[job_id] if redriven else left[0]
     return (await strangers(conn, letters, ()))[0]
 
 
@@ -110,7 +111,7 @@ async def _redrive(
     async with conn.transaction():
         letters = await _take(conn, places)
         redriven_before = {} if again else await successors(conn, [letter["id"] for letter in letters])
-        rows, left = _rows(table, letters, redriven_before)
+        rows, left = _rows(table, letters, redriven_before, await _strange(conn, table, letters))
         made = list(rows.values())
         inserted = await stick(conn, made, await insert_or_meet(conn, made))
         redriven = dict[int, int]()
@@ -133,8 +134,15 @@ async def _take(conn: db.Connection, places: Sequence[Place]) -> list[db.Row]:
     return sorted(rows, key=lambda row: ids.index(row["id"]))
 
 
+async def _strange(conn: db.Connection, table: HandlerTable, letters: Sequence[db.Row]) -> set[str]:
+    """Types whose code is not known here, and without it their jobs would run past their limits or turns."""
+    names = {letter["job_type"] for letter in letters}.difference(table.names)
+    found = await db.fetch(conn, statement("jobs_core", "job_type/computing"), {"names": list(names)}) if names else []
+    return {row["name"] for row in found}
+
+
 def _rows(
-    table: HandlerTable, letters: Sequence[db.Row], redriven_before: dict[int, int]
+    table: HandlerTable, letters: Sequence[db.Row], redriven_before: dict[int, int], strange: set[str]
 ) -> tuple[dict[int, Row], list[Left]]:
     """The rows of the new jobs by the ids of the old ones, and what cannot be redriven."""
     rows, left = dict[int, Row](), list[Left]()
@@ -143,16 +151,23 @@ def _rows(
         if job_id in redriven_before:
             left.append(Left(job_id, "redriven", redriven_before[job_id]))
             continue
+        if letter["job_type"] in strange:
+            left.append(Left(job_id, "strange", detail=letter["job_type"]))
+            continue
         try:
             rows[job_id] = _row(table, letter)
         except InvalidInput as error:
             left.append(Left(job_id, "unfit", detail=str(error)))
+        except Exception as error:  # noqa: BLE001 - of the type's own code; or one letter would stop all behind it
+            left.append(Left(job_id, "unfit", detail=f"what it computes of the input raised {type(error).__name__}"))
     return rows, left
 
 
 def _row(table: HandlerTable, letter: db.Row) -> Row:
     """The new job's row. Raises InvalidInput where the input no longer fits the type, whose runs would refuse it, too."""
-    job_type = replace(_type_of(table, letter), merge=None)  # what meets a job is left as it was, and told
+    job_type = replace(
+        _type_of(table, letter), merge=None, unique_key=None
+    )  # the letter's key; whom it meets is left as it was
     job = NewJob(
         job_type,
         gate.fit_json(job_type.Input, letter["input"], field="input"),

@@ -37,11 +37,12 @@ def may_create_sql(role: str, job_types: Sequence[str]) -> str:
 async def let_create(conn: db.Connection, role: str, job_types: Sequence[str]) -> None:
     """Carry out `may_create_sql`, all of it or nothing.
 
-    Raises ConfigurationError where Postgres does not let us, or the role has rights in the queue's schema already.
+    Raises ConfigurationError where Postgres does not let us, the role has rights in the queue's schema already, or the schema
+    that is to be its own is not, or holds tables.
     """
     try:
         await conn.execute(may_create_sql(role, job_types).encode())
-    except (errors.InsufficientPrivilege, errors.RaiseException) as error:
+    except (errors.InsufficientPrivilege, errors.ReservedName, errors.RaiseException) as error:
         raise ConfigurationError(
             f"Postgres role {role} was not made ({error.diag.message_primary}): take another name, or have who may do it run "
             "what --dry-run prints"

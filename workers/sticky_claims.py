@@ -99,3 +99,5 @@ class StickyClaims:
             self._wants_room = len(jobs) == room
             self._had_its_turn = bool(jobs)
             self._runs.take(jobs)
+            if self._wants_room and self._runs.room():  # made while the claim was under way, when none was wanted
+                self._look.set()

@@ -35,7 +35,7 @@ def create_sql(
     table = build_table(settings.handlers)
     known = [table.job_type(one).name for one in types]
     if dry_run:
-        print(roles.may_create_sql(name, known))
+        print(f"BEGIN;\n{roles.may_create_sql(name, known)};\nCOMMIT;")  # psql would go on behind a refusal
         return
 
     async def work() -> None:

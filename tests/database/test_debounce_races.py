@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from jobs_core import Connection, Created, Database, Jobs, NewJob, execute, fetch, keys
 from jobs_core.cancel import cancel
+from jobs_core.declare import declare_types
 from jobs_core.look import find
 from jobs_core.merges import unclaimed
 from jobs_core.upkeep import promote_due
@@ -15,6 +17,7 @@ from tests.support.database import until_blocked
 from tests.support.debounce import AT_MOST, BASKET, QUIET, claimed, minutes_left, state_of
 from tests.support.job_types import LANE_NOTE
 from tests.support.mutants import mutated
+from tests.support.sql_create import create_by_sql
 
 NO_ROW_LOCK = ("ORDER BY j.id\n    FOR UPDATE OF j", "ORDER BY j.id")
 NO_LANE_LOCK = ("ORDER BY lane FOR UPDATE\n", "ORDER BY lane\n")
@@ -180,3 +183,23 @@ async def test_without_the_lanes_lock_upkeep_would_have_it_join_its_lane(
     with mutated(NO_LANE_LOCK):
         row = await put_off_while_it_falls_due(jobs, database, conn, LANE_NOTE, upkeep_waits=True)
     assert row["lane_pos"] == 1
+
+
+@pytest.mark.parametrize("door", ["Python", "SQL"])
+async def test_a_create_that_waited_for_its_lane_counts_its_quiet_time_from_then(
+    jobs: Jobs, database: Database, conn: Connection, door: str
+) -> None:
+    """Or it would be due at once, and the next create of the burst a job of its own."""
+    spans: dict[str, Any] = {"debounce": timedelta(seconds=0.5), "debounce_at_most": timedelta(hours=1)}
+    await declare_types(conn, [LANE_NOTE])
+    await jobs.create(LANE_NOTE, {"lane": "a"})
+    async with database.connection() as creating, asyncio.TaskGroup() as group, database.transaction() as busy:
+        await execute(busy, "SELECT FROM jobs.lanes WHERE lane = 'a' FOR UPDATE")
+        if door == "SQL":
+            group.create_task(create_by_sql(creating, "lane_note", '{"lane": "a"}', lane="a", unique_key="k", **spans))
+        else:
+            group.create_task(jobs.create(LANE_NOTE, {"lane": "a"}, unique_key="k", conn=creating, **spans))
+        await until_blocked(conn)
+        await execute(busy, "SELECT pg_sleep(0.6)")
+    (job,) = await fetch(conn, "SELECT debounce_until IS NOT NULL AS debounced FROM jobs.jobs WHERE unique_key = 'k'")
+    assert job["debounced"]

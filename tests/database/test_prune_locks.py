@@ -6,14 +6,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from jobs_core import Connection, Database, Jobs, execute, fetch, history, prune, redrive
-from jobs_core.dead_letters import Letters, pages
+from jobs_core import Connection, Database, Jobs, NotRedriven, execute, fetch, history, prune, redrive
+from jobs_core.dead_letters import Left, Letters, pages
 from jobs_core.history import Day, make_partitions, midnight
+from jobs_core.lanes import hold, release
 from jobs_core.prune import Chosen, Part, Pruned
 from tests.database.conftest import Settle
 from tests.database.test_history import INSERT
 from tests.support.database import reading_history, until_blocked
-from tests.support.dead_letters import dead
+from tests.support.dead_letters import dead, redriven
 
 DROP = "-- Takes partition (its name filled in). Locks it"
 
@@ -118,3 +119,28 @@ async def test_a_job_is_redriven_or_pruned_first_and_the_other_finds_that(
         redriving = asyncio.create_task(redrive._redrive(other, jobs.table, page, again=False))
         await until_blocked(conn)
     assert await redriving == ({}, [], frozenset())
+
+
+async def test_a_job_that_is_pruned_while_its_redrive_waits_is_told_to_be_gone(
+    jobs: Jobs, pruner: Connection, other: Connection, conn: Connection, today: date
+) -> None:
+    """Named by its id; and by a release of the lane that it held, which stays held."""
+    chosen, part = Chosen(midnight(today + timedelta(days=1))), Part("history_standard", None, whole=False)
+    old = await dead(conn)
+    async with pruner.transaction():
+        await prune._delete(pruner, chosen, part, 0)
+        redriving = asyncio.create_task(redriven(other, jobs, Letters(ids=(old,))))
+        await until_blocked(conn)
+    assert (await redriving).left == [Left(old, "unknown")]
+
+    old = await dead(conn, lane="turn:7")
+    await hold(conn, "turn:7", held_by="ada")
+    await execute(conn, "UPDATE jobs.lanes SET held_job = %(id)s", {"id": old})
+    async with pruner.transaction():
+        await prune._delete(pruner, chosen, part, 0)
+        releasing = asyncio.create_task(release(other, "turn:7", redrive=jobs.table))
+        await until_blocked(conn)
+    with pytest.raises(
+        NotRedriven, match=f"there is no job {old}, or history keeps it no longer: lane turn:7 stays held"
+    ):
+        await releasing

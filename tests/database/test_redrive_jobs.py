@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from jobs_core import Complete, Connection, Jobs, execute, fetch
+from jobs_core import Complete, Connection, Jobs, JobType, Limit, execute, fetch
 from jobs_core.dead_letters import Left, Letters
+from jobs_core.declare import declare_types
 from jobs_core.look import find
 from jobs_core.settle import Completed, end_many, settle
 from jobs_core.wake import Ready
 from tests.database.conftest import ClaimAll, Failing
 from tests.support.dead_letters import dead, living, redriven
-from tests.support.job_types import LANE_NOTE, NOTE
+from tests.support.job_types import LANE_NOTE, NOTE, Note
 
 
 async def test_a_redrive_is_a_new_job_of_what_the_old_one_was_and_the_old_one_stays_ended(
@@ -80,6 +81,22 @@ async def test_a_type_whose_code_is_not_here_keeps_lane_and_input_as_they_were(j
     }
 
 
+@pytest.mark.parametrize("how", [{"limits": lambda _: [Limit("k", slots=1)]}, {"fair_by": "user_id"}])
+async def test_a_type_with_limits_or_turns_whose_code_is_not_here_is_left(
+    jobs: Jobs, conn: Connection, how: dict[str, Any]
+) -> None:
+    elsewhere = JobType("elsewhere", Note, **how)
+    await declare_types(conn, [elsewhere])
+    old, other = await dead(conn, "elsewhere"), await dead(conn, "gone")
+    done = await redriven(conn, jobs, Letters())
+    assert (list(done.redriven), done.left) == ([other], [Left(old, "strange", detail="elsewhere")])
+    assert str(done.left[0]) == (
+        f"job {old} has limits or a turn that only the code of elsewhere knows: redrive it with that"
+    )
+    jobs.table.declare(elsewhere)
+    assert list((await redriven(conn, jobs, Letters())).redriven) == [old]
+
+
 async def test_an_input_that_no_longer_fits_its_type_is_left_and_stops_no_other(jobs: Jobs, conn: Connection) -> None:
     unfit, fit = await dead(conn, job_input='{"gone": 1}'), await dead(conn)
     done = await redriven(conn, jobs, Letters())
@@ -87,6 +104,16 @@ async def test_an_input_that_no_longer_fits_its_type_is_left_and_stops_no_other(
     (left,) = done.left
     assert (left.id, left.why) == (unfit, "unfit")
     assert str(left) == f"job {unfit} does not fit its type any more: input.gone: Extra inputs are not permitted"
+
+
+async def test_an_input_that_its_types_code_chokes_on_is_left_and_stops_no_other(jobs: Jobs, conn: Connection) -> None:
+    jobs.table.declare(JobType("first_letter", Note, lane=lambda note: note.text[0]))
+    choking, fit = await dead(conn, "first_letter"), await dead(conn)
+    done = await redriven(conn, jobs, Letters())
+    assert list(done.redriven) == [fit]
+    (left,) = done.left
+    why = f"job {choking} does not fit its type any more: what it computes of the input raised IndexError"
+    assert (left.why, str(left)) == ("unfit", why)
 
 
 @pytest.mark.parametrize("held_while", ["unstarted", "unfinished"])
@@ -97,6 +124,19 @@ async def test_a_redrive_takes_the_unique_key_as_it_was(
     await redriven(conn, jobs, Letters())
     (job,) = await living(conn)
     assert (job["unique_key"], job["unique_while"]) == ("k", held_while)
+
+
+async def test_a_redrive_of_a_job_that_held_no_unique_key_takes_none(jobs: Jobs, conn: Connection) -> None:
+    """As SQL creates one, with `unique_while => 'none'`; or its type has had keys for less long."""
+    jobs.table.declare(JobType("keyed", Note, unique_key=lambda _: "k"))
+    living_one = await jobs.create("keyed", {})
+    old = await dead(conn, "keyed")
+    done = await redriven(conn, jobs, Letters())
+    assert (list(done.redriven), done.left) == ([old], [])
+    assert [(job["id"], job["unique_key"]) for job in await living(conn)] == [
+        (living_one.id, "k"),
+        (done.redriven[old], None),
+    ]
 
 
 async def test_a_job_whose_unique_key_is_held_is_met_and_not_redriven(

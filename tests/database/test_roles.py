@@ -278,6 +278,20 @@ async def test_a_schema_of_somebody_elses_is_not_used(conn: Connection, role: st
         await let_create(conn, role, ["note"])
 
 
+async def test_a_schema_that_holds_more_than_the_function_is_not_used(conn: Connection, role: str) -> None:
+    """It may be the queue of another program, whose own `create` would be replaced."""
+    await execute(conn, f"CREATE SCHEMA jobs_{role}")
+    await execute(conn, f"CREATE TABLE jobs_{role}.jobs (id bigint)")
+    with pytest.raises(ConfigurationError, match=f"schema jobs_{role} holds tables, so it is somebody else's"):
+        await let_create(conn, role, ["note"])
+
+
+@pytest.mark.parametrize("reserved", ["public", "none"])
+async def test_a_name_that_postgres_keeps_for_itself_is_refused_in_one_line(conn: Connection, reserved: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'role {reserved} was not made .role name "{reserved}" is reserved'):
+        await let_create(conn, reserved, ["note"])
+
+
 async def test_who_may_not_make_roles_is_told_in_one_line(theirs: Connection, role: str) -> None:
     with pytest.raises(ConfigurationError, match=r"permission denied.*have who may do it run what --dry-run prints"):
         await let_create(theirs, f"{role}x", ["note"])

@@ -4,13 +4,17 @@ Polls are 30 s away and jobs would wait for a minute, so that whatever ends in t
 """
 
 import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
-from jobs_core import AnyJob, Complete, Database, HandlerTable, Jobs, JobType, execute, fetch
+from jobs_core import AnyJob, Complete, Connection, Database, HandlerTable, Jobs, JobType, NewJob, execute, fetch
+from jobs_core.leases import register
 from tests.support.job_types import NOTE, Note
 from tests.support.worker import ended, until, working
+from workers.claims import Claims
+from workers.sticky_claims import StickyClaims
 from workers.testing import drain
 from workers.worker import Worker
 
@@ -148,6 +152,47 @@ async def test_what_waits_for_a_worker_that_died_goes_on_when_its_time_is_over(d
         created = await jobs.create(short, {"text": "a"})
         await ended(database, created.id)
     assert ran == ["a"]
+
+
+async def test_room_that_is_made_while_a_claim_is_under_way_is_claimed_for(
+    database: Database, conn: Connection
+) -> None:
+    class OneEndsMeanwhile:
+        """Room for one. While the first claim is under way, a run ends."""
+
+        def __init__(self) -> None:
+            self.free = 1
+            self.taken = list[AnyJob]()
+            self.on_room: Callable[[], object] = lambda: None
+            self.wave = 1
+
+        def room(self) -> int:
+            return self.free
+
+        def take(self, jobs: Sequence[AnyJob]) -> None:
+            self.free += (not self.taken) - len(jobs)
+            self.taken += jobs
+
+        def held(self) -> Iterator[int]:
+            return (job.id for job in self.taken)
+
+    table, runs = HandlerTable(), OneEndsMeanwhile()
+    table.declare(STICKY)
+    async with Jobs(database, table) as jobs:
+        worker_id = await register(conn, queues=["default"], job_types=["sticky"], slots=9, lease_s=600)
+        await execute(conn, "INSERT INTO jobs.sticky_keys (key, worker_id) VALUES ('a', %(id)s)", {"id": worker_id})
+        await jobs.create_many([NewJob(STICKY, {"text": "a"})] * 2)
+        how: dict[str, Any] = {
+            "worker_id": worker_id,
+            "queues": ["default"],
+            "job_types": [STICKY],
+            "poll_s": lambda: 30.0,
+            "on_failure": lambda: None,
+        }
+        claims = StickyClaims(jobs, runs, others=Claims(jobs, runs, **how), **how)
+        looking = asyncio.create_task(claims.run())
+        await until(lambda: _is(len(runs.taken) == 2))
+        looking.cancel()
 
 
 async def test_a_drain_by_hand_runs_all_of_a_key(database: Database) -> None:

@@ -15,6 +15,10 @@ def test_a_role_creates_what_migrate_made_known_and_what_it_was_named_for(tmp_pa
 
     printed = home.run(*command, "--dry-run")
     assert (printed.returncode, printed.stderr) == (0, "")
+    assert (printed.stdout[:7], printed.stdout[-10:]) == (
+        "BEGIN;\n",
+        ";\nCOMMIT;\n",
+    )  # all of it or nothing, in psql too
     assert f'GRANT EXECUTE ON FUNCTION "jobs_{role}".create TO "{role}"' in printed.stdout
 
     unknown = home.run("role", "create-sql", role, "--type", "nope", DATABASE_URL=database_url)

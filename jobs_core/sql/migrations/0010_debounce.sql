@@ -116,7 +116,6 @@ BEGIN
     PERFORM {schema}.check_debounce(made, debounce, debounce_at_most);
     made := {schema}.fitted(made);
     made.limit_group := {schema}.turn_group(made, fair_by);
-    made.scheduled_for := coalesce(made.scheduled_for, clock_timestamp() + make_interval(secs => quiet_s));
     PERFORM {schema}.check_name('idempotency_key', idempotency_key);
     met := false;
     IF idempotency_key IS NULL AND made.unique_key IS NULL THEN
@@ -132,6 +131,7 @@ BEGIN
                 made.id := {schema}.job_that_holds(made);
                 met := made.id IS NOT NULL;
                 IF NOT met THEN
+                    made.scheduled_for := coalesce(scheduled_for, clock_timestamp() + make_interval(secs => quiet_s));
                     made.id := {schema}.add_job(made);
                 END IF;
                 IF debounce IS NOT NULL THEN

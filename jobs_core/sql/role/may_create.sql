@@ -9,6 +9,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = '{own}' AND pg_get_userbyid(nspowner) <> current_user) THEN
         RAISE EXCEPTION 'schema {own} belongs to somebody else';
     END IF;
+    IF EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('{own}')) THEN  -- another queue, whose `create` would go
+        RAISE EXCEPTION 'schema {own} holds tables, so it is somebody else''s';
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
         CREATE ROLE "{role}" NOLOGIN;
     END IF;

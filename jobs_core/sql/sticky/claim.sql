@@ -2,6 +2,8 @@
 -- job/claim; their ready_seq is 0, for they had none.
 -- Locks the worker's row FOR SHARE, then the jobs it takes, skipping those that others have. Right against promotion, which makes
 -- such a job ready for all: whichever locks it second looks at it again, and finds that it waits no more. Pauses as in job/claim.
+-- One that a create has given limits or a turn while it waited (job/merge) is left until it is ready for all: here no slot is taken;
+-- and one that was claimed before waits for something else (sticky/let_go).
 WITH me AS MATERIALIZED (
     SELECT id, {schema}.paused(%(queues)s::text[], %(job_types)s::text[]) AS paused FROM {schema}.workers
     WHERE id = %(worker_id)s AND dead_at IS NULL AND expires_at > clock_timestamp()
@@ -11,8 +13,9 @@ WITH me AS MATERIALIZED (
     FROM me
     CROSS JOIN LATERAL (
         SELECT j.id, j.job_type FROM {schema}.jobs AS j
-        WHERE j.preferred_worker = me.id AND j.ready_seq IS NULL AND j.state = 'pending'
+        WHERE j.preferred_worker = me.id AND j.ready_seq IS NULL AND j.state = 'pending' AND j.token IS NULL
           AND j.queue = ANY(%(queues)s::text[]) AND j.job_type = ANY(%(job_types)s::text[])
+          AND j.limit_group IS NULL
           AND NOT coalesce(me.paused -> j.queue ? j.job_type, false)
         ORDER BY j.priority, j.scheduled_for
         LIMIT %(slots)s

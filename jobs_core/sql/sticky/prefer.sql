@@ -1,6 +1,7 @@
 -- Takes ids of jobs that this transaction has made ready, and which have a key. Those of which the key's last worker lives, serves
 -- them and has room wait for it: they are due for all only when their time with it is over. As many as it has room for: of the others
--- nothing changes. Not those with limits, which wait for slots, nor suspects. Returns id, queue, job_type, worker_id of those that wait.
+-- nothing changes. Not those with limits, which wait for slots, nor suspects. One that was debounced has been due: no create puts it off
+-- any more. Returns id, queue, job_type, worker_id of those that wait.
 -- Locks what is the caller's own; it reads workers without a lock: one that dies now costs the job that time.
 WITH wanted AS MATERIALIZED (
     SELECT j.id, j.sticky_s, w.id AS worker_id, w.slots, row_number() OVER (PARTITION BY w.id ORDER BY j.id) AS nth
@@ -28,7 +29,8 @@ WITH wanted AS MATERIALIZED (
     FROM (SELECT DISTINCT worker_id, slots FROM wanted) AS w
 )
 UPDATE {schema}.jobs AS j
-SET ready_seq = NULL, preferred_worker = wanted.worker_id, scheduled_for = clock_timestamp() + make_interval(secs => wanted.sticky_s)
+SET ready_seq = NULL, preferred_worker = wanted.worker_id, scheduled_for = clock_timestamp() + make_interval(secs => wanted.sticky_s),
+    debounce_until = NULL
 FROM wanted JOIN room ON room.worker_id = wanted.worker_id
 WHERE j.id = wanted.id AND wanted.nth <= room.n
 RETURNING j.id, j.queue, j.job_type, j.preferred_worker AS worker_id
