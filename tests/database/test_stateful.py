@@ -13,17 +13,12 @@ async def test_what_is_promised_holds_after_each_step_and_at_the_end_everything_
     assert broken(plan, report) == [], report.last_steps
 
 
-_SLOW = {
-    "slots are counted, not locked",
-    "what a lost run held stays held",
-    "SQL creates jobs that go past their lane",
-    "an operator's pause takes of a job's time",
-}
+_SLOW = {"slots are counted, not locked", "SQL creates jobs that go past their lane"}
 """Found after a thousand steps or more; `./jobs drill stateful` takes out these as well."""
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in ALL_MUTANTS if mutant not in _SLOW])
 async def test_with_a_guard_taken_out_the_same_walk_breaks(database_url: str, mutant: str) -> None:
-    plan = Plan(CAUGHT_WITHIN, seed=2, mutant=mutant)
+    plan = Plan(CAUGHT_WITHIN, seed=5, mutant=mutant)
     report = await run(database_url, plan)
     assert broken(plan, report) == []
