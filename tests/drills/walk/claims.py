@@ -49,7 +49,7 @@ def types_of_one(walk: Walk) -> list[str]:
     return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 3)
 
 
-@rule(20)
+@rule(22)
 async def claim_some(walk: Walk) -> str:
     """The first in priority and readiness, of the types that the worker knows."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, 5))

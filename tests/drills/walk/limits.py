@@ -1,6 +1,7 @@
 """Rules of limits: jobs that have some, claims of them, and how a key's numbers change."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute
@@ -35,8 +36,7 @@ async def create_limited(walk: Walk) -> str:
 async def claim_some_limited(walk: Walk) -> str:
     """All that have their slots and permits, in their order, and none besides."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, MOST_JOBS))
-    if not ready(walk, types, limited=True):
-        raise NotNow
+    walk.job(lambda job: job.state == "ready" and job.limits)  # one that is paused, too
     runs = list[AnyJob]()
     for _ in range(_MOST_LOOKS):
         waiting, held = ready(walk, types, limited=True), walk.model.held_slots()
@@ -54,11 +54,15 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(3.2)
+@rule(28.8)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's."""
     worker = walk.worker()
-    if not ready(walk, limited=True):
+    waiting = ready(walk, limited=True)
+    wanted = Counter(key for job in waiting for key in job.limits)
+    if not any(
+        wanted[key] > 1 for job in walk.model.limits.sure(waiting, walk.model.held_slots()) for key in job.limits
+    ):
         raise NotNow
 
     async def one() -> Found:

@@ -52,7 +52,7 @@ async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     return f"job {job.id}, queue {job.queue}, later: {later}"
 
 
-@rule(26)
+@rule(39)
 async def hours_pass(walk: Walk) -> str:
     """For pauses, and for what runs and pauses take of a job's time.
 

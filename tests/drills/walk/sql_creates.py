@@ -42,7 +42,7 @@ async def _create(conn: Connection, one: New, role: str | None) -> tuple[list[in
 def _one(walk: Walk) -> New:
     if walk.chance(0.2):
         return idempotent(walk)
-    return new(walk, lane=walk.chance(0.4), later=walk.chance(0.2), unique=walk.chance(0.3))
+    return new(walk, lane=walk.chance(0.6), later=walk.chance(0.2), unique=walk.chance(0.3))
 
 
 def _role(walk: Walk, one: New) -> str | None:

@@ -56,7 +56,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(7.2)
+@rule(8.6)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -65,7 +65,7 @@ async def a_lease_runs_out(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(25)
+@rule(30)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
     wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
@@ -79,7 +79,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(8)
+@rule(9.6)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
