@@ -6,7 +6,7 @@ from dataclasses import replace
 from jobs_core import Connection, execute, fetch
 from jobs_core.db import Row
 from tests.drills.points_jobs import Files
-from tests.drills.points_way import By, Came, Point, allowed, roles
+from tests.drills.points_way import LOST, ONCE, By, Came, Point, allowed, roles
 from tests.drills.records import keep_records
 from tests.drills.walk import looks, tables
 from tests.support import limits
@@ -71,6 +71,8 @@ async def ended(conn: Connection, trial: str) -> list[Row]:
 def spoiled(rows: list[Row], files: Files, point: Point, fault: By) -> Iterator[str]:
     """What is wrong with the trial's jobs, all of which have ended."""
     must: dict[str, tuple[Came, ...]] = {role: (came,) for role, came in roles(point.scene).items()}
+    if fault != "cut" and ONCE in point.gone:  # the process that goes has ended the one, and may have begun the next
+        must |= {role: (*must[role], Came(("lost",), 1), LOST) for role in point.scene.beside}
     must[point.scene.struck] = allowed(point, fault)
     for role, ways in must.items():
         seen = [row for row in rows if row["role"] == role]

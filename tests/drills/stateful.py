@@ -35,7 +35,7 @@ from tests.support.sql_create import mutate
 STEPS = 40_000
 FIRED_AT_LEAST = 200
 """What each rule must have fired in so many steps."""
-CAUGHT_WITHIN = 4_000
+CAUGHT_WITHIN = 3_000
 """Steps in which the walk must find what a mutant breaks."""
 
 _WAITS = "j.wait_event = 'jobs:children'"

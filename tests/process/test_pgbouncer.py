@@ -15,7 +15,7 @@ from tests.support.database import by_way_of
 from tests.support.pgbouncer import MISSING, pgbouncer, program
 from tests.support.up import CHECKOUT, Home
 
-PARTS = ("claims", "settle", "lanes", "unique_key_races", "wait_races", "limits", "steps")
+PARTS = ("claims", "settle", "lanes", "wait_races", "limits")
 """Of tests/database: what holds locks over statements, or races; the drill below has the workers."""
 
 pytestmark = [pytest.mark.skipif(not program(), reason=MISSING), pytest.mark.timeout(300)]

@@ -13,11 +13,12 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_fault_at_any_point_of_a_jobs_way_costs_what_it_may_and_nothing_else(server_dsn: str, tmp_path: Path) -> None:
-    """Each point once: killed, frozen or cut off, another one each day."""
-    plan = points.Plan(times=1, seed=datetime.now(UTC).toordinal(), rotating=True)
-    report = points.run(server_dsn, plan, tmp_path)
-    assert report.broken == [], f"seed {plan.seed}"
-    assert sum(report.trials.values()) == len(POINTS)
+    """A third of the points: killed, frozen or cut off; other points and another fault each day."""
+    today = datetime.now(UTC).toordinal()
+    struck = tuple(point.name for point in POINTS[today % 3 :: 3])
+    report = points.run(server_dsn, points.Plan(times=1, seed=today, points=struck, rotating=True), tmp_path)
+    assert report.broken == [], f"seed {today}"
+    assert sum(report.trials.values()) == len(struck)
 
 
 def test_with_a_settle_of_several_transactions_a_kill_strands_a_lane_and_leaks_a_slot(
