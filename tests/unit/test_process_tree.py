@@ -111,7 +111,7 @@ def test_who_was_forked_during_a_look_is_found_by_the_next(
 def test_killing_without_stopping_first_would_let_a_fork_escape(
     mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Now and then it is caught by luck, one time in seven; hence five tries."""
+    """Now and then it is caught by luck, more often on a busy machine; hence so many tries."""
     send = process_tree._signal
     monkeypatch.setattr(
         process_tree, "_signal", lambda process, number: number == signal.SIGKILL and send(process, number)
@@ -122,7 +122,7 @@ def test_killing_without_stopping_first_would_let_a_fork_escape(
         kill_descendants(root)
         return not stays_silent(file)
 
-    assert any(escapes() for _ in range(5))
+    assert any(escapes() for _ in range(25))
 
 
 def stays_silent(file: Path) -> bool:
