@@ -33,6 +33,7 @@ from jobs_core import (
     fence,
 )
 from sessions import (
+    AgentSetup,
     ClaudeSessions,
     CredentialsRefused,
     PromptRefused,
@@ -121,7 +122,7 @@ class ChatTurns:
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    system_prompt=prompts.CHAT,
+                    agent=AgentSetup(prompts.CHAT),
                 )
         except LeaseLost:
             raise

@@ -6,6 +6,7 @@ The real Claude Code CLI runs each turn; what it writes is mirrored to `transcri
 claude_agent_sdk is imported here only, and only once a turn runs: a worker without agents stays small.
 """
 
+from sessions.agent import AgentSetup
 from sessions.conversation import Content, DeferredCall, OnEvent
 from sessions.errors import (
     CredentialsRefused,
@@ -23,6 +24,7 @@ from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
 
 __all__ = [
+    "AgentSetup",
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",

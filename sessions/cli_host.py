@@ -7,7 +7,7 @@ The same end comes to a run that is cancelled or has lost its session, at once.
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from jobs_core import Database
 from jobs_core.tasks import end_task
+from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, converse
 from sessions.errors import MirrorFailed
 from sessions.options import CONTINUE_TURN, build_options, find_cli
@@ -31,16 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnRun:
-    """One run of a turn: whose it is, what is asked, and what the agent is and may do."""
+    """One run of a turn: whose it is, what is asked, and of which agent."""
 
     session_id: UUID
     epoch: int
     turn_id: UUID
     prompt: Content
-    system_prompt: str
-    tools: Sequence[str]
-    allowed_tools: Sequence[str]
-    workspace: Path | None
+    agent: AgentSetup
     on_event: OnEvent | None
 
 
@@ -84,16 +82,8 @@ class CliHost:
     async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder) -> Heard:
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
-        cwd = turn.workspace or self._scratch.empty
-        options = build_options(
-            self._settings,
-            folder,
-            system_prompt=turn.system_prompt,
-            tools=turn.tools,
-            allowed_tools=turn.allowed_tools,
-            cwd=cwd,
-            store=store,
-        )
+        cwd = turn.agent.workspace or self._scratch.empty
+        options = build_options(self._settings, folder, turn.agent, cwd=cwd, store=store)
         _lay_transcript(folder, cwd, turn.session_id, entries)
         asking = state in {"absent", "unseen"}
         try:

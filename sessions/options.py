@@ -8,12 +8,12 @@ takes away what nobody may see instead, key and token too.
 """
 
 import os
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from jobs_core import ConfigurationError
+from sessions.agent import AgentSetup
 from sessions.scratch import RunFolder
 from sessions.settings import SessionSettings
 from sessions.store import TranscriptStore
@@ -72,28 +72,26 @@ def _bundled_cli() -> Path:
 def build_options(
     settings: SessionSettings,
     folder: RunFolder,
+    agent: AgentSetup,
     *,
-    system_prompt: str,
-    tools: Sequence[str] = (),
-    allowed_tools: Sequence[str] = (),
     cwd: Path,
     store: TranscriptStore | None = None,
     max_retries: int = 2,
 ) -> "ClaudeAgentOptions":
-    """The SDK's options for one run in `folder`; which session it is about is the caller's to add.
+    """The SDK's options for one run of an agent in `folder`; which session it is about is the caller's to add.
 
     `max_retries` is how often the CLI itself asks the API again; two, because the queue can wait longer than it.
     """
     from claude_agent_sdk import ClaudeAgentOptions
 
     prompt_file = folder.path / "system_prompt"  # in a file: arguments are seen by every user and have a largest size
-    prompt_file.write_text(system_prompt, encoding="utf-8")
+    prompt_file.write_text(agent.system_prompt, encoding="utf-8")
     return ClaudeAgentOptions(
         cli_path=WRAPPER,
-        model=settings.model,
+        model=agent.model or settings.model,
         system_prompt={"type": "file", "path": str(prompt_file)},
-        tools=list(tools),
-        allowed_tools=list(allowed_tools),
+        tools=list(agent.tools),
+        allowed_tools=list(agent.allowed_tools),
         permission_mode="dontAsk",
         setting_sources=[],
         strict_mcp_config=True,

@@ -7,6 +7,7 @@ from uuid import uuid4
 import structlog
 
 from jobs_core import ConfigurationError
+from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Heard, Manners, converse
 from sessions.errors import CredentialsRefused, RateLimited
 from sessions.failures import Failure, to_error
@@ -39,7 +40,7 @@ async def _ask_once(settings: SessionSettings) -> Heard:
     scratch.open()
     try:
         with scratch.run_folder(uuid4()) as folder:
-            options = build_options(settings, folder, system_prompt="Be brief.", cwd=scratch.empty, max_retries=0)
+            options = build_options(settings, folder, AgentSetup("Be brief."), cwd=scratch.empty, max_retries=0)
             prompt = {"type": "user", "message": {"role": "user", "content": "Say ok."}, "parent_tool_use_id": None}
             options.max_turns = 1
             try:

@@ -10,15 +10,14 @@ CLI's files are wiped after it. So any worker can run any turn, and one that die
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
 import structlog
 
 from jobs_core import Database
+from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
 from sessions.conversation import CliBroke, Content, DeferredCall, OnEvent
 from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
@@ -83,22 +82,17 @@ class ClaudeSessions:
         epoch: int,
         turn_id: UUID,
         prompt: Content,
-        system_prompt: str,
-        tools: Sequence[str] = (),
-        allowed_tools: Sequence[str] = (),
-        workspace: Path | None = None,
+        agent: AgentSetup,
         on_event: OnEvent | None = None,
     ) -> TurnEnd:
         """Get the answer to `prompt`, whose uuid is `turn_id`, in a session taken under `epoch`; no transaction is held.
 
         Call it again with the same arguments after any failure or crash: the prompt is asked once, and an answer that
-        was given is not asked for again. `tools` exist for the agent, `allowed_tools` run without being asked about.
-        `workspace` is the folder that tools work in, the caller's to make and clear, under one path on all hosts; None:
-        an empty one. Cancelled, it leaves no process behind.
+        was given is not asked for again. Cancelled, it leaves no process behind.
 
         Raises the errors of this room; LeaseLost where another run has taken the session.
         """
-        turn = TurnRun(session_id, epoch, turn_id, prompt, system_prompt, tools, allowed_tools, workspace, on_event)
+        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, on_event)
         broken = ""
         for _ in range(_STARTS):
             entries, stands = await self._look(turn)

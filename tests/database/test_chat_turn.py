@@ -32,6 +32,7 @@ from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
 from sessions import (
+    AgentSetup,
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
@@ -131,7 +132,7 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
         "epoch": 1,
         "turn_id": turn["id"],
         "prompt": "hello",
-        "system_prompt": CHAT,
+        "agent": AgentSetup(CHAT),
     }
 
 

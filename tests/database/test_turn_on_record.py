@@ -8,6 +8,7 @@ import pytest
 
 from jobs_core import Connection, Database, LeaseLost, execute
 from sessions import (
+    AgentSetup,
     ClaudeSessions,
     SessionSettings,
     TranscriptLost,
@@ -42,7 +43,7 @@ class Session:
     async def run(self, turn_id: UUID) -> TurnEnd:
         sessions = ClaudeSessions(self._database, SessionSettings(claude_cli=Path("/nowhere/claude")))
         return await sessions.run_turn(
-            session_id=self.id, epoch=self.epoch, turn_id=turn_id, prompt="Hello.", system_prompt=""
+            session_id=self.id, epoch=self.epoch, turn_id=turn_id, prompt="Hello.", agent=AgentSetup("")
         )
 
 

@@ -8,17 +8,17 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 from uuid import uuid4
 
 from jobs_core import HandlerTable
-from sessions import cli_host, runner
+from sessions import AgentSetup, SessionSettings, cli_host, runner
 from sessions.options import build_options
 from sessions.resume import TurnState, classify
 from sessions.runner import ClaudeSessions
+from sessions.scratch import RunFolder
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
@@ -33,25 +33,26 @@ _LOOK_EVERY_S = 0.02
 
 def register(_: HandlerTable) -> None:
     """Called by the worker for the modules in JOBS_HANDLERS."""
-    run_turn = partialmethod(ClaudeSessions.run_turn, tools=["Bash"], allowed_tools=["Bash"])
-    patch.object(ClaudeSessions, "run_turn", run_turn).start()
-    patch.object(cli_host, "build_options", _with_gate(Path(os.environ[FOLDER]))).start()
+    patch.object(cli_host, "build_options", _with_bash_and_gate(Path(os.environ[FOLDER]))).start()
     if name := os.environ.get(MUTANT):
         MUTANTS[name]()
 
 
-def _with_gate(folder: Path) -> Callable[..., "ClaudeAgentOptions"]:
+def _with_bash_and_gate(folder: Path) -> Callable[..., "ClaudeAgentOptions"]:
     async def wait(*_: Any) -> dict[str, Any]:
         while (folder / GATE).exists():
             (folder / ISSUED).touch()
             await asyncio.sleep(_LOOK_EVERY_S)
         return {}
 
-    def build(*given: Any, **named: Any) -> "ClaudeAgentOptions":
+    def build(
+        settings: SessionSettings, run_folder: RunFolder, agent: AgentSetup, **named: Any
+    ) -> "ClaudeAgentOptions":
         from claude_agent_sdk import HookMatcher
 
         hooks: Any = {"PreToolUse": [HookMatcher(hooks=[cast("Any", wait)], on_failure="block")]}
-        return replace(build_options(*given, **named), hooks=hooks)
+        agent = replace(agent, tools=["Bash"], allowed_tools=["Bash"])
+        return replace(build_options(settings, run_folder, agent, **named), hooks=hooks)
 
     return build
 

@@ -13,7 +13,17 @@ from uuid import UUID, uuid4
 import psutil
 
 from jobs_core import Database
-from sessions import ClaudeSessions, SessionSettings, TurnEnd, begin_turn, create_session, end_turn, take_session
+from sessions import (
+    AgentSetup,
+    ClaudeSessions,
+    OnEvent,
+    SessionSettings,
+    TurnEnd,
+    begin_turn,
+    create_session,
+    end_turn,
+    take_session,
+)
 from sessions.store import Entries, load_transcript
 from simulator.client import SimulatorControl
 
@@ -69,7 +79,9 @@ class Chat:
             await begin_turn(conn, turn_id=turn_id, session_id=self.id, job_id=1)
         return turn_id
 
-    async def run(self, sessions: ClaudeSessions, turn_id: UUID, prompt: Any, **arguments: Any) -> TurnEnd:
+    async def run(
+        self, sessions: ClaudeSessions, turn_id: UUID, prompt: Any, on_event: OnEvent | None = None, **of_agent: Any
+    ) -> TurnEnd:
         """Take the session and run the turn; what came is not settled."""
         async with self.database.transaction() as conn:
             epoch = await take_session(conn, self.id)
@@ -78,13 +90,16 @@ class Chat:
             epoch=epoch,
             turn_id=turn_id,
             prompt=prompt,
-            **{"system_prompt": SYSTEM_PROMPT, **arguments},
+            agent=AgentSetup(**{"system_prompt": SYSTEM_PROMPT, **of_agent}),
+            on_event=on_event,
         )
 
-    async def ask(self, sessions: ClaudeSessions, prompt: Any, **arguments: Any) -> TurnEnd:
+    async def ask(
+        self, sessions: ClaudeSessions, prompt: Any, on_event: OnEvent | None = None, **of_agent: Any
+    ) -> TurnEnd:
         """Run a new turn to its settled end."""
         turn_id = await self.new_turn()
-        end = await self.run(sessions, turn_id, prompt, **arguments)
+        end = await self.run(sessions, turn_id, prompt, on_event, **of_agent)
         await self.settle(turn_id)
         return end
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from jobs_core import Database
-from sessions import ClaudeSessions, SessionSettings
+from sessions import AgentSetup, ClaudeSessions, SessionSettings
 from tests.support.gate import gate
 
 
@@ -29,9 +29,7 @@ async def main(given: dict[str, str]) -> None:
                 epoch=1,
                 turn_id=UUID(given["turn"]),
                 prompt=given["prompt"],
-                system_prompt="You are a test's agent.",
-                tools=["Bash"],
-                allowed_tools=["Bash"],
+                agent=AgentSetup("You are a test's agent.", tools=["Bash"], allowed_tools=["Bash"]),
             )
         await asyncio.Event().wait()
 

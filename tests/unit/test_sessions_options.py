@@ -9,6 +9,7 @@ import pytest
 
 from jobs_core import ConfigurationError
 from sessions import SessionSettings
+from sessions.agent import AgentSetup
 from sessions.options import WRAPPER, build_options, find_cli
 from sessions.scratch import RunFolder
 
@@ -19,7 +20,7 @@ def settings(**changes: object) -> SessionSettings:
 
 
 def test_the_surroundings_are_closed(tmp_path: Path) -> None:
-    options = build_options(settings(), RunFolder(tmp_path), system_prompt="Hi.", cwd=tmp_path)
+    options = build_options(settings(), RunFolder(tmp_path), AgentSetup("Hi."), cwd=tmp_path)
     assert options.setting_sources == []
     assert options.tools == []
     assert options.allowed_tools == []
@@ -34,7 +35,7 @@ def run_wrapper(folder: Path, environment: dict[str, str], path: str | None = No
     program = folder / "program"
     program.write_text('#!/bin/sh\n/usr/bin/env\necho "args: $*"\necho "credential: $(cat <&3)"\n')
     program.chmod(0o755)
-    options = build_options(settings(claude_cli=program), RunFolder(folder), system_prompt="", cwd=folder)
+    options = build_options(settings(claude_cli=program), RunFolder(folder), AgentSetup(""), cwd=folder)
     given = {"PATH": path or os.environ["PATH"], **options.env, **environment}
     arguments = [str(WRAPPER), "--flag", "two words", "-u", "*"]
     return subprocess.run(arguments, env=given, cwd=folder, capture_output=True, text=True, check=True).stdout

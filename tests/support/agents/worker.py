@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from jobs_core import Complete, Database, HandlerTable, Job, Jobs, JobType
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
-from sessions import ClaudeSessions, begin_turn, create_session, take_session
+from sessions import AgentSetup, ClaudeSessions, begin_turn, create_session, take_session
 from simulator.client import SimulatorControl
 from tests.support.sessions import session_settings
 from workers.alone import AloneRunner
@@ -52,9 +52,7 @@ async def main(dsn: str, url: str, folder: Path, link: GuardLink | None, *, alon
                 epoch=epoch,
                 turn_id=turn_id,
                 prompt=job.input.text,
-                system_prompt="You are a test's agent.",
-                tools=["Bash"],
-                allowed_tools=["Bash"],
+                agent=AgentSetup("You are a test's agent.", tools=["Bash"], allowed_tools=["Bash"]),
             )
             return Complete()
 

@@ -1,0 +1,20 @@
+"""What an agent is and may do in one run, as whoever runs a turn says it: the row of an agent, seen from this room."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSetup:
+    """An agent in one run. Of built-in tools, `tools` exist for it, and `allowed_tools` run without being asked about.
+
+    model: None is the settings' one. workspace: the folder that tools work in, the caller's to make and clear, under one
+    path on all hosts; None is an empty one.
+    """
+
+    system_prompt: str
+    model: str | None = None
+    tools: Sequence[str] = ()
+    allowed_tools: Sequence[str] = ()
+    workspace: Path | None = None
