@@ -11,18 +11,19 @@ look, from the start: after a claim that came back short, and now and then, for 
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
-from jobs_core import AnyJob, Jobs, JobType, db
+from jobs_core import AnyJob, Database, JobType, db
 from jobs_core.claim import FROM_THE_START, any_ready, claim
 from jobs_core.tasks import wait_at_most
 
 log = structlog.get_logger()
 
-AWAY_S = 0.5
+_AWAY_S = 0.5
 _BEHIND = 1_000
 """How far behind its last claim the next one begins, in readiness numbers: they are drawn before they are committed."""
 _FULL_LOOK_SHARE = 20
@@ -53,6 +54,28 @@ class Runs(Protocol):
 
     def held(self) -> Iterator[int]:
         """Ids of the jobs it has taken and not settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """As whom a shift claims. `poll_s` says how long to wait for a hint, `on_failure` hears of a claim gone wrong."""
+
+    database: Database
+    worker_id: int
+    queues: list[str]
+    poll_s: Callable[[], float]
+    on_failure: Callable[[], object]
+
+    def failed(self, error: Exception) -> float:
+        """A claim has gone wrong; returns how long to wait before the next one."""
+        log.warning("claim.failed", error=db.describe(error))
+        self.on_failure()
+        return _AWAY_S
+
+
+def give_up_after_s(job_types: Iterable[JobType[Any]]) -> dict[str, float]:
+    """The types by name: when a job of each is to be given up, in seconds from its first claim."""
+    return {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
 
 
 class Cursor:
@@ -91,28 +114,14 @@ class Cursor:
 
 
 class Claims:
-    """The loop; `once` is one look. `poll_s` says how long to wait for a wake-up, `on_failure` hears of a claim gone wrong."""
+    """The loop; `once` is one look."""
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        runs: Runs,
-        *,
-        worker_id: int,
-        queues: Sequence[str],
-        job_types: Sequence[JobType[Any]],
-        poll_s: Callable[[], float],
-        on_failure: Callable[[], object],
-    ) -> None:
-        self._database = jobs.database
+    def __init__(self, claimer: Claimer, runs: Runs, job_types: Sequence[JobType[Any]]) -> None:
+        self._claimer = claimer
         self._runs = runs
         runs.on_room = self.room_made
-        self._worker_id = worker_id
-        self._queues = list(queues)
-        self.job_types = [job_type.name for job_type in job_types]
-        self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
-        self._poll_s = poll_s
-        self._on_failure = on_failure
+        self._give_up_after_s = give_up_after_s(job_types)
+        self.job_types = list(self._give_up_after_s)
         self._cursor = Cursor()
         self._look = asyncio.Event()
         self._short = False
@@ -143,9 +152,7 @@ class Claims:
             try:
                 wait_s = await self.once()
             except Exception as error:  # noqa: BLE001 - a worker that claims no more would live on for nothing
-                log.warning("claim.failed", error=db.describe(error))
-                self._on_failure()
-                wait_s = AWAY_S
+                wait_s = self._claimer.failed(error)
             if wait_s:
                 await wait_at_most(self._look, wait_s)
             if not self._short and self._runs.room() < self._runs.wave:
@@ -160,15 +167,15 @@ class Claims:
         room = self._runs.room()
         if not room:
             self._short = False
-            return self._poll_s()
+            return self._claimer.poll_s()
         clock = asyncio.get_running_loop().time
-        async with self._database.connection() as conn:
+        async with self._claimer.database.connection() as conn:
             began_s = clock()
             full_look = self._cursor.full_look_is_due(began_s, last_was_short=self._short)
             jobs = await claim(
                 conn,
-                worker_id=self._worker_id,
-                queues=self._queues,
+                worker_id=self._claimer.worker_id,
+                queues=self._claimer.queues,
                 job_types=self.job_types,
                 slots=room,
                 give_up_after_s=self._give_up_after_s,
@@ -185,9 +192,9 @@ class Claims:
                 return 0.0
             if not full_look:
                 return self._cursor.full_look_in_s(clock())
-            contended = self._news and await any_ready(conn, queues=self._queues, job_types=self.job_types)
+            contended = self._news and await any_ready(conn, queues=self._claimer.queues, job_types=self.job_types)
             self._news = contended
         if contended:
             wait_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)
             return wait_s
-        return self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
+        return self._claimer.poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step

@@ -12,48 +12,36 @@ job of a brief type is claimed like any other here, for a free runner only: it h
 import asyncio
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import structlog
-
-from jobs_core import Jobs, JobType, db
+from jobs_core import JobType
 from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.tasks import wait_at_most
-from workers.claims import AWAY_S, CONTENDED_S, GATHER_S, LONGEST_CONTENDED_S, Runs
-
-log = structlog.get_logger()
+from workers.claims import CONTENDED_S, GATHER_S, LONGEST_CONTENDED_S, Claimer, Runs, give_up_after_s
 
 
 class LimitedClaims:
     """The loop; `once` is one look. `lock` is held while any claim for these runs is under way: they share the room.
 
-    `poll_s` says how long upkeep's word is passed by after a look that found nothing; `on_failure` hears of a claim gone wrong.
+    After a look that found nothing, upkeep's word is passed by for as long as the claimer polls.
     """
 
     def __init__(
         self,
-        jobs: Jobs,
+        claimer: Claimer,
         runs: Runs,
+        job_types: Sequence[JobType[Any]],
         *,
         lock: asyncio.Lock,
-        worker_id: int,
-        queues: Sequence[str],
-        job_types: Sequence[JobType[Any]],
-        poll_s: Callable[[], float],
-        on_failure: Callable[[], object],
     ) -> None:
-        self._database = jobs.database
+        self._claimer = claimer
         self._runs = runs
         self._lock = lock
-        self._worker_id = worker_id
-        self._queues = list(queues)
-        # all: who created a job may know limits that we do not
-        self._job_types = [job_type.name for job_type in job_types]
+        self._give_up_after_s = give_up_after_s(
+            job_types
+        )  # all types: who created a job may know limits that we do not
         self._with_limits = {job_type.name for job_type in job_types if job_type.waits_apart}
-        self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
-        self._poll_s = poll_s
-        self._on_failure = on_failure
         self._poll_at = 0.0
         self._contended_s = CONTENDED_S
         self._look = asyncio.Event()
@@ -92,9 +80,7 @@ class LimitedClaims:
             try:
                 wait_s = await self.once()
             except Exception as error:  # noqa: BLE001 - a worker that claims no more would live on for nothing
-                log.warning("claim.failed", error=db.describe(error))
-                self._on_failure()
-                wait_s = AWAY_S
+                wait_s = self._claimer.failed(error)
 
     async def once(self) -> float | None:
         """Claim and hand over; returns how long to wait for the next look, None: until somebody asks for it."""
@@ -105,12 +91,12 @@ class LimitedClaims:
                 return None
             if not self._after:
                 self._again_at = math.inf
-            async with self._database.connection() as conn:
+            async with self._claimer.database.connection() as conn:
                 found = await claim_limited(
                     conn,
-                    worker_id=self._worker_id,
-                    queues=self._queues,
-                    job_types=self._job_types,
+                    worker_id=self._claimer.worker_id,
+                    queues=self._claimer.queues,
+                    job_types=list(self._give_up_after_s),
                     slots=room,
                     give_up_after_s=self._give_up_after_s,
                     after=self._after,
@@ -131,7 +117,7 @@ class LimitedClaims:
         if not found.contended:
             self._contended_s = CONTENDED_S
             if not found.jobs:
-                pause_s = self._poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
+                pause_s = self._claimer.poll_s() * random.uniform(0.9, 1.0)  # noqa: S311 - keeps workers out of step
                 self._poll_at = now + pause_s
             return again_in_s
         contended_s, self._contended_s = self._contended_s, min(self._contended_s * 2, LONGEST_CONTENDED_S)

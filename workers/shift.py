@@ -16,11 +16,11 @@ from typing import Any
 
 import structlog
 
-from jobs_core import AnyJob, Jobs, JobType, LeaseLost, db
+from jobs_core import AnyJob, Jobs, LeaseLost, db
 from jobs_core.settle import Completed
 from jobs_core.sticky import leave
 from jobs_core.upkeep import put_back_strays
-from workers.claims import Claims, Runs
+from workers.claims import Claimer, Claims
 from workers.collectors import Collectors
 from workers.executor import Executor
 from workers.limited_claims import LimitedClaims
@@ -61,43 +61,15 @@ class Shift:
         runners = partial(Runners, self._executor, settings.slots, on_broken=self._sweep_soon)
         self._ordinary = runners(ahead_s=0.0)
         self._brief = runners(ahead_s=_AHEAD_SHARE * settings.lease_s)
-
-        def claims(runs: Runs, job_types: Sequence[JobType[Any]]) -> Claims:
-            return Claims(
-                jobs,
-                runs,
-                worker_id=worker_id,
-                queues=queues,
-                job_types=job_types,
-                poll_s=poll_s,
-                on_failure=self._sweep_soon,
-            )
-
+        claimer = Claimer(jobs.database, worker_id, list(queues), poll_s, self._sweep_soon)
         known = [jobs.table.job_type(name) for name in jobs.table.runnable]
         buffered = [job_type for job_type in known if job_type.brief and jobs.table.is_async(job_type.name)]
-        self._of_ordinary = claims(self._ordinary, [job_type for job_type in known if job_type not in buffered])
-        self._of_brief = claims(self._brief, buffered)
+        ordinary = [job_type for job_type in known if job_type not in buffered]
+        self._of_ordinary = Claims(claimer, self._ordinary, ordinary)
+        self._of_brief = Claims(claimer, self._brief, buffered)
         self._lines = [line for line in (self._of_ordinary, self._of_brief) if line.job_types]
-        self._of_limited = LimitedClaims(
-            jobs,
-            self._ordinary,
-            lock=self._of_ordinary.lock,
-            worker_id=worker_id,
-            queues=queues,
-            job_types=known,
-            poll_s=poll_s,
-            on_failure=self._sweep_soon,
-        )
-        self._of_sticky = StickyClaims(
-            jobs,
-            self._ordinary,
-            others=self._of_ordinary,
-            worker_id=worker_id,
-            queues=queues,
-            job_types=known,
-            poll_s=poll_s,
-            on_failure=self._sweep_soon,
-        )
+        self._of_limited = LimitedClaims(claimer, self._ordinary, known, lock=self._of_ordinary.lock)
+        self._of_sticky = StickyClaims(claimer, self._ordinary, known, others=self._of_ordinary)
         self._turns = deque[Line]((self._of_ordinary, self._of_limited))
         if self._of_sticky.job_types:
             self._turns.append(self._of_sticky)

@@ -9,47 +9,25 @@ own, ordinary jobs that were left for want of room have their turn: or a lane th
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
-import structlog
-
-from jobs_core import Jobs, JobType, db
+from jobs_core import JobType
 from jobs_core.sticky import claim_sticky
-from workers.claims import AWAY_S, Claims, Runs
-
-log = structlog.get_logger()
+from jobs_core.tasks import wait_at_most
+from workers.claims import Claimer, Claims, Runs, give_up_after_s
 
 
 class StickyClaims:
-    """The loop; `once` is one look. `others` claims ordinary jobs for these runs, and its lock is held meanwhile.
+    """The loop; `once` is one look. `others` claims ordinary jobs for these runs, and its lock is held meanwhile."""
 
-    `poll_s` says how long to wait for a hint, `on_failure` hears of a claim gone wrong.
-    """
-
-    def __init__(
-        self,
-        jobs: Jobs,
-        runs: Runs,
-        *,
-        others: Claims,
-        worker_id: int,
-        queues: Sequence[str],
-        job_types: Sequence[JobType[Any]],
-        poll_s: Callable[[], float],
-        on_failure: Callable[[], object],
-    ) -> None:
-        self._database = jobs.database
+    def __init__(self, claimer: Claimer, runs: Runs, job_types: Sequence[JobType[Any]], *, others: Claims) -> None:
+        self._claimer = claimer
         self._runs = runs
         self._others = others
         self._had_its_turn = False
-        self._worker_id = worker_id
-        self._queues = list(queues)
-        self.job_types = [job_type.name for job_type in job_types if job_type.sticky_key]
-        self._give_up_after_s = {job_type.name: job_type.give_up_after.total_seconds() for job_type in job_types}
-        self._poll_s = poll_s
-        self._on_failure = on_failure
+        self._give_up_after_s = give_up_after_s(job_type for job_type in job_types if job_type.sticky_key)
+        self.job_types = list(self._give_up_after_s)
         self._look = asyncio.Event()
         self._wants_room = False
 
@@ -65,17 +43,13 @@ class StickyClaims:
     async def run(self) -> None:
         """Claim until cancelled."""
         while self.job_types:
-            wait_s = self._poll_s()
+            wait_s = self._claimer.poll_s()
             self._look.clear()
             try:
                 await self.once()
             except Exception as error:  # noqa: BLE001 - a worker that claims no more would live on for nothing
-                log.warning("claim.failed", error=db.describe(error))
-                self._on_failure()
-                wait_s = AWAY_S
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._look.wait()
+                wait_s = self._claimer.failed(error)
+            await wait_at_most(self._look, wait_s)
 
     async def once(self) -> None:
         """Claim as many as there is room for, and hand them over."""
@@ -87,11 +61,11 @@ class StickyClaims:
             self._wants_room = not room
             if not room:
                 return
-            async with self._database.connection() as conn:
+            async with self._claimer.database.connection() as conn:
                 jobs = await claim_sticky(
                     conn,
-                    worker_id=self._worker_id,
-                    queues=self._queues,
+                    worker_id=self._claimer.worker_id,
+                    queues=self._claimer.queues,
                     job_types=self.job_types,
                     slots=room,
                     give_up_after_s=self._give_up_after_s,

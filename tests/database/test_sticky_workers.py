@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any, Self
+from typing import Self
 
 from jobs_core import AnyJob, Complete, Connection, Database, HandlerTable, Jobs, JobType, NewJob, execute, fetch
 from jobs_core.leases import register
 from tests.support.job_types import NOTE, Note
 from tests.support.worker import ended, until, working
-from workers.claims import Claims
+from workers.claims import Claimer, Claims
 from workers.sticky_claims import StickyClaims
 from workers.testing import drain
 from workers.worker import Worker
@@ -182,14 +182,8 @@ async def test_room_that_is_made_while_a_claim_is_under_way_is_claimed_for(
         worker_id = await register(conn, queues=["default"], job_types=["sticky"], slots=9, lease_s=600)
         await execute(conn, "INSERT INTO jobs.sticky_keys (key, worker_id) VALUES ('a', %(id)s)", {"id": worker_id})
         await jobs.create_many([NewJob(STICKY, {"text": "a"})] * 2)
-        how: dict[str, Any] = {
-            "worker_id": worker_id,
-            "queues": ["default"],
-            "job_types": [STICKY],
-            "poll_s": lambda: 30.0,
-            "on_failure": lambda: None,
-        }
-        claims = StickyClaims(jobs, runs, others=Claims(jobs, runs, **how), **how)
+        claimer = Claimer(database, worker_id, ["default"], poll_s=lambda: 30.0, on_failure=lambda: None)
+        claims = StickyClaims(claimer, runs, [STICKY], others=Claims(claimer, runs, [STICKY]))
         looking = asyncio.create_task(claims.run())
         await until(lambda: _is(len(runs.taken) == 2))
         looking.cancel()
