@@ -33,7 +33,7 @@ WITH RECURSIVE old AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT j.id, j.priority, j.ready_seq FROM {schema}.jobs AS j
             WHERE j.queue = old.queue AND j.job_type = old.job_type AND j.priority = class.priority
-              AND j.ready_seq <= old.ready_seq AND j.ready_seq IS NOT NULL AND NOT j.alone AND j.limit_group IS NULL
+              AND j.ready_seq <= old.ready_seq AND j.ready_seq IS NOT NULL AND NOT j.alone
             ORDER BY j.priority, j.ready_seq
             LIMIT %(batch)s
             FOR UPDATE SKIP LOCKED

@@ -7,7 +7,7 @@
 WITH waiting AS MATERIALIZED (
     (
         SELECT created_at, scheduled_for, claimed_at FROM {schema}.jobs
-        WHERE queue = %(queue)s AND job_type = %(job_type)s AND ready_seq IS NOT NULL AND NOT alone AND limit_group IS NULL
+        WHERE queue = %(queue)s AND job_type = %(job_type)s AND ready_seq IS NOT NULL AND NOT alone
         ORDER BY priority, ready_seq LIMIT 1
     )
     UNION ALL

@@ -1,24 +1,7 @@
 -- Takes key (null: all), after (a key: those behind it), limit, most.
 -- Returns the keys in order, with the columns of LimitView; waiting counts up to `most`. Locks nothing. It steps once over all
--- groups that wait, whoever's they are.
-WITH RECURSIVE line (limited_alone, queue, job_type, limit_group) AS (
-    (
-        SELECT limited_alone, queue, job_type, limit_group FROM {schema}.jobs
-        WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL
-        ORDER BY limited_alone, queue, job_type, limit_group LIMIT 1
-    )
-    UNION ALL
-    SELECT next.*
-    FROM line AS l
-    CROSS JOIN LATERAL (
-        SELECT j.limited_alone, j.queue, j.job_type, j.limit_group FROM {schema}.jobs AS j
-        WHERE j.ready_seq IS NOT NULL AND j.limit_group IS NOT NULL
-          AND (j.limited_alone, j.queue, j.job_type, j.limit_group) > (l.limited_alone, l.queue, l.job_type, l.limit_group)
-        ORDER BY j.limited_alone, j.queue, j.job_type, j.limit_group LIMIT 1
-    ) AS next
-), member AS MATERIALIZED (
-    SELECT line.*, k.key FROM line CROSS JOIN LATERAL jsonb_array_elements_text(line.limit_group::jsonb) AS k (key)
-)
+-- groups that wait (limit_members).
+WITH member AS MATERIALIZED (SELECT * FROM {schema}.limit_members)
 SELECT l.key, l.slots, held.in_use, waiting.n AS waiting, l.rate_per_s, l.burst,
        {schema}.permits_at(l, clock_timestamp()) AS permits, l.by_hand, held.by AS held_by
 FROM (

@@ -9,7 +9,7 @@ WITH wanted AS MATERIALIZED (
     JOIN {schema}.sticky_keys AS s ON s.key = j.sticky_key
     JOIN {schema}.workers AS w ON w.id = s.worker_id
     WHERE j.id = ANY((SELECT %(ids)s::bigint[])::bigint[])
-      AND j.ready_seq IS NOT NULL AND NOT j.alone AND j.limit_group IS NULL
+      AND j.ready_seq IS NOT NULL AND NOT j.alone
       AND w.dead_at IS NULL AND w.expires_at > clock_timestamp()
       AND j.queue = ANY(w.queues) AND j.job_type = ANY(w.job_types)
 ), room AS MATERIALIZED (
