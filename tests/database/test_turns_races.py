@@ -12,13 +12,11 @@ import pytest
 
 import jobs_core.claim_limited
 from jobs_core import AnyJob, Complete, Connection, Database, Jobs, NewJob, Snooze, execute, fetch, fetch_one
-from jobs_core.claim import start
-from jobs_core.leases import register, retire
+from jobs_core.leases import register
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
 from jobs_core.turns import forget_fair_keys, take_turns
-from jobs_core.upkeep import rescue
-from tests.support.limits import wrong
+from tests.support.limits import die, wrong
 from tests.support.turns import ERRAND, LIMITED_ERRAND, Errand, claim_turns, table
 
 CLAIMERS = 8
@@ -155,11 +153,7 @@ class Race:
 
     async def _die(self, worker_id: int, last: AnyJob) -> None:
         self.deaths += 1
-        async with self._pool.connection() as conn:
-            if self._chance.random() < 0.5:
-                await start(conn, last)
-            await retire(conn, worker_id)
-            await rescue(conn, max_lost=1_000)
+        await die(self._pool, worker_id, last, started=self._chance.random() < 0.5)
 
 
 async def test_every_job_ends_and_no_limit_is_passed_whoever_dies(pool: Database) -> None:

@@ -4,8 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, Limit, NewJob, db, fetch
+from jobs_core import AnyJob, Connection, Database, HandlerTable, Jobs, JobType, Limit, NewJob, db, fetch
+from jobs_core.claim import start
 from jobs_core.claim_limited import Found, claim_limited
+from jobs_core.leases import retire
+from jobs_core.upkeep import rescue
 from tests.support.job_types import BRIEF_NOTE, LANE_NOTE, NOTE
 
 
@@ -53,6 +56,15 @@ async def create(
     lane = job.pop("lane", "")
     new = NewJob(job_type, Bound(limits=list(limits), lane=lane), **job)
     return list((await jobs.create_many([new] * n)).ids)
+
+
+async def die(database: Database, worker_id: int, last: AnyJob, *, started: bool) -> None:
+    """A worker dies, with the last of its runs started or not; what it held is rescued."""
+    async with database.connection() as conn:
+        if started:
+            await start(conn, last)
+        await retire(conn, worker_id)
+        await rescue(conn, max_lost=1_000)
 
 
 async def claim_once(
