@@ -101,6 +101,12 @@ async def test_two_that_note_the_same_newcomers_in_another_order_do_not_wait_for
         assert [sorted(one.key[3] for one in taken) for _, taken in await asyncio.gather(*turns)] == [list(users)] * 2
 
 
+LONG_AGO = """
+    UPDATE jobs.fair_keys SET served_at = served_at - interval '2 h'
+    WHERE ctid = ANY(ARRAY(SELECT ctid FROM jobs.fair_keys FOR UPDATE SKIP LOCKED))
+"""
+
+
 class Race:
     """Claimers that settle, put back and die at random, of jobs with and without limits, until none is left."""
 
@@ -128,7 +134,7 @@ class Race:
                 held = await self._claim(conn, worker_id)
                 assert await wrong(conn) == {}
                 if self._chance.random() < 0.05:
-                    await execute(conn, "UPDATE jobs.fair_keys SET served_at = served_at - interval '2 h'")
+                    await execute(conn, LONG_AGO)
                     await forget_fair_keys(conn)
                 self._over = self._over or await fetch_one(conn, "SELECT FROM jobs.jobs LIMIT 1") is None
             dies = bool(held) and self._chance.random() < 0.15
