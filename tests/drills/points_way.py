@@ -75,7 +75,7 @@ class Point:
     scene: Scene
     stop: Stop | None
     gone: tuple[Came, ...]
-    cut: Came = ONCE
+    cut: tuple[Came, ...] = (ONCE,)
     frozen: Came | None = None
     holders: bool = False
     more_runs: int = 0
@@ -106,7 +106,7 @@ _STEPPED = Came(steps=1)
 _WROTE = Came(lines=1)
 _SPAWNED_ANEW = Came(("lost",), runs=3)
 _SPAWNED = (Came(("lost",), runs=2), _SPAWNED_ANEW)
-"""The child had ended before the parent ran again, or not."""
+"""The child had ended before the parent looked, or not; likewise where a cut connection held the parent up."""
 _CANCELLED = (
     Came(("lost",), state="cancelled"),
     Came(("lost", "cancelled"), runs=2, state="cancelled"),
@@ -122,28 +122,28 @@ POINTS = (
     Point("started", _WRITES, _after("job/start_many"), (Came(("lost",)),), more_runs=1),
     Point("brief_unsettled", _BRIEF, _before("job/end_many"), (TWICE,)),
     Point("in_handler", _STANDS, None, (LOST,)),
-    Point("step_unrecorded", _STEPS, _before("job/fence"), (Came(("lost",), 2, steps=2),), _STEPPED),
-    Point("step_uncommitted", _STEPS, _before("commit", "step/write"), (Came(("lost",), 2, steps=2),), _STEPPED),
-    Point("step_unanswered", _STEPS, _after("commit", "step/write"), (Came(("lost",), 2, steps=1),), _STEPPED),
-    Point("step_unknown", _ASKS, Stop("job/fence", "before", nth=2), (Came(("lost",), 3, steps=2),), _STEPPED),
-    Point("event_unseen", _WAITS, _before("event/find"), (Came(("lost",), 3),), TWICE),
-    Point("wait_unwritten", _WAITS, _before("job/wait"), (Came(("lost",), 3),), TWICE),
-    Point("wait_uncommitted", _WAITS, _before("commit", "job/wait"), (Came(("lost",), 3),), TWICE),
-    Point("wait_unanswered", _WAITS, _after("commit", "job/wait"), (TWICE,), TWICE),
+    Point("step_unrecorded", _STEPS, _before("job/fence"), (Came(("lost",), 2, steps=2),), (_STEPPED,)),
+    Point("step_uncommitted", _STEPS, _before("commit", "step/write"), (Came(("lost",), 2, steps=2),), (_STEPPED,)),
+    Point("step_unanswered", _STEPS, _after("commit", "step/write"), (Came(("lost",), 2, steps=1),), (_STEPPED,)),
+    Point("step_unknown", _ASKS, Stop("job/fence", "before", nth=2), (Came(("lost",), 3, steps=2),), (_STEPPED,)),
+    Point("event_unseen", _WAITS, _before("event/find"), (Came(("lost",), 3),), (TWICE,)),
+    Point("wait_unwritten", _WAITS, _before("job/wait"), (Came(("lost",), 3),), (TWICE,)),
+    Point("wait_uncommitted", _WAITS, _before("commit", "job/wait"), (Came(("lost",), 3),), (TWICE,)),
+    Point("wait_unanswered", _WAITS, _after("commit", "job/wait"), (TWICE,), (TWICE,)),
     Point("emit_uncommitted", _EMITS, _before("commit", "event/emit"), (LOST,)),
-    Point("spawn_uncommitted", _SPAWNS, _before("commit", "job/adopt"), (_SPAWNED_ANEW,), TWICE),
-    Point("spawn_unanswered", _SPAWNS, _after("commit", "job/adopt"), _SPAWNED, TWICE),
+    Point("spawn_uncommitted", _SPAWNS, _before("commit", "job/adopt"), (_SPAWNED_ANEW,), (TWICE,)),
+    Point("spawn_unanswered", _SPAWNS, _after("commit", "job/adopt"), _SPAWNED, (ONCE, TWICE)),
     Point("child_ended", _CHILD, _before("job/wake_parent"), (LOST,)),
-    Point("note_unwritten", _SAYS, _before("note/write"), (Came(("lost",), 2, lines=1),), _WROTE),
-    Point("note_unanswered", _SAYS, _after("note/write"), (Came(("lost",), 2, lines=2),), _WROTE),
+    Point("note_unwritten", _SAYS, _before("note/write"), (Came(("lost",), 2, lines=1),), (_WROTE,)),
+    Point("note_unanswered", _SAYS, _after("note/write"), (Came(("lost",), 2, lines=2),), (_WROTE,)),
     Point("settle_unsent", _COLLECTED, _before("job/end_many"), (LOST,)),
     Point("settle_unanswered", _COLLECTED, _after("job/end_many"), (ONCE,)),
     Point("settle_uncommitted", _WRITES, _before("commit", "job/end"), (LOST,)),
     Point("commit_unanswered", _WRITES, _after("commit", "job/end"), (ONCE,)),
     Point("follower_blocked", _LANE, _before("lane/promote"), (LOST,)),
     Point("follower_unhinted", _LANE, _before("notify"), (ONCE,)),
-    Point("retry_unwritten", _RETRIES, _before("job/put_back"), (Came(("lost", "error"), 3),), Came(("error",), 2)),
-    Point("retry_unanswered", _RETRIES, _after("job/put_back"), (Came(("error",), 2),), Came(("error",), 2)),
+    Point("retry_unwritten", _RETRIES, _before("job/put_back"), (Came(("lost", "error"), 3),), (Came(("error",), 2),)),
+    Point("retry_unanswered", _RETRIES, _after("job/put_back"), (Came(("error",), 2),), (Came(("error",), 2),)),
     Point("slots_uncommitted", _LIMIT, _before("commit", "job/claim_limited"), (ONCE,)),
     Point("slots_unanswered", _LIMIT, _after("commit", "job/claim_limited"), (ONCE,)),
     Point("slots_unfreed", _LIMIT, _before("slot/free"), (LOST,)),
@@ -152,12 +152,12 @@ POINTS = (
         _CANCELS,
         _before("cancel/asked"),
         _CANCELLED,
-        Came(("cancelled",), state="cancelled"),
+        (Came(("cancelled",), state="cancelled"),),
         holders=True,
     ),
-    Point("put_back_unsent", _DRAINS, _before("job/put_back"), (LOST,), Came(("drained",), 2)),
-    Point("put_back_unanswered", _DRAINS, _after("job/put_back"), (Came(("drained",), 2),), Came(("drained",), 2)),
-    Point("rescue_uncommitted", _RESCUED, _before("commit", "job/rescue"), (LOST,), LOST),
+    Point("put_back_unsent", _DRAINS, _before("job/put_back"), (LOST,), (Came(("drained",), 2),)),
+    Point("put_back_unanswered", _DRAINS, _after("job/put_back"), (Came(("drained",), 2),), (Came(("drained",), 2),)),
+    Point("rescue_uncommitted", _RESCUED, _before("commit", "job/rescue"), (LOST,), (LOST,)),
     Point("due_unpromoted", _DUE, _before("job/promote"), (ONCE,)),
     Point("due_unjoined", _DUE_IN_LANE, _before("commit", "job/join"), (ONCE,)),
 )
@@ -168,7 +168,7 @@ By = Literal["kill", "freeze", "cut"]
 def allowed(point: Point, fault: By) -> tuple[Came, ...]:
     """What may have become of the subject."""
     if fault == "cut":
-        return (point.cut,)
+        return point.cut
     return (point.frozen,) if fault == "freeze" and point.frozen else point.gone
 
 
