@@ -45,7 +45,7 @@ def read(body: bytes) -> Asked:
         model, limit = content["model"], content.get("max_tokens", _NO_MAX_TOKENS)
     except (ValueError, KeyError, TypeError, RecursionError):
         model = limit = None
-    if not isinstance(model, str) or not isinstance(limit, int):
+    if not isinstance(model, str) or not isinstance(limit, int) or limit < 0:
         raise Refused(_INVALID, "invalid_request_error", "The request is no JSON object with a model and max_tokens")
     size, hidden = len(body), _has_hidden_input(content)
     for block in _blocks(content.get("messages")):
