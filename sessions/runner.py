@@ -22,7 +22,7 @@ from jobs_core import Database
 from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
-from sessions.conversation import CliBroke, Content, DeferredCall, OnEvent
+from sessions.conversation import CliBroke, Content, DeferredCall, Heard, OnEvent
 from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
 from sessions.failures import to_error
 from sessions.options import Access
@@ -30,6 +30,7 @@ from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
+from sessions.usage_check import differs_from_result
 
 if TYPE_CHECKING:
     from sessions.model_proxy.proxy import ModelProxy
@@ -149,6 +150,7 @@ class ClaudeSessions:
                 if end := _on_record(turn, stands, api.used):
                     return end
                 continue
+            _compare(turn, api.used, heard, entries)
             if heard.failure:
                 raise api.refused or to_error(heard.failure)
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
@@ -187,6 +189,12 @@ def _on_record(turn: TurnRun, stands: TurnState, used: Usage = _NOTHING) -> Turn
     if stands.state == "finished":
         return TurnEnd(_not_empty(stands.answer), None, "recorded", used=used)
     return None
+
+
+def _compare(turn: TurnRun, used: Usage, heard: Heard, entries: Entries) -> None:
+    """Say where the CLI counts otherwise than the ledger; where calls were cut, or the price is a guess, that is no wonder."""
+    if how := differs_from_result(used, heard.cost_usd, entries):
+        log.info("usage.differed", turn_id=str(turn.turn_id), how=how, estimated_calls=used.estimated_calls)
 
 
 def _not_empty(answer: str | None) -> str:

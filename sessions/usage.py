@@ -8,10 +8,10 @@ Every verb takes the connection first: the caller owns the transaction.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from jobs_core import Connection, execute, fetch, fetch_one, statement
@@ -49,6 +49,11 @@ class Total:
     turns: int
     usage: Usage
     guessed_price: bool
+
+    def plain(self) -> dict[str, Any]:
+        """All of it in one mapping that JSON can hold."""
+        about = {"name": self.name, "sessions": self.sessions, "turns": self.turns, "guessed_price": self.guessed_price}
+        return about | asdict(self.usage) | {"cost_usd": float(self.usage.cost_usd)}
 
 
 async def open_call(conn: Connection, account: RunAccount, session_id: UUID, epoch: int, call: OpenCall) -> bool:
