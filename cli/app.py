@@ -28,6 +28,7 @@ from cli.commands import (
     test,
     token,
     up,
+    usage,
     watch,
     web,
     worker,
@@ -57,6 +58,7 @@ limit.register(app)
 lane.register(app)
 watch.register(app)
 pauses.register(app)
+usage.register(app)
 worker.register(app)
 scale.register(app)
 web.register(app)

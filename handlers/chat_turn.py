@@ -38,6 +38,7 @@ from sessions import (
     CredentialsRefused,
     PromptRefused,
     RateLimited,
+    RunAccount,
     SessionsError,
     TranscriptLost,
     TurnFailed,
@@ -123,6 +124,7 @@ class ChatTurns:
                     turn_id=turn.id,
                     prompt=turn.prompt,
                     agent=AgentSetup(prompts.CHAT),
+                    account=RunAccount.of(job, turn.id),
                 )
         except LeaseLost:
             raise
@@ -130,7 +132,7 @@ class ChatTurns:
             if db.will_pass(error):
                 return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
             return _not_answered(turn, job, error)
-        log.info("turn.answered", source=end.source, usage=end.usage)
+        log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
 
 

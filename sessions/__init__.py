@@ -6,9 +6,11 @@ The real Claude Code CLI runs each turn; what it writes is mirrored to `transcri
 claude_agent_sdk is imported here only, and only once a turn runs: a worker without agents stays small.
 """
 
+from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
 from sessions.conversation import Content, DeferredCall, OnEvent
 from sessions.errors import (
+    BudgetExhausted,
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
@@ -25,6 +27,7 @@ from sessions.settings import SessionSettings
 
 __all__ = [
     "AgentSetup",
+    "BudgetExhausted",
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
@@ -34,12 +37,14 @@ __all__ = [
     "OnEvent",
     "PromptRefused",
     "RateLimited",
+    "RunAccount",
     "SessionSettings",
     "SessionsError",
     "TranscriptLost",
     "Turn",
     "TurnEnd",
     "TurnFailed",
+    "Usage",
     "begin_turn",
     "create_session",
     "end_turn",

@@ -19,7 +19,7 @@ from jobs_core.tasks import end_task
 from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, converse
 from sessions.errors import MirrorFailed
-from sessions.options import CONTINUE_TURN, build_options, find_cli
+from sessions.options import CONTINUE_TURN, Access, build_options, find_cli
 from sessions.processes import kill_run
 from sessions.resume import State, without_answered_deferrals
 from sessions.scratch import RunFolder, Scratch
@@ -66,24 +66,24 @@ class CliHost:
         for home in list(self._homes):
             kill_run(home)
 
-    async def run(self, turn: TurnRun, entries: Entries, state: State) -> Heard:
-        """Run a CLI for a turn that stands at `state` in the transcript `entries`.
+    async def run(self, turn: TurnRun, entries: Entries, state: State, access: Access) -> Heard:
+        """Run a CLI for a turn that stands at `state` in the transcript `entries`; it reaches the model by `access`.
 
         Raises CliBroke, MirrorFailed, and LeaseLost where another run has taken the session.
         """
         with self._scratch.run_folder(turn.turn_id) as folder:
             self._homes.add(folder.home)
             try:
-                return await _to_its_end(self._talk(turn, entries, state, folder), folder.home)
+                return await _to_its_end(self._talk(turn, entries, state, folder, access), folder.home)
             finally:
                 kill_run(folder.home)  # what a tool left running
                 self._homes.discard(folder.home)
 
-    async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder) -> Heard:
+    async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder, access: Access) -> Heard:
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
         cwd = turn.agent.workspace or self._scratch.empty
-        options = build_options(self._settings, folder, turn.agent, cwd=cwd, store=store)
+        options = build_options(self._settings, folder, turn.agent, cwd=cwd, access=access, store=store)
         _lay_transcript(folder, cwd, turn.session_id, entries)
         asking = state in {"absent", "unseen"}
         try:

@@ -44,12 +44,16 @@ class DeferredCall:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a conversation came to: an answer with the turn's usage, a call that waits for a decision, or a failure."""
+    """What a conversation came to: an answer with the turn's usage, a call that waits for a decision, or a failure.
+
+    cost_usd: by the CLI's own count, since the session's last `cost-state`.
+    """
 
     answer: str = ""
     usage: dict[str, Any] | None = None
     failure: Failure | None = None
     deferred: DeferredCall | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
         elif isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
             said.append(message)
         elif isinstance(message, ResultMessage):
-            return _heard(message, said)
+            return replace(_heard(message, said), cost_usd=message.total_cost_usd)
     raise CliBroke("ended without a result")
 
 

@@ -3,6 +3,7 @@
 SessionsError
 ├── RateLimited             the provider wants a pause: come back later, at no cost
 ├── ModelUnavailable        the model or the CLI gave no answer this time: retry
+├── BudgetExhausted         the run has spent its cap: go on when there is more
 ├── MirrorFailed            Postgres did not take the transcript: retry; what it has is gone on from
 ├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
 └── TurnFailed              this turn will not work however often it is tried: tell whoever asked
@@ -12,6 +13,8 @@ SessionsError
 Beside them stand `jobs_core.LeaseLost`, raised where another run has taken the session (stop, write nothing), and
 `jobs_core.ConfigurationError` at the start.
 """
+
+from decimal import Decimal
 
 
 class SessionsError(Exception):
@@ -24,6 +27,15 @@ class RateLimited(SessionsError):
 
 class ModelUnavailable(SessionsError):
     """Overload, a server's error, a cut connection, a CLI that died or fell silent."""
+
+
+class BudgetExhausted(SessionsError):
+    """The run has spent what it may; what it was about to do is on record, and goes on under a higher cap."""
+
+    def __init__(self, spent_usd: Decimal, cap_usd: Decimal) -> None:
+        super().__init__(f"The run has spent {spent_usd:.4f} of its {cap_usd} US dollars: allow it more, or leave it")
+        self.spent_usd = spent_usd
+        self.cap_usd = cap_usd
 
 
 class MirrorFailed(SessionsError):

@@ -4,10 +4,11 @@ The defaults of the SDK open a host to whoever writes to the agent or to its fol
 commands and hooks in a workspace are run, all variables of the worker reach every tool. All of that is off here.
 
 `CLAUDE_CODE_SUBPROCESS_ENV_SCRUB` is not used: it does not start without bubblewrap. The wrapper `claude` beside this file
-takes away what nobody may see instead, key and token too.
+takes away what nobody may see instead. Its only way out is the model proxy, by a credential that ends with its run.
 """
 
 import os
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -25,18 +26,7 @@ if TYPE_CHECKING:
 WRAPPER = Path(__file__).with_name("claude")
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TZ", "SHELL", "USER", "LOGNAME")
-# The way out of a network that has only a proxy, and whom to believe there.
-_NETWORK = (
-    "HTTPS_PROXY",
-    "https_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-)
 _SET_BY_SDK = ("PWD", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_AGENT_SDK_VERSION", "CLAUDE_CODE_SDK_READS_SESSION_STATE")
-_SET_BY_WRAPPER = ("CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR")
 _MAX_LINE_BYTES = 64 * 1024 * 1024  # of one message from the CLI: an answer over the SDK's 1 MiB loses its result
 
 CONTINUE_TURN = {
@@ -45,6 +35,14 @@ CONTINUE_TURN = {
     "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS": "0",  # however long ago that was
 }
 """Environment under which a resumed CLI goes on with the turn it finds interrupted. Documented nowhere; e2e tests hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a run reaches the model: the proxy's URL, and a credential that is worth something only there."""
+
+    url: str
+    credential: str
 
 
 def find_cli(settings: SessionSettings) -> Path:
@@ -75,6 +73,7 @@ def build_options(
     agent: AgentSetup,
     *,
     cwd: Path,
+    access: Access,
     store: TranscriptStore | None = None,
     max_retries: int = 2,
 ) -> "ClaudeAgentOptions":
@@ -104,11 +103,13 @@ def build_options(
         session_store_flush="eager",
         max_buffer_size=_MAX_LINE_BYTES,
         cwd=cwd,
-        env=_environment(settings, folder, max_retries),
+        env=_environment(settings, folder, access, max_retries),
     )
 
 
-def _environment(settings: SessionSettings, folder: RunFolder, max_retries: int) -> dict[str, str]:
+def _environment(settings: SessionSettings, folder: RunFolder, access: Access, max_retries: int) -> dict[str, str]:
+    # Of the kind that the API will get: to a token the CLI says other things of itself than to a key.
+    variable = "ANTHROPIC_API_KEY" if settings.api_key else "CLAUDE_CODE_OAUTH_TOKEN"
     own = {
         "HOME": str(folder.home),
         "TMPDIR": str(folder.temporary),
@@ -117,13 +118,8 @@ def _environment(settings: SessionSettings, folder: RunFolder, max_retries: int)
         "CLAUDE_CODE_MAX_RETRIES": str(max_retries),
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # what runs on after the answer is nobody's
+        "ANTHROPIC_BASE_URL": access.url,
+        variable: access.credential,
     }
-    if settings.base_url:
-        own["ANTHROPIC_BASE_URL"] = settings.base_url
-    keeps = (*own, *CONTINUE_TURN, *_INHERITED, *_NETWORK, *_SET_BY_SDK, *_SET_BY_WRAPPER)
-    return own | {
-        "ANTHROPIC_API_KEY": settings.api_key,
-        "CLAUDE_CODE_OAUTH_TOKEN": settings.oauth_token,
-        "JOBS_RUN_CLI": str(find_cli(settings)),
-        "JOBS_RUN_KEEPS": " ".join(keeps),
-    }
+    keeps = (*own, *CONTINUE_TURN, *_INHERITED, *_SET_BY_SDK)
+    return own | {"JOBS_RUN_CLI": str(find_cli(settings)), "JOBS_RUN_KEEPS": " ".join(keeps)}

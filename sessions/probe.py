@@ -1,19 +1,23 @@
 """One tiny call through the real CLI, before the first job is spent: do key, model and network work?"""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import structlog
 
 from jobs_core import ConfigurationError
+from sessions.account import RunAccount
 from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Heard, Manners, converse
 from sessions.errors import CredentialsRefused, RateLimited
 from sessions.failures import Failure, to_error
-from sessions.options import build_options
+from sessions.options import Access, build_options
 from sessions.processes import kill_run
-from sessions.scratch import Scratch
+from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 
 _SILENCE_S = 60.0
@@ -40,16 +44,34 @@ async def _ask_once(settings: SessionSettings) -> Heard:
     scratch.open()
     try:
         with scratch.run_folder(uuid4()) as folder:
-            options = build_options(settings, folder, AgentSetup("Be brief."), cwd=scratch.empty, max_retries=0)
-            prompt = {"type": "user", "message": {"role": "user", "content": "Say ok."}, "parent_tool_use_id": None}
-            options.max_turns = 1
-            try:
-                manners = Manners(_SILENCE_S, asyncio.Semaphore(), lambda: kill_run(folder.home))
-                return await converse(options, prompt, manners)
-            finally:
-                kill_run(folder.home)
+            async with _proxied(settings) as access:
+                return await _converse(settings, folder, scratch.empty, access)
     finally:
         scratch.close()
+
+
+@asynccontextmanager
+async def _proxied(settings: SessionSettings) -> AsyncIterator[Access]:
+    """A way to the API as runs have it, but that no ledger is kept: there may be no database yet."""
+    from sessions.model_proxy.proxy import ModelProxy
+
+    proxy = ModelProxy(settings, None)
+    try:
+        async with proxy.run(RunAccount(uuid4(), token=0), uuid4(), epoch=0) as (api, url):
+            yield Access(url, api.credential)
+    finally:
+        await proxy.stop()
+
+
+async def _converse(settings: SessionSettings, folder: RunFolder, cwd: Path, access: Access) -> Heard:
+    options = build_options(settings, folder, AgentSetup("Be brief."), cwd=cwd, access=access, max_retries=0)
+    options.max_turns = 1
+    prompt = {"type": "user", "message": {"role": "user", "content": "Say ok."}, "parent_tool_use_id": None}
+    try:
+        manners = Manners(_SILENCE_S, asyncio.Semaphore(), lambda: kill_run(folder.home))
+        return await converse(options, prompt, manners)
+    finally:
+        kill_run(folder.home)
 
 
 def _judge(failure: Failure, settings: SessionSettings) -> None:

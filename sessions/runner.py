@@ -3,7 +3,8 @@
     transcript ─ classify ─▶ finished: the recorded answer, no CLI is started
                              absent, unseen: ask          ┐
                              interrupted, …: go on        ├▶ one CLI ─▶ result ─▶ answer, call to decide, or an error
-                                                          ┘     └─ broke: classify again and once more, then raise
+                                                          ┘   │ └─ broke: classify again and once more, then raise
+                                                              └─ model proxy ─▶ API
 
 Nothing of a session lives in this process: the transcript is loaded before each CLI and mirrored while that runs, and the
 CLI's files are wiped after it. So any worker can run any turn, and one that died has lost what was not mirrored, no more.
@@ -11,26 +12,36 @@ CLI's files are wiped after it. So any worker can run any turn, and one that die
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import structlog
 
 from jobs_core import Database
+from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
-from sessions.conversation import CliBroke, Content, DeferredCall, OnEvent
+from sessions.conversation import CliBroke, Content, DeferredCall, Heard, OnEvent
 from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
 from sessions.failures import to_error
+from sessions.options import Access
 from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
+from sessions.usage_check import differs_from_result
+
+if TYPE_CHECKING:
+    from sessions.model_proxy.proxy import ModelProxy
+    from sessions.model_proxy.run import ProxyRun
+    from sessions.model_proxy.watch import ProviderWatch
 
 Source = Literal["asked", "resumed", "recorded"]
 
 _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
 _NOT_IN_IT = ("absent", "unseen")
+_NOTHING = Usage()
 
 log = structlog.get_logger()
 
@@ -40,12 +51,19 @@ class TurnEnd:
     """A turn's answer, and the usage the provider counted for this run (None where the answer was on record).
 
     With `deferred` there is no answer yet: the call waits for a decision, and `run_turn` goes on once there is one.
+    used: what this run used by the ledger, subagents included; of the whole turn, `usage_of_turn` tells.
     """
 
     answer: str
     usage: dict[str, Any] | None
     source: Source
     deferred: DeferredCall | None = None
+    used: Usage = _NOTHING
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What this run cost, by list price."""
+        return self.used.cost_usd
 
 
 class ClaudeSessions:
@@ -54,9 +72,12 @@ class ClaudeSessions:
     Its event loop must run in the main thread: a CLI gets its death signal when the *thread* that started it ends.
     """
 
-    def __init__(self, db: Database, settings: SessionSettings) -> None:
+    def __init__(self, db: Database, settings: SessionSettings, watch: "ProviderWatch | None" = None) -> None:
         self._db = db
+        self._settings = settings
+        self._watch = watch
         self._host = CliHost(db, settings)
+        self._proxy: ModelProxy | None = None
 
     async def start(self) -> None:
         """Find the CLI and wipe what killed processes left.
@@ -68,12 +89,16 @@ class ClaudeSessions:
         self._host.open()
 
     async def lease_lost(self) -> None:
-        """Kill every CLI that runs, with all its descendants."""
+        """Kill every CLI that runs, with all its descendants, and end every call to the API."""
         self._host.kill_all()
+        if self._proxy:
+            await self._proxy.cut_runs()
 
     async def stop(self) -> None:
         """Wipe this process' files."""
         self._host.close()
+        if self._proxy:
+            await self._proxy.stop()
 
     async def run_turn(
         self,
@@ -84,36 +109,56 @@ class ClaudeSessions:
         prompt: Content,
         agent: AgentSetup,
         on_event: OnEvent | None = None,
+        account: RunAccount | None = None,
     ) -> TurnEnd:
         """Get the answer to `prompt`, whose uuid is `turn_id`, in a session taken under `epoch`; no transaction is held.
 
         Call it again with the same arguments after any failure or crash: the prompt is asked once, and an answer that
-        was given is not asked for again. Cancelled, it leaves no process behind.
+        was given is not asked for again. Cancelled, it leaves no process behind. account: whose usage it is, and how much it
+        may be; None: nobody's, without a cap.
 
-        Raises the errors of this room; LeaseLost where another run has taken the session.
+        Raises the errors of this room; LeaseLost where another run has taken the session; what the database raises, where no
+        call could be recorded and so none was made.
         """
         turn = TurnRun(session_id, epoch, turn_id, prompt, agent, on_event)
+        entries, stands = await self._look(turn)
+        if end := _on_record(turn, stands):
+            return end
+        async with self._model_proxy().run(account or RunAccount(turn_id, token=0), session_id, epoch) as (api, url):
+            return await self._run(turn, entries, stands, api, Access(url, api.credential))
+
+    def _model_proxy(self) -> "ModelProxy":
+        if self._proxy is None:
+            from sessions.model_proxy.proxy import ModelProxy
+
+            self._proxy = ModelProxy(self._settings, self._db, self._watch)
+        return self._proxy
+
+    async def _run(
+        self, turn: TurnRun, entries: Entries, stands: TurnState, api: "ProxyRun", access: Access
+    ) -> TurnEnd:
         broken = ""
         for _ in range(_STARTS):
-            entries, stands = await self._look(turn)
-            if stands.state == "finished":
-                return TurnEnd(_not_empty(stands.answer), None, "recorded")
-            if stands.state == "cancelled":
-                raise TurnFailed(f"Turn {turn_id} was stopped by a person")
             try:
-                heard = await self._host.run(turn, entries, stands.state)
+                heard = await self._host.run(turn, entries, stands.state, access)
             except CliBroke as error:
+                if api.refused:
+                    raise api.refused from None
                 broken = str(error)
-                log.warning("cli.broke", session_id=str(session_id), turn_id=str(turn_id), reason=broken)
+                log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=broken)
+                entries, stands = await self._look(turn)
+                if end := _on_record(turn, stands, api.used):
+                    return end
                 continue
+            _compare(turn, api.used, heard, entries)
             if heard.failure:
-                raise to_error(heard.failure)
+                raise api.refused or to_error(heard.failure)
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
             if heard.deferred:
-                return TurnEnd("", heard.usage, source, heard.deferred)
+                return TurnEnd("", heard.usage, source, heard.deferred, used=api.used)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
-            return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source)
-        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn_id}: {broken}")
+            return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source, used=api.used)
+        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.
@@ -135,6 +180,21 @@ class ClaudeSessions:
                 "does not hold it: restore the transcript, or begin a new session"
             )
         return entries, classify(entries, str(turn.turn_id))
+
+
+def _on_record(turn: TurnRun, stands: TurnState, used: Usage = _NOTHING) -> TurnEnd | None:
+    """The end of a turn that needs no CLI (any more). Raises TurnFailed for one that was stopped."""
+    if stands.state == "cancelled":
+        raise TurnFailed(f"Turn {turn.turn_id} was stopped by a person")
+    if stands.state == "finished":
+        return TurnEnd(_not_empty(stands.answer), None, "recorded", used=used)
+    return None
+
+
+def _compare(turn: TurnRun, used: Usage, heard: Heard, entries: Entries) -> None:
+    """Say where the CLI counts otherwise than the ledger; where calls were cut, or the price is a guess, that is no wonder."""
+    if how := differs_from_result(used, heard.cost_usd, entries):
+        log.info("usage.differed", turn_id=str(turn.turn_id), how=how, estimated_calls=used.estimated_calls)
 
 
 def _not_empty(answer: str | None) -> str:

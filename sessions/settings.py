@@ -22,6 +22,8 @@ class SessionSettings(RoomSettings):
     """A token of a Claude subscription, used where there is no key."""
     base_url: str = Field("", validation_alias="ANTHROPIC_BASE_URL")
     """Where the Messages API is; empty: Anthropic's."""
+    http_proxy: str = Field("", pattern=r"^(https?://.+)?$", repr=False)
+    """The proxy through which the Messages API is reached; empty: as HTTPS_PROXY and NO_PROXY say."""
     silence_s: float = Field(180.0, gt=0, allow_inf_nan=False)
     """How long a running turn may say nothing at all before it is stopped; longer than any tool call takes."""
     cli_starts_at_once: int = Field(2, ge=1)

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 import hypothesis
 import pytest
 
+import simulator
 from jobs_core import Database
+from simulator.client import SimulatorControl
 from tests.support.database import TEMPLATE, by_way_of, fresh_database, make_template, quick_folder, run_sql, server
 from tests.support.pgbouncer import MISSING, pgbouncer, program
 from tests.support.processes import MARK, kill_left
+from tests.support.sessions import KEY
 
 hypothesis.settings.register_profile("jobs", deadline=None)  # how long an example takes is the machine's affair
 hypothesis.settings.load_profile("jobs")
@@ -70,6 +73,20 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """A pool on a fresh migrated database."""
     async with Database(database_url, name="tests") as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def running_simulator() -> Iterator[SimulatorControl]:
+    """A simulator that takes one key."""
+    with simulator.running(api_key=KEY) as control:
+        yield control
+
+
+@pytest.fixture
+async def sim(running_simulator: SimulatorControl) -> SimulatorControl:
+    """The simulator, without scripts or recorded requests."""
+    await running_simulator.reset()
+    return running_simulator
 
 
 @pytest.fixture

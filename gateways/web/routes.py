@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, events, health, jobs, lanes, limits, metrics, pauses, redrive, steer
+from gateways.web import chat, events, health, jobs, lanes, limits, metrics, pauses, redrive, steer, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ ROUTES = (
     Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold),
     Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release),
     Route("GET", "/api/workers", jobs.workers),
+    Route("GET", "/api/usage", usage.added_up),
     Route("GET", "/api/pauses", pauses.in_force),
     Route("POST", "/api/pauses", pauses.pause, status=201),
     Route("DELETE", "/api/pauses", pauses.resume),

@@ -47,7 +47,8 @@ def test_imports_only_go_down() -> None:
         ("handlers", "import claude_agent_sdk", "Claude only in sessions"),
         ("cli", "import croniter", "croniter only in schedules"),
         ("assistant", "import telethon", "telethon only in gateways"),
-        ("cli", "import fastapi", "Web frameworks only in gateways and the simulator"),
+        ("cli", "import fastapi", "Web frameworks only in gateways, the simulator and the model proxy"),
+        ("sessions", "import starlette", "Web frameworks only in gateways, the simulator and the model proxy"),
     ],
 )
 def test_a_planted_violation_is_noticed(tmp_path: Path, room: str, line: str, contract: str) -> None:

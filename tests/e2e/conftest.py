@@ -1,29 +1,12 @@
-"""What tests with the real Claude Code CLI stand on: one simulator for all of them, and a session in Postgres."""
+"""What tests with the real Claude Code CLI stand on: a session in Postgres, and a folder for commands."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import simulator
 from jobs_core import Database
-from simulator.client import SimulatorControl
-from tests.support.sessions import KEY, Chat
+from tests.support.sessions import Chat
 from tests.support.up import Home
-
-
-@pytest.fixture(scope="session")
-def running_simulator() -> Iterator[SimulatorControl]:
-    """A simulator that takes one key."""
-    with simulator.running(api_key=KEY) as control:
-        yield control
-
-
-@pytest.fixture
-async def sim(running_simulator: SimulatorControl) -> SimulatorControl:
-    """The simulator, without scripts or recorded requests."""
-    await running_simulator.reset()
-    return running_simulator
 
 
 @pytest.fixture

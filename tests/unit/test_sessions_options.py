@@ -10,17 +10,19 @@ import pytest
 from jobs_core import ConfigurationError
 from sessions import SessionSettings
 from sessions.agent import AgentSetup
-from sessions.options import WRAPPER, build_options, find_cli
+from sessions.options import WRAPPER, Access, build_options, find_cli
 from sessions.scratch import RunFolder
+
+ACCESS = Access("http://127.0.0.1:1", "of-this-run")
 
 
 def settings(**changes: object) -> SessionSettings:
-    given = {"ANTHROPIC_API_KEY": "key", "CLAUDE_CODE_OAUTH_TOKEN": "", "ANTHROPIC_BASE_URL": "", **changes}
+    given = {"ANTHROPIC_API_KEY": "sk-secret", "CLAUDE_CODE_OAUTH_TOKEN": "", "ANTHROPIC_BASE_URL": "", **changes}
     return SessionSettings.model_validate(given)
 
 
 def test_the_surroundings_are_closed(tmp_path: Path) -> None:
-    options = build_options(settings(), RunFolder(tmp_path), AgentSetup("Hi."), cwd=tmp_path)
+    options = build_options(settings(), RunFolder(tmp_path), AgentSetup("Hi."), cwd=tmp_path, access=ACCESS)
     assert options.setting_sources == []
     assert options.tools == []
     assert options.allowed_tools == []
@@ -30,15 +32,16 @@ def test_the_surroundings_are_closed(tmp_path: Path) -> None:
     assert options.verbatim_prompts
 
 
-def run_wrapper(folder: Path, environment: dict[str, str], path: str | None = None) -> str:
-    """What a program sees that the wrapper starts: its environment, and file descriptor 3."""
+def run_wrapper(folder: Path, environment: dict[str, str], path: str | None = None, **given: str) -> str:
+    """What a program sees that the wrapper starts: its environment, then its arguments. given: settings."""
     program = folder / "program"
-    program.write_text('#!/bin/sh\n/usr/bin/env\necho "args: $*"\necho "credential: $(cat <&3)"\n')
+    program.write_text('#!/bin/sh\n/usr/bin/env\necho "args: $*"\n')
     program.chmod(0o755)
-    options = build_options(settings(claude_cli=program), RunFolder(folder), AgentSetup(""), cwd=folder)
-    given = {"PATH": path or os.environ["PATH"], **options.env, **environment}
+    of_run = settings(claude_cli=program, **given)
+    options = build_options(of_run, RunFolder(folder), AgentSetup(""), cwd=folder, access=ACCESS)
+    of_process = {"PATH": path or os.environ["PATH"], **environment, **options.env}
     arguments = [str(WRAPPER), "--flag", "two words", "-u", "*"]
-    return subprocess.run(arguments, env=given, cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(arguments, env=of_process, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("has_setpriv", [True, False])
@@ -54,25 +57,28 @@ def test_a_program_sees_what_is_listed_and_nothing_else(tmp_path: Path, has_setp
         "DATABASE_URL": "canary",
         "LINES": "x\nPATH=canary",
         "a.b": "canary",
-        "credential": "canary",
+        "ANTHROPIC_API_KEY": "canary",
+        "CLAUDE_CODE_OAUTH_TOKEN": "canary",
+        "HTTPS_PROXY": "http://canary",
+        "ALL_PROXY": "http://canary",
         "LANG": "C",
     }
     seen = run_wrapper(tmp_path, hostile, path)
     assert "canary" not in seen
     assert "JOBS_" not in seen
-    assert "ANTHROPIC_API_KEY" not in seen
     assert "LANG=C\n" in seen
     assert f"HOME={tmp_path}/home\n" in seen
-    assert "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR=3\n" in seen
-    assert "args: --flag two words -u *\n" in seen
-    assert seen.endswith("credential: key\n")
+    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:1\n" in seen
+    assert "ANTHROPIC_API_KEY=of-this-run\n" in seen
+    assert "sk-secret" not in seen
+    assert seen.endswith("args: --flag two words -u *\n")
 
 
-def test_a_token_serves_where_there_is_no_key(tmp_path: Path) -> None:
-    seen = run_wrapper(tmp_path, {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "token"})
-    assert "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR=3\n" in seen
-    assert "CLAUDE_CODE_OAUTH_TOKEN=" not in seen
-    assert seen.endswith("credential: token\n")
+def test_where_a_token_serves_the_cli_is_given_its_credential_as_one(tmp_path: Path) -> None:
+    seen = run_wrapper(tmp_path, {}, ANTHROPIC_API_KEY="", CLAUDE_CODE_OAUTH_TOKEN="sk-secret")
+    assert "CLAUDE_CODE_OAUTH_TOKEN=of-this-run\n" in seen
+    assert "ANTHROPIC_API_KEY=" not in seen
+    assert "sk-secret" not in seen
 
 
 def test_a_cli_that_is_missing_or_not_executable_is_named(tmp_path: Path) -> None:
@@ -97,7 +103,11 @@ def test_an_empty_variable_is_none_given(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_secrets_are_not_shown_with_the_settings() -> None:
-    shown = repr(settings(ANTHROPIC_API_KEY="sk-secret", CLAUDE_CODE_OAUTH_TOKEN="oauth-secret"))
+    shown = repr(
+        settings(
+            ANTHROPIC_API_KEY="sk-secret", CLAUDE_CODE_OAUTH_TOKEN="oauth-secret", http_proxy="http://u:secret@p:1"
+        )
+    )
     assert "secret" not in shown
 
 
@@ -106,6 +116,9 @@ def test_a_key_or_a_token_are_credentials(key: str, token: str, has: bool) -> No
     assert settings(ANTHROPIC_API_KEY=key, CLAUDE_CODE_OAUTH_TOKEN=token).has_credentials is has
 
 
-def test_a_process_that_runs_no_agent_does_not_load_the_sdk() -> None:
-    script = "import sys, sessions, sessions.store, sessions.options; sys.exit('claude_agent_sdk' in sys.modules)"
+def test_a_process_that_runs_no_agent_loads_neither_the_sdk_nor_the_proxy() -> None:
+    script = (
+        "import sys, sessions, sessions.store, sessions.options, sessions.runner;"
+        "sys.exit(bool({'claude_agent_sdk', 'uvicorn', 'starlette', 'httpx'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

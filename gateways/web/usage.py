@@ -1,0 +1,28 @@
+"""Usage: what agents used and what it cost, added up by whom or what."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateways.web.context import Here
+from gateways.web.parameters import Moment
+from sessions.usage import By, totals
+
+
+class Wanted(BaseModel):
+    """What to add up by, and of which runs: those that began from `since` on and before `until`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: By = "day"
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: int = Field(100, ge=1, le=1_000)
+
+
+async def added_up(context: Here, wanted: Annotated[Wanted, Query()]) -> dict[str, list[dict[str, Any]]]:
+    """The dearest first, days newest first; costs in US dollars by list price."""
+    async with context.database.connection() as conn:
+        found = await totals(conn, wanted.by, since=wanted.since, until=wanted.until, limit=wanted.limit)
+    return {"usage": [total.plain() for total in found]}

@@ -1,0 +1,77 @@
+"""What a request to the Messages API asks for, and the most it can use.
+
+A cap holds only if that bound does. No text has more tokens than bytes; an image has no more than 5,000 whatever its size;
+and no request takes more than the largest context window. Where a request does not show how much the model will be given
+(the API's own tools, files and links), that window is the bound.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sessions.model_proxy.refusal import Refused
+from sessions.prices import Tokens, cost_usd
+
+_CONTEXT_WINDOW = 1_000_000
+_IMAGE_TOKENS = 5_000
+_BYTES_PER_TOKEN = 4  # the API's rule of thumb
+_NO_MAX_TOKENS = 128_000
+_INVALID = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request's model, whether its answer is streamed, and its size in tokens: likely, and at most."""
+
+    model: str
+    stream: bool
+    likely_input_tokens: int
+    most_input_tokens: int
+    most_output_tokens: int
+
+    @property
+    def most_usd(self) -> Decimal:
+        """The most it can cost: all of its input written to the cache for an hour, the dearest there is."""
+        most = self.most_input_tokens
+        return cost_usd(self.model, Tokens(output=self.most_output_tokens, cache_write=most, cache_write_hour=most))
+
+
+def read(body: bytes) -> Asked:
+    """What the body asks for. Raises Refused where it is no such request."""
+    try:
+        content = json.loads(body)
+        model, limit = content["model"], content.get("max_tokens", _NO_MAX_TOKENS)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        model = limit = None
+    if not isinstance(model, str) or not isinstance(limit, int) or limit < 0:
+        raise Refused(_INVALID, "invalid_request_error", "The request is no JSON object with a model and max_tokens")
+    size, hidden = len(body), _has_hidden_input(content)
+    for block in _blocks(content.get("messages")):
+        source = block.get("source")
+        if not isinstance(source, dict):
+            continue
+        if block.get("type") == "image" and source.get("type") == "base64":
+            size += _IMAGE_TOKENS - len(source.get("data") or "")
+        hidden = hidden or source.get("type") in {"url", "file"}
+    most = _CONTEXT_WINDOW if hidden else min(size, _CONTEXT_WINDOW)
+    return Asked(model, bool(content.get("stream")), size // _BYTES_PER_TOKEN, most, limit)
+
+
+def _has_hidden_input(content: dict[str, Any]) -> bool:
+    """Whether tools of the API itself, or servers that it calls, bring the model more than the request shows."""
+    tools = content.get("tools") or []
+    own = any(tool.get("type") not in {None, "custom"} for tool in tools if isinstance(tool, dict))
+    return own or bool(content.get("mcp_servers"))
+
+
+def _blocks(messages: Any) -> Iterator[dict[str, Any]]:
+    """All content blocks, those inside tool results too."""
+    for message in messages if isinstance(messages, list) else []:
+        content = message.get("content") if isinstance(message, dict) else None
+        for block in content if isinstance(content, list) else []:
+            if isinstance(block, dict):
+                yield block
+                if block.get("type") == "tool_result":
+                    yield from _blocks([block])

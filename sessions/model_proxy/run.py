@@ -1,0 +1,122 @@
+"""One run's right to call the API: its credential, its models, its cap, and why it was refused.
+
+The cap is the hard stop. A call begins only if all calls that are under way, but for the dearest of them, could cost what they
+can at most and the cap would still not be reached:
+
+    spent + (the most that all open calls and this one can cost) − (the most of the dearest of them) < cap
+
+Where it would, the call waits until an open one has ended, and it is refused once the cap is reached. A call alone begins
+whenever something is left. So what is spent passes the cap by less than what one answer costs, however many calls a run makes
+side by side (docs/decisions/0019).
+"""
+
+import asyncio
+import secrets
+from decimal import Decimal
+from uuid import UUID
+
+import structlog
+
+from jobs_core import LeaseLost, db
+from sessions.account import RunAccount, Usage
+from sessions.errors import BudgetExhausted, TurnFailed
+from sessions.model_proxy.ledger import Ledger
+from sessions.model_proxy.refusal import Refused
+from sessions.model_proxy.request import Asked
+from sessions.usage import OpenCall
+
+_FORBIDDEN, _UNAVAILABLE = 403, 503
+_LAST_WRITES_S = 2.0
+
+log = structlog.get_logger()
+
+
+class ProxyRun:
+    """A run, from its first call to its last. `used`: so far, of calls that have ended.
+
+    refused: the error for the runner to raise where the CLI's failure came from a refusal here; the last one.
+    """
+
+    def __init__(
+        self, account: RunAccount, session_id: UUID, epoch: int, ledger: Ledger | None, spent: Decimal = Decimal(0)
+    ) -> None:
+        self.credential = f"jobs-run-{secrets.token_urlsafe(32)}"
+        self.used = Usage()
+        self.refused: Exception | None = None
+        self.relays: set[asyncio.Task[None]] = set()
+        self._account = account
+        self._session_id = session_id
+        self._epoch = epoch
+        self._ledger = ledger
+        self._spent = spent
+        self._open: dict[str, Decimal] = {}
+        self._ended = asyncio.Event()
+        self._writes: set[asyncio.Task[None]] = set()
+
+    def check_model(self, model: str) -> None:
+        """Raise Refused for a model that the run may not call."""
+        models = self._account.models
+        if models is not None and model not in models:
+            self.refused = TurnFailed(f"The run asked for the model {model!r}, which its agent may not use")
+            raise Refused(_FORBIDDEN, "permission_error", f"This run may not use the model {model}")
+
+    async def begin(self, asked: Asked) -> OpenCall:
+        """Let a call begin, once the cap allows it and the ledger knows of it. Raises Refused."""
+        call = OpenCall(
+            secrets.token_hex(8), asked.model, asked.most_input_tokens, asked.most_output_tokens, asked.most_usd
+        )
+        while not self._fits(call):
+            ended = self._ended
+            await ended.wait()
+        self._open[call.id] = call.most_usd
+        try:
+            await self._write_ahead(call)
+        except BaseException:
+            self.end(call, Usage())  # whether it was written may be unknown
+            raise
+        return call
+
+    def end(self, call: OpenCall, used: Usage) -> None:
+        """Count what a call used, at once for the cap, soon in the ledger."""
+        del self._open[call.id]
+        self._spent += used.cost_usd
+        self.used += used
+        self._ended.set()
+        self._ended = asyncio.Event()
+        if self._ledger:
+            write = self._ledger.close(self._account, call, used)
+            self._writes.add(write)
+            write.add_done_callback(self._writes.discard)
+
+    async def close(self) -> None:
+        """End the calls that are under way, and wait until the ledger knows of all; where it is away, not for long."""
+        for relay in self.relays:
+            relay.cancel()
+        if self.relays:
+            await asyncio.wait(self.relays)
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=_LAST_WRITES_S)
+
+    def _fits(self, call: OpenCall) -> bool:
+        """Whether the call may begin now; False: once another has ended. Raises Refused where the cap is reached."""
+        cap = self._account.cap_usd
+        if cap is None:
+            return True
+        if self._spent >= cap:
+            self.refused = BudgetExhausted(self._spent, cap)
+            raise Refused(_FORBIDDEN, "permission_error", f"This run has spent its {cap} US dollars")
+        all_but_the_dearest = sorted([*self._open.values(), call.most_usd])[:-1]
+        return self._spent + sum(all_but_the_dearest) < cap
+
+    async def _write_ahead(self, call: OpenCall) -> None:
+        if self._ledger is None:
+            return
+        try:
+            holds = await self._ledger.open(self._account, self._session_id, self._epoch, call)
+        except Exception as error:
+            log.warning("model_call.refused", why="no ledger", error=db.describe(error))
+            self.refused = error
+            raise Refused(_UNAVAILABLE, "api_error", "The usage ledger cannot be written: no call is made") from error
+        if not holds:
+            self.refused = LeaseLost(f"session {self._session_id}: epoch {self._epoch} is no longer the session's")
+            raise Refused(_FORBIDDEN, "permission_error", "Another run has taken the session")

@@ -1,0 +1,9 @@
+-- Takes turn_id, token (null: of all its runs). Returns one row: the sums of all models, open calls at the most they can use.
+SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(estimated_calls + open_calls), 0)::bigint AS estimated_calls,
+       coalesce(sum(input_tokens), 0)::bigint AS input_tokens, coalesce(sum(output_tokens), 0)::bigint AS output_tokens,
+       coalesce(sum(cache_read_tokens), 0)::bigint AS cache_read_tokens,
+       coalesce(sum(cache_write_tokens), 0)::bigint AS cache_write_tokens,
+       coalesce(sum(tool_calls), 0) AS tool_calls, coalesce(sum(duration_s), 0) AS duration_s,
+       coalesce(sum(cost_usd), 0) AS cost_usd
+FROM {schema}.usage_counted
+WHERE turn_id = %(turn_id)s AND (%(token)s::bigint IS NULL OR token = %(token)s)
