@@ -127,6 +127,8 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
     assert (await bench.seen(received)).result == {"status": "answered", "turn_id": str(turn["id"])}
     assert await bench.lines(received) == [("human", "hello"), ("ai", "Hi.")]
     (asked,) = bench.agent.asked
+    account = asked.pop("account")
+    assert (account.turn_id, account.job_id) == (turn["id"], received.job.id)
     assert asked == {
         "session_id": turn["session_id"],
         "epoch": 1,
