@@ -34,6 +34,7 @@ from jobs_core import (
 )
 from sessions import (
     AgentSetup,
+    Audience,
     ClaudeSessions,
     CredentialsRefused,
     PromptRefused,
@@ -125,6 +126,7 @@ class ChatTurns:
                     prompt=turn.prompt,
                     agent=AgentSetup(prompts.CHAT),
                     account=RunAccount.of(job, turn.id),
+                    audience=Audience(turn.chat, job.token),
                 )
         except LeaseLost:
             raise

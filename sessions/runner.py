@@ -22,9 +22,13 @@ from jobs_core import Database
 from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
-from sessions.conversation import CliBroke, Content, DeferredCall, Heard, OnEvent
+from sessions.conversation import CliBroke, Content, DeferredCall, Heard
 from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
+from sessions.events import OnEvent
 from sessions.failures import to_error
+from sessions.live import Live
+from sessions.live_rows import Audience, Held
+from sessions.narrator import Narrator
 from sessions.options import Access
 from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
@@ -78,6 +82,7 @@ class ClaudeSessions:
         self._watch = watch
         self._host = CliHost(db, settings)
         self._proxy: ModelProxy | None = None
+        self._live = Live(db)
 
     async def start(self) -> None:
         """Find the CLI and wipe what killed processes left.
@@ -87,6 +92,7 @@ class ClaudeSessions:
         # The SDK raises whatever it logs, and logs each kill of ours as a fatal error.
         logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
         self._host.open()
+        self._live.start()
 
     async def lease_lost(self) -> None:
         """Kill every CLI that runs, with all its descendants, and end every call to the API."""
@@ -95,7 +101,8 @@ class ClaudeSessions:
             await self._proxy.cut_runs()
 
     async def stop(self) -> None:
-        """Wipe this process' files."""
+        """Write the last of what is shown, and wipe this process' files."""
+        await self._live.stop()
         self._host.close()
         if self._proxy:
             await self._proxy.stop()
@@ -108,6 +115,7 @@ class ClaudeSessions:
         turn_id: UUID,
         prompt: Content,
         agent: AgentSetup,
+        audience: Audience | None = None,
         on_event: OnEvent | None = None,
         account: RunAccount | None = None,
     ) -> TurnEnd:
@@ -117,14 +125,30 @@ class ClaudeSessions:
         was given is not asked for again. Cancelled, it leaves no process behind. account: whose usage it is, and how much it
         may be; None: nobody's, without a cap.
 
+        audience: who may watch the run (docs/live.md). on_event: told the same events, in this process.
+
         Raises the errors of this room; LeaseLost where another run has taken the session; what the database raises, where no
         call could be recorded and so none was made.
         """
-        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, on_event)
+        tell = [on_event] if on_event else []
+        live = self._live.open(Held(session_id, epoch), audience, turn_id) if audience else None
+        if live:
+            tell.append(live.tell)
+        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, Narrator(*tell))
+        how = "broke"
+        try:
+            end = await self._through_proxy(turn, account or RunAccount(turn_id, token=0))
+            how = "deferred" if end.deferred else "answered"
+            return end
+        finally:
+            if live:
+                live.end(how)
+
+    async def _through_proxy(self, turn: TurnRun, account: RunAccount) -> TurnEnd:
         entries, stands = await self._look(turn)
         if end := _on_record(turn, stands):
             return end
-        async with self._model_proxy().run(account or RunAccount(turn_id, token=0), session_id, epoch) as (api, url):
+        async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
             return await self._run(turn, entries, stands, api, Access(url, api.credential))
 
     def _model_proxy(self) -> "ModelProxy":
