@@ -15,6 +15,7 @@ from sessions.errors import (
     PromptRefused,
     RateLimited,
     SessionsError,
+    ToolRefused,
     TranscriptLost,
     TurnFailed,
 )
@@ -22,6 +23,7 @@ from sessions.probe import probe
 from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
+from sessions.tools import Tool, calling_run
 
 __all__ = [
     "AgentSetup",
@@ -36,11 +38,14 @@ __all__ = [
     "RateLimited",
     "SessionSettings",
     "SessionsError",
+    "Tool",
+    "ToolRefused",
     "TranscriptLost",
     "Turn",
     "TurnEnd",
     "TurnFailed",
     "begin_turn",
+    "calling_run",
     "create_session",
     "end_turn",
     "probe",

@@ -17,6 +17,7 @@ from sessions.agent import AgentSetup
 from sessions.scratch import RunFolder
 from sessions.settings import SessionSettings
 from sessions.store import TranscriptStore
+from sessions.tools import served, shown_names
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
@@ -91,7 +92,8 @@ def build_options(
         model=agent.model or settings.model,
         system_prompt={"type": "file", "path": str(prompt_file)},
         tools=list(agent.tools),
-        allowed_tools=list(agent.allowed_tools),
+        allowed_tools=[*agent.allowed_tools, *shown_names(agent.own_tools)],
+        mcp_servers=served(agent.own_tools),
         permission_mode="dontAsk",
         setting_sources=[],
         strict_mcp_config=True,
