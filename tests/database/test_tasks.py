@@ -9,8 +9,8 @@ import pytest
 from assistant import tasks
 from assistant.errors import NoSuchTask, TaskChanged, TaskExists
 from assistant.task import NewTask, Task, TaskChange
-from jobs_core import Connection, Database, InvalidInput, execute, fetch, gate
-from tests.support.database import Undone
+from jobs_core import Connection, Database, InvalidInput, fetch, gate
+from tests.support.database import Undone, until_blocked
 
 
 async def make(conn: Connection, title: str = "Call the bank", created_by: str | None = None, **given: Any) -> Task:
@@ -108,7 +108,7 @@ async def test_two_who_change_different_fields_at_once_lose_nothing(conn: Connec
     async with conn.transaction():
         await tasks.update_task(conn, task.id, TaskChange(status="in_progress"))
         second = asyncio.create_task(change(other, task, result="They called back"))
-        await _waits_for_a_lock(conn)
+        await until_blocked(conn)
     assert (await second).status == "in_progress"
     kept = await tasks.find_task(conn, task.id)
     assert (kept.status, kept.result, kept.version) == ("in_progress", "They called back", 3)
@@ -149,7 +149,7 @@ async def test_a_ticket_is_one_task_whoever_makes_it_first(conn: Connection, oth
     async with conn.transaction():
         first = await make(conn, external_task_id="jira:ABC-7")
         second = asyncio.create_task(make(other, "The same", external_task_id="jira:ABC-7"))
-        await _waits_for_a_lock(conn)
+        await until_blocked(conn)
     with pytest.raises(TaskExists, match="jira:ABC-7"):
         await second
     assert await ids(conn) == [first.id]
@@ -196,7 +196,7 @@ async def test_who_is_replaced_while_they_change_a_task_changes_nothing(conn: Co
     async with conn.transaction():
         await tasks.update_task(conn, task.id, TaskChange(assignee="bob"))
         adas = asyncio.create_task(change(other, task, of_user="ada", status="done"))
-        await _waits_for_a_lock(conn)
+        await until_blocked(conn)
     with pytest.raises(NoSuchTask):
         await adas
     assert (await tasks.find_task(conn, task.id)).status == "open"
@@ -231,11 +231,3 @@ async def test_a_session_is_replaced_only_if_it_is_the_one_that_was_seen(conn: C
             await asked
     with pytest.raises(NoSuchTask):
         await tasks.update_task_session(conn, 99, None, was=first)
-
-
-async def _waits_for_a_lock(conn: Connection) -> None:
-    """Until another connection to this database waits for a lock."""
-    sql = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(30):
-        while not await execute(conn, sql):
-            await asyncio.sleep(0.01)

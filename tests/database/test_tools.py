@@ -8,15 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assistant import tasks
+from assistant import effects, tasks
 from assistant.effects import forget_effects
 from assistant.notifications import list_notifications
 from assistant.task import NewTask
 from assistant.tools import RunContext, context, tools_for
-from jobs_core import AnyJob, Connection, Database, InvalidInput, LeaseLost, Snooze, execute, fetch
+from assistant.tools.outsiders import Summary
+from jobs_core import AnyJob, Connection, Database, InvalidInput, LeaseLost, Snooze, db, execute, fetch
 from jobs_core.settle import settle
 from sessions import ToolRefused
 from tests.database.conftest import ClaimAll
+from tests.support.database import until_blocked
 from tests.support.job_types import NOTE
 from tests.support.people import ADA, BOB, OWNER, Someone, call
 
@@ -168,20 +170,40 @@ async def test_calls_of_a_run_that_goes_on_are_each_told_of_one_thing_that_was_d
     assert sorted(await told(conn)) == ["one", "two"]
 
 
-async def test_without_the_lock_of_a_turn_calls_at_once_do_the_same_twice(
-    of: Of, conn: Connection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("locked", [True, False])
+async def test_a_call_waits_for_one_of_its_turn_and_then_knows_of_it(
+    conn: Connection,
+    other: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    locked: bool,  # noqa: FBT001 - the mutant
 ) -> None:
-    """The mutant: one of them meets the record of the other only when it is written, and is a fault."""
-    from assistant import effects
+    """Without the lock it does the same, and only then finds that it was done: a fault, and the model hears of no result."""
+    turn_id, done = uuid4(), list[str]()
 
-    real = effects.execute
+    async def do() -> str:
+        done.append("did it")
+        return "Done."
 
-    async def no_lock(conn: Connection, sql: Any, values: Any) -> int:
-        return 0 if "advisory" in sql else await real(conn, sql, values)
+    async def ask(own: Connection) -> str:
+        async with own.transaction():
+            return await effects.once(own, Summary(summary="x"), do, tool="t", turn_id=turn_id, run_id=FIRST, most=5)
 
-    monkeypatch.setattr(effects, "execute", no_lock)
-    done = await asyncio.gather(*(tell(of(ADA), "Call me") for _ in range(4)), return_exceptions=True)
-    assert any(isinstance(one, BaseException) for one in done)
+    if not locked:
+        monkeypatch.setattr(effects, "execute", _but_lock)
+    async with conn.transaction():
+        await ask(conn)
+        second = asyncio.create_task(ask(other))
+        await until_blocked(conn)
+    if locked:
+        assert (await second).startswith("Done. (That was so already")
+        assert done == ["did it"]
+    else:
+        with pytest.raises(db.UniqueViolation):
+            await second
+
+
+async def _but_lock(conn: Connection, sql: Any, values: Any) -> int:
+    return 0 if "advisory" in sql else await execute(conn, sql, values)
 
 
 async def test_a_turn_has_only_so_many_words_to_the_owner(of: Of, conn: Connection) -> None:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -55,7 +54,7 @@ def results(body: dict[str, Any] | None) -> list[str]:
 async def test_outsiders_are_offered_their_three_tools_each_for_themselves_and_nothing_else(
     database: Database, sim: SimulatorControl, tmp_path: Path, job: AnyJob
 ) -> None:
-    """Two at once in one process. Each lists their tasks, ends one of their own, tries the other's, and a tool they have not."""
+    """Two at once in one process: each lists their tasks, changes one, tries the other's, and a tool that they have not."""
     async with database.connection() as conn:
         for who in ("ada", "bob"):
             await tasks.create_task(conn, NewTask(title=f"for {who}", assignee=who), created_by=None)
