@@ -45,9 +45,11 @@ def script(*calls: tuple[str, dict[str, Any]]) -> str:
 
 
 def results(body: dict[str, Any] | None) -> list[str]:
-    """What the last message of a request tells of its calls, in order."""
+    """What a request tells of calls, in order."""
     assert body is not None
-    blocks = [block for block in body["messages"][-1]["content"] if block["type"] == "tool_result"]
+    said = [message["content"] for message in body["messages"] if message["role"] == "user"]
+    blocks = [block for content in said if isinstance(content, list) for block in content]
+    blocks = [block for block in blocks if block["type"] == "tool_result"]
     return [text if isinstance(text := block["content"], str) else text[0]["text"] for block in blocks]
 
 
