@@ -83,6 +83,11 @@ async def list_tasks(
     return [Task(**row) for row in await fetch(conn, statement("assistant", "task/list"), values, prepare=False)]
 
 
+async def hand_over(conn: Connection, of_user: str, to_user: str) -> int:
+    """Make all tasks of one user another's, where two turn out to be one person; returns how many those were."""
+    return await execute(conn, statement("assistant", "task/hand_over"), {"of_user": of_user, "to_user": to_user})
+
+
 async def create_task_session(conn: Connection, task_id: int) -> UUID:
     """The Claude session of a task, made where it has none: two that ask at once get the same. Call it inside a transaction.
 

@@ -23,10 +23,11 @@ from sessions.probe import probe
 from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
-from sessions.tools import Tool, calling_run
+from sessions.tools import Call, Tool, current_call
 
 __all__ = [
     "AgentSetup",
+    "Call",
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
@@ -45,8 +46,8 @@ __all__ = [
     "TurnEnd",
     "TurnFailed",
     "begin_turn",
-    "calling_run",
     "create_session",
+    "current_call",
     "end_turn",
     "probe",
     "take_session",

@@ -21,7 +21,7 @@ from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, co
 from sessions.errors import MirrorFailed
 from sessions.options import CONTINUE_TURN, build_options, find_cli
 from sessions.processes import kill_run
-from sessions.resume import State, without_answered_deferrals
+from sessions.resume import State, answered_calls, without_answered_deferrals
 from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 from sessions.store import Entries, TranscriptStore
@@ -83,7 +83,8 @@ class CliHost:
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
         cwd = turn.agent.workspace or self._scratch.empty
-        options = build_options(self._settings, folder, turn.agent, cwd=cwd, store=store)
+        known = answered_calls(entries)
+        options = build_options(self._settings, folder, turn.agent, cwd=cwd, store=store, known_calls=known)
         _lay_transcript(folder, cwd, turn.session_id, entries)
         asking = state in {"absent", "unseen"}
         try:

@@ -40,7 +40,19 @@ _CALL_ID = "claudecode/toolUseId"
 
 log = structlog.get_logger()
 
-_calling_run: ContextVar[UUID] = ContextVar("calling_run")
+_call: ContextVar["Call"] = ContextVar("call")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call under way. id: the call's in the transcript. run_id: the CLI's run that calls, one more with each start of a CLI.
+
+    known: the calls of earlier runs whose results the model has seen; of what another one did it may not know.
+    """
+
+    id: str | None
+    run_id: UUID
+    known: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +82,16 @@ def shown_names(tools: Sequence[Tool[Any]]) -> list[str]:
     return names
 
 
-def calling_run() -> UUID:
-    """Inside a tool: the run of the CLI that calls. What another one did before, the model may not know of."""
-    return _calling_run.get()
+def current_call() -> Call:
+    """Inside a tool: the call that it is for."""
+    return _call.get()
 
 
-def served(tools: Sequence[Tool[Any]]) -> "dict[str, McpServerConfig]":
-    """What `mcp_servers` of one CLI's options are: our server with these tools; none where there are none."""
+def served(tools: Sequence[Tool[Any]], known: frozenset[str] = frozenset()) -> "dict[str, McpServerConfig]":
+    """What `mcp_servers` of one CLI's options are: our server with these tools; none where there are none.
+
+    known: the calls whose results stand in the transcript that the CLI begins with.
+    """
     from mcp.server import Server
     from mcp.types import ListToolsResult
     from mcp.types import Tool as Listed
@@ -93,10 +108,13 @@ def served(tools: Sequence[Tool[Any]]) -> "dict[str, McpServerConfig]":
         return ListToolsResult(tools=listed)
 
     async def call_tool(context: "ServerRequestContext[Any]", call: "CallToolRequestParams") -> "CallToolResult":
-        _calling_run.set(run_id)  # the same for all calls of this server: nothing to take back
         call_id = (context.meta or {}).get(_CALL_ID)
-        with structlog.contextvars.bound_contextvars(tool=call.name, call_id=call_id):
-            return await _answer(by_name[call.name], call.arguments or {})  # none but these are known to the CLI
+        of_call = _call.set(Call(call_id if isinstance(call_id, str) else None, run_id, known))
+        try:
+            with structlog.contextvars.bound_contextvars(tool=call.name, call_id=call_id):
+                return await _answer(by_name[call.name], call.arguments or {})  # none but these are known to the CLI
+        finally:
+            _call.reset(of_call)
 
     server = Server(SERVER, on_list_tools=list_tools, on_call_tool=call_tool)
     return {SERVER: {"type": "sdk", "name": SERVER, "instance": server}}

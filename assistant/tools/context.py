@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from assistant.effects import once
 from assistant.errors import AssistantError
 from jobs_core import AnyJob, Connection, Database, fence
-from sessions import ToolRefused, calling_run
+from sessions import ToolRefused, current_call
 
 
 class Person(Protocol):
@@ -53,5 +53,5 @@ class RunContext:
     ) -> str:
         """What `effect` says it did, once for this input in this turn (`effects.once`)."""
         async with self.writing() as conn:
-            turn = {"turn_id": self.turn_id, "run_id": calling_run()}
-            return await once(conn, given, lambda: effect(conn), tool=tool, most=most, **turn)
+            call, do = current_call(), lambda: effect(conn)
+            return await once(conn, call, given, do, tool=tool, turn_id=self.turn_id, most=most)

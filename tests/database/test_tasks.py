@@ -202,6 +202,21 @@ async def test_who_is_replaced_while_they_change_a_task_changes_nothing(conn: Co
     assert (await tasks.find_task(conn, task.id)).status == "open"
 
 
+async def test_tasks_of_one_who_turns_out_to_be_another_are_handed_over(conn: Connection) -> None:
+    adas = await make(conn, assignee="ada", created_by="olga")
+    made_by_ada = await make(conn, assignee="bob", created_by="ada")
+    bobs = await make(conn, assignee="bob")
+    assert await tasks.hand_over(conn, "ada", "eve") == 2
+    assert await ids(conn, of_user="eve") == [made_by_ada.id, adas.id]
+    assert await ids(conn, of_user="ada") == []
+    assert [(task.assignee, task.created_by) for task in await tasks.list_tasks(conn)] == [
+        ("bob", None),
+        ("bob", "eve"),
+        ("eve", "olga"),
+    ]
+    assert (await tasks.find_task(conn, bobs.id)).version == 1
+
+
 async def test_a_task_gets_one_session_whoever_asks_first(database: Database, conn: Connection) -> None:
     task = await make(conn)
     assert await tasks.get_task_session(conn, task.id) is None

@@ -16,7 +16,7 @@ from assistant.tools import RunContext, context, tools_for
 from assistant.tools.outsiders import Summary
 from jobs_core import AnyJob, Connection, Database, InvalidInput, LeaseLost, Snooze, db, execute, fetch
 from jobs_core.settle import settle
-from sessions import ToolRefused
+from sessions import Call, ToolRefused
 from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
 from tests.support.job_types import NOTE
@@ -47,8 +47,8 @@ async def told(conn: Connection) -> list[str]:
     return [one.body.partition("> ")[2] for one in reversed(notifications)]
 
 
-async def tell(of_whom: RunContext, summary: str, run_id: UUID = FIRST) -> str:
-    return await call(of_whom, "send_summary_to_owner", run_id=run_id, summary=summary)
+async def tell(of_whom: RunContext, summary: str, run_id: UUID = FIRST, **of_call: Any) -> str:
+    return await call(of_whom, "send_summary_to_owner", run_id=run_id, summary=summary, **of_call)
 
 
 def test_each_role_has_its_tools_and_an_unknown_one_has_none(of: Of) -> None:
@@ -162,6 +162,15 @@ async def test_a_run_that_goes_on_is_told_of_what_was_done_before_it_does_more(o
     assert (await tell(of(ADA), "Again, in a third run", UUID(int=3))).startswith("Nothing was done now.")
 
 
+async def test_of_what_it_has_seen_the_result_of_a_run_that_goes_on_is_not_told(of: Of, conn: Connection) -> None:
+    await tell(of(ADA), "seen", call_id="toolu_1")
+    await tell(of(ADA), "cut off", call_id="toolu_2")
+    known = {"known": ["toolu_1"]}
+    assert "'cut off'" in await tell(of(ADA), "new", SECOND, **known)
+    await tell(of(ADA), "new", SECOND, **known)
+    assert await told(conn) == ["seen", "cut off", "new"]
+
+
 async def test_calls_of_a_run_that_goes_on_are_each_told_of_one_thing_that_was_done(of: Of, conn: Connection) -> None:
     await asyncio.gather(*(tell(of(ADA), word) for word in ("one", "two")))
     answers = await asyncio.gather(*(tell(of(ADA), word, SECOND) for word in ("1", "2")))
@@ -178,7 +187,7 @@ async def test_a_call_waits_for_one_of_its_turn_and_then_knows_of_it(
     locked: bool,  # noqa: FBT001 - the mutant
 ) -> None:
     """Without the lock it does the same, and only then finds that it was done: a fault, and the model hears of no result."""
-    turn_id, done = uuid4(), list[str]()
+    turn_id, done, a_call = uuid4(), list[str](), Call(None, FIRST, frozenset())
 
     async def do() -> str:
         done.append("did it")
@@ -186,7 +195,7 @@ async def test_a_call_waits_for_one_of_its_turn_and_then_knows_of_it(
 
     async def ask(own: Connection) -> str:
         async with own.transaction():
-            return await effects.once(own, Summary(summary="x"), do, tool="t", turn_id=turn_id, run_id=FIRST, most=5)
+            return await effects.once(own, a_call, Summary(summary="x"), do, tool="t", turn_id=turn_id, most=5)
 
     if not locked:
         monkeypatch.setattr(effects, "execute", _but_lock)

@@ -13,10 +13,10 @@ from assistant import tasks
 from assistant.notifications import list_notifications
 from assistant.task import NewTask
 from assistant.tools import RunContext, tools_for
-from jobs_core import AnyJob, Database, Jobs
+from jobs_core import AnyJob, Database, Jobs, fetch
 from jobs_core.claim import claim
 from jobs_core.leases import register
-from sessions import Tool
+from sessions import Call, Tool, current_call
 from simulator.client import SimulatorControl
 from tests.support.job_types import NOTE, table
 from tests.support.people import ADA, BOB
@@ -102,30 +102,48 @@ async def test_outsiders_are_offered_their_three_tools_each_for_themselves_and_n
 async def test_a_word_that_was_passed_on_before_a_crash_is_not_passed_on_again(
     database: Database, chat: Chat, sim: SimulatorControl, tmp_path: Path, job: AnyJob
 ) -> None:
-    """Cut when the tool had done its work and nobody knew: the model asks once more in other words, and is told."""
-    turn_id = await chat.new_turn()
-    done = asyncio.Event()
+    """Cut when the tool had done its work and nobody knew. The model asks again in other words, and is told of the first."""
+    turn_id, done = await chat.new_turn(), asyncio.Event()
     tools = tools_for(RunContext(database, ADA, "telegram_1", turn_id, job))
     prompt = (
+        f"{script(('get_my_tasks', {}))} [[then]] "
         f"{script(('send_summary_to_owner', {'summary': 'She wants a call'}))} [[then]] "
         f"{script(('send_summary_to_owner', {'summary': 'Ada would like to be called'}))} [[then]] [[text Told.]]"
     )
     async with agents(database, sim, tmp_path / "cut") as sessions:
         run = asyncio.create_task(chat.run(sessions, turn_id, prompt, own_tools=[_stuck(tools[0], done), *tools[1:]]))
         await asyncio.wait_for(done.wait(), 30)
-        await chat.stored("tool_use")
+        async with database.connection() as conn:
+            (effect,) = await fetch(conn, "SELECT call_id FROM jobs.tool_effects")
+        async with asyncio.timeout(30):
+            while effect["call_id"] not in json.dumps(await chat.transcript()):
+                await asyncio.sleep(0.02)
         run.cancel()
         with suppress(asyncio.CancelledError):
             await run
+    calls: list[Call] = []
     async with agents(database, sim, tmp_path / "on") as sessions:
-        end = await chat.run(sessions, turn_id, prompt, own_tools=tools)
+        end = await chat.run(sessions, turn_id, prompt, own_tools=[_seen(tools[0], calls), *tools[1:]])
     assert (end.answer, end.source) == ("Told.", "resumed")
-    _, cut_off, reminded = [request.body for request in await sim.requests()]
+    *_, cut_off, reminded = [request.body for request in await sim.requests()]
     assert "its outcome is unknown" in str(cut_off)
     assert results(reminded)[-1].startswith("Nothing was done now. Before you were interrupted in this turn")
+    (call,) = calls
+    assert len(call.known) == 1
+    assert effect["call_id"] not in call.known
     async with database.connection() as conn:
         (one,) = await list_notifications(conn)
     assert one.body.endswith("\n> She wants a call")
+
+
+def _seen(tool: Tool[Any], calls: list[Call]) -> Tool[Any]:
+    """The tool, which notes its calls."""
+
+    async def fn(given: Any) -> Any:
+        calls.append(current_call())
+        return await tool.fn(given)
+
+    return replace(tool, fn=fn)
 
 
 def _stuck(tool: Tool[Any], done: asyncio.Event) -> Tool[Any]:

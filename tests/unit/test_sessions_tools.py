@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from jobs_core import InvalidInput, LeaseLost
 from jobs_core.db import Retryable
-from sessions import Tool, ToolRefused, calling_run, tools
+from sessions import Tool, ToolRefused, current_call, tools
 from sessions.tools import MAX_RESULT_CHARS, served, shown_names
 
 Call = Callable[..., Awaitable[tuple[str, bool]]]
@@ -144,7 +144,7 @@ async def test_each_cli_is_a_run_of_its_own_and_two_never_mix() -> None:
     def of(person: str) -> Tool[Given]:
         async def whose(_: Given) -> str:
             await asyncio.sleep(0)
-            runs.add(calling_run())
+            runs.add(current_call().run_id)
             return person
 
         return tool(whose)

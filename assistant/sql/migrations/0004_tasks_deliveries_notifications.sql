@@ -63,6 +63,7 @@ CREATE TABLE {schema}.tool_effects (
     turn_id     uuid NOT NULL,
     tool        text COLLATE "C" NOT NULL,
     digest      bytea NOT NULL,   -- of the call's input
+    call_id     text COLLATE "C", -- in the transcript
     run_id      uuid NOT NULL,    -- the CLI's run that called
     told_to     uuid,             -- a later run that was told of it, once
     result      text NOT NULL,    -- what the model was answered
