@@ -14,6 +14,8 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
+from assistant.deliveries import owe_reply
+from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
 from assistant.incoming import Channel, begin_chat, is_open, said_before, say
 from jobs_core import (
@@ -239,3 +241,5 @@ async def _conclude(
 ) -> None:
     values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
     await execute(conn, statement("assistant", "message/conclude"), values)
+    await owe_reply(conn, session_id, turn_id, "answer" if kind == "ai" else "failure", content)
+    await forget_effects(conn, turn_id)

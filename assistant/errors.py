@@ -2,7 +2,10 @@
 
 AssistantError
 ├── NoSuchChat      there is no such chat on this channel: the caller has a wrong id
-└── ChatClosed      the chat takes no messages any more: the caller begins a new one
+├── ChatClosed      the chat takes no messages any more: the caller begins a new one
+├── NoSuchTask      there is no such task, or none of this user's: the caller has a wrong id
+├── TaskExists      another task stands for this ticket: the caller changes that one
+└── TaskChanged     somebody else changed the task meanwhile: the caller looks again and decides anew
 """
 
 
@@ -16,3 +19,15 @@ class NoSuchChat(AssistantError):
 
 class ChatClosed(AssistantError):
     """The chat is not active."""
+
+
+class NoSuchTask(AssistantError):
+    """No task has this id, for whoever asks."""
+
+
+class TaskExists(AssistantError):
+    """A task with this external_task_id is there."""
+
+
+class TaskChanged(AssistantError):
+    """The task is not what the caller saw."""

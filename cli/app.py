@@ -20,11 +20,13 @@ from cli.commands import (
     limit,
     look,
     migrate,
+    owed,
     pauses,
     prune,
     redrive,
     role,
     scale,
+    task,
     test,
     token,
     up,
@@ -46,6 +48,8 @@ app = typer.Typer(
 )
 up.register(app)
 chat.register(app)
+task.register(app)
+owed.register(app)
 token.register(app)
 create.register(app)
 look.register(app)

@@ -4,11 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from jobs_core import InvalidInput
+from jobs_core.moments import YEARS
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([smhd])", re.ASCII)
 _FURTHEST = timedelta(days=36_500)
-_YEARS = range(2000, 2200)  # what Postgres and Python both hold as a time, whatever its zone
 
 
 def parse_duration(text: str, *, option: str = "--in") -> timedelta:
@@ -42,6 +42,6 @@ def parse_moment(text: str, *, option: str) -> datetime:
         moment = parse_time(text, option=option)
     except InvalidInput as error:
         raise InvalidInput(f"{error}; or a span, such as 5m, 2h or 1d, for so long ago") from None
-    if moment.year not in _YEARS:
-        raise InvalidInput(f"{option}: {text!r} is not between the years {_YEARS[0]} and {_YEARS[-1]}")
+    if moment.year not in YEARS:
+        raise InvalidInput(f"{option}: {text!r} is not between the years {YEARS[0]} and {YEARS[-1]}")
     return moment.astimezone(UTC)

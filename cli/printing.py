@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from jobs_core.look import JobSummary
 
@@ -15,7 +16,7 @@ _WIDTH = 200  # where stdout is no terminal: whoever reads it further wants whol
 
 def print_json(value: Any) -> None:
     """One JSON value on one line of stdout; all but ASCII is escaped."""
-    sys.stdout.write(json.dumps(value, default=_time) + "\n")
+    sys.stdout.write(json.dumps(value, default=_json_form) + "\n")
 
 
 def as_json(job: JobSummary) -> dict[str, Any]:
@@ -67,7 +68,9 @@ def warn(text: str) -> None:
     note(f"jobs: {text}")
 
 
-def _time(value: Any) -> str:
+def _json_form(value: Any) -> str:
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, date):  # or a time, which is one, too
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -17,6 +17,7 @@ from sessions.errors import (
     PromptRefused,
     RateLimited,
     SessionsError,
+    ToolRefused,
     TranscriptLost,
     TurnFailed,
 )
@@ -26,11 +27,13 @@ from sessions.probe import probe
 from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
+from sessions.tools import Call, Tool, current_call
 
 __all__ = [
     "AgentSetup",
     "Audience",
     "BudgetExhausted",
+    "Call",
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
@@ -43,6 +46,8 @@ __all__ = [
     "RunAccount",
     "SessionSettings",
     "SessionsError",
+    "Tool",
+    "ToolRefused",
     "TranscriptLost",
     "Turn",
     "TurnEnd",
@@ -51,6 +56,7 @@ __all__ = [
     "Usage",
     "begin_turn",
     "create_session",
+    "current_call",
     "end_turn",
     "probe",
     "take_session",

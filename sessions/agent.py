@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sessions.tools import Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +13,7 @@ class AgentSetup:
     """An agent in one run. Of built-in tools, `tools` exist for it, and `allowed_tools` run without being asked about.
 
     model: None is the settings' one. workspace: the folder that tools work in, the caller's to make and clear, under one
-    path on all hosts; None is an empty one.
+    path on all hosts; None is an empty one. own_tools: what this program itself offers, made for this run.
     """
 
     system_prompt: str
@@ -18,3 +21,4 @@ class AgentSetup:
     tools: Sequence[str] = ()
     allowed_tools: Sequence[str] = ()
     workspace: Path | None = None
+    own_tools: Sequence[Tool[Any]] = ()

@@ -22,7 +22,7 @@ from sessions.errors import MirrorFailed
 from sessions.narrator import Narrator
 from sessions.options import CONTINUE_TURN, Access, build_options, find_cli
 from sessions.processes import kill_run
-from sessions.resume import State, without_answered_deferrals
+from sessions.resume import State, answered_calls, without_answered_deferrals
 from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 from sessions.store import Entries, TranscriptStore
@@ -85,7 +85,9 @@ class CliHost:
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
         cwd = turn.agent.workspace or self._scratch.empty
-        options = build_options(self._settings, folder, turn.agent, cwd=cwd, access=access, store=store)
+        options = build_options(
+            self._settings, folder, turn.agent, cwd=cwd, access=access, store=store, known_calls=answered_calls(entries)
+        )
         _lay_transcript(folder, cwd, turn.session_id, entries)
         asking = state in {"absent", "unseen"}
         try:

@@ -6,6 +6,7 @@ SessionsError
 ├── BudgetExhausted         the run has spent its cap: go on when there is more
 ├── MirrorFailed            Postgres did not take the transcript: retry; what it has is gone on from
 ├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
+├── ToolRefused             raised by a tool of ours: the model reads why, and goes on
 └── TurnFailed              this turn will not work however often it is tried: tell whoever asked
     ├── PromptRefused       nor will any later turn of this session, which holds what the API refuses: begin a new one
     └── TranscriptLost      a session has lost what was said in it: never go on as if it were new; alarm
@@ -44,6 +45,10 @@ class MirrorFailed(SessionsError):
 
 class CredentialsRefused(SessionsError):
     """The provider refused the key or the account."""
+
+
+class ToolRefused(SessionsError):
+    """A call of a tool cannot be done as it was asked; the text is for the model, one line that says what to do instead."""
 
 
 class TurnFailed(SessionsError):

@@ -18,6 +18,7 @@ from sessions.agent import AgentSetup
 from sessions.scratch import RunFolder
 from sessions.settings import SessionSettings
 from sessions.store import TranscriptStore
+from sessions.tools import served, shown_names
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
@@ -76,10 +77,12 @@ def build_options(
     access: Access,
     store: TranscriptStore | None = None,
     max_retries: int = 2,
+    known_calls: frozenset[str] = frozenset(),
 ) -> "ClaudeAgentOptions":
     """The SDK's options for one run of an agent in `folder`; which session it is about is the caller's to add.
 
-    `max_retries` is how often the CLI itself asks the API again; two, because the queue can wait longer than it.
+    `max_retries` is how often the CLI itself asks the API again; two, because the queue can wait longer than it. `known_calls`:
+    the tool calls whose results the session's model has seen.
     """
     from claude_agent_sdk import ClaudeAgentOptions
 
@@ -90,7 +93,8 @@ def build_options(
         model=agent.model or settings.model,
         system_prompt={"type": "file", "path": str(prompt_file)},
         tools=list(agent.tools),
-        allowed_tools=list(agent.allowed_tools),
+        allowed_tools=[*agent.allowed_tools, *shown_names(agent.own_tools)],
+        mcp_servers=served(agent.own_tools, known_calls),
         permission_mode="dontAsk",
         setting_sources=[],
         strict_mcp_config=True,

@@ -55,8 +55,14 @@ def without_answered_deferrals(entries: list[Entry]) -> list[Entry]:
 
     Where the mark stays, every later CLI runs such a call once more when it starts, and forgets what came after it.
     """
-    answered = _answered(entries)
+    answered = answered_calls(entries)
     return [entry for entry in entries if not (_deferred_call(entry) and _deferred_call(entry) in answered)]
+
+
+def answered_calls(entries: list[Entry]) -> frozenset[str]:
+    """The ids of the calls that have a result. One that was cut off has none, though the model is told something."""
+    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
+    return frozenset(block["tool_use_id"] for block in results if "tool_use_id" in block)
 
 
 def _brings(entry: Entry, turn_id: str) -> bool:
@@ -81,19 +87,13 @@ def _turn_from(entries: list[Entry], first: int) -> list[Entry]:
 
 def _waits_for_decision(turn: list[Entry]) -> bool:
     deferred = {call for call in map(_deferred_call, turn) if call}
-    return bool(deferred - _answered(turn))
+    return bool(deferred - answered_calls(turn))
 
 
 def _deferred_call(entry: Entry) -> str | None:
     """The id of the call that this entry marks as deferred, None where it is another entry."""
     attachment = _attachment(entry)
     return attachment.get("toolUseID") if attachment.get("type") == "hook_deferred_tool" else None
-
-
-def _answered(entries: list[Entry]) -> set[str]:
-    """The ids of the calls that have a result."""
-    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
-    return {block["tool_use_id"] for block in results if "tool_use_id" in block}
 
 
 def _by_last(said: list[Entry]) -> TurnState:

@@ -1,6 +1,7 @@
 """What a caller is told when something goes wrong: `{"error": {"code", "message", "field"}}`, never a traceback.
 
-InvalidInput 422 · NoSuchChat 404 · ChatClosed 409 · database away 503 · Refused: as it says · anything else 500, and logged
+InvalidInput 422 · the assistant's errors: 404 or 409, in the table below · database away 503 · Refused: as it says ·
+anything else 500, and logged
 """
 
 from collections.abc import Mapping
@@ -13,10 +14,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.errors import ChatClosed, NoSuchChat
+from assistant.errors import ChatClosed, NoSuchChat, NoSuchTask, TaskChanged, TaskExists
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
 
 log = structlog.get_logger()
+
+_OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
+    NoSuchChat: (404, "no_such_chat", "session_id"),
+    ChatClosed: (409, "chat_closed", "session_id"),
+    NoSuchTask: (404, "no_such_task", "task_id"),
+    TaskExists: (409, "task_exists", "external_task_id"),
+    TaskChanged: (409, "task_changed", "if_version"),
+}
+"""Status, code, field."""
 
 
 class Refused(Exception):
@@ -47,8 +57,7 @@ def tell_errors(api: FastAPI) -> None:
     known = (
         Refused,
         InvalidInput,
-        NoSuchChat,
-        ChatClosed,
+        *_OF_ASSISTANT,
         *ConnectionFailed,
         *db.Retryable,
         RequestValidationError,
@@ -59,14 +68,13 @@ def tell_errors(api: FastAPI) -> None:
 
 
 def _refused(error: Exception) -> Refused:
+    if told := _OF_ASSISTANT.get(type(error)):
+        status, code, field = told
+        return Refused(status, code, str(error), field=field)
     match error:
         case InvalidInput(field=field):
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
-        case NoSuchChat():
-            return Refused(404, "no_such_chat", str(error), field="session_id")
-        case ChatClosed():
-            return Refused(409, "chat_closed", str(error), field="session_id")
         case RequestValidationError():
             return _invalid_parameter(error.errors()[0])
         case HTTPException(status_code=status, headers=headers):

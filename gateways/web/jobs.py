@@ -11,11 +11,12 @@ from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.errors import Refused
 from gateways.web.idempotency import IdempotencyKey
-from gateways.web.parameters import YEARS, Id, Moment, Name, Page
+from gateways.web.parameters import Id, Name, Page
 from jobs_core import HandlerTable, InvalidInput, UnknownJobType, look, notes
 from jobs_core.explain import Why
 from jobs_core.explain import explain as why
 from jobs_core.leases import live_workers
+from jobs_core.moments import YEARS, Moment
 
 _LONGEST_WAIT_S = 10 * 365 * 24 * 3600
 

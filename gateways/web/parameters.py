@@ -1,9 +1,8 @@
 """What may stand in paths and queries: bounded, and nothing that Postgres would choke on."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from jobs_core import InvalidInput, gate
@@ -21,20 +20,6 @@ def _name(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 """The name of a queue, a type, a chat."""
-
-
-YEARS = range(2000, 2200)
-"""What Postgres and Python both hold as a time, whatever its zone."""
-
-
-def _moment(moment: datetime) -> datetime:
-    if moment.year not in YEARS:
-        raise PydanticCustomError("year", f"the year is not between {YEARS[0]} and {YEARS[-1]}")
-    return moment.astimezone(UTC)  # Postgres takes no offset past 15:59
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
-"""A time with its zone."""
 
 
 class Page(BaseModel):

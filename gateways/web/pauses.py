@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.errors import Refused
-from gateways.web.parameters import Moment, Name
+from gateways.web.parameters import Name
 from jobs_core import InvalidInput
 from jobs_core import pauses as core
+from jobs_core.moments import Moment
 
 _LONGEST_S = 10 * 365 * 24 * 3600
 

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from gateways.web.body import read
 from gateways.web.context import Context, Here
-from gateways.web.parameters import Id, Moment, Name
+from gateways.web.parameters import Id, Name
 from jobs_core import InvalidInput
 from jobs_core.dead_letters import DEAD, Letters, Place, preview
+from jobs_core.moments import Moment
 from jobs_core.redrive import redrive as redriven_in_batches
 
 log = structlog.get_logger()

@@ -4,7 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, events, health, jobs, lanes, limits, live, metrics, pauses, redrive, steer, usage
+from gateways.web import (
+    chat,
+    events,
+    health,
+    jobs,
+    lanes,
+    limits,
+    live,
+    metrics,
+    owed,
+    pauses,
+    redrive,
+    steer,
+    tasks,
+    usage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,13 @@ ROUTES = (
     Route("GET", "/api/pauses", pauses.in_force),
     Route("POST", "/api/pauses", pauses.pause, status=201),
     Route("DELETE", "/api/pauses", pauses.resume),
+    Route("GET", "/api/tasks", tasks.listed),
+    Route("POST", "/api/tasks", tasks.create, status=201),
+    Route("GET", "/api/tasks/{task_id}", tasks.one),
+    Route("PATCH", "/api/tasks/{task_id}", tasks.change),
+    Route("GET", "/api/deliveries", owed.deliveries),
+    Route("GET", "/api/notifications", owed.notifications),
+    Route("POST", "/api/notifications/{notification_id}/read", owed.read),
 )
 
 OPEN = frozenset((route.method, route.path) for route in ROUTES if not route.needs_token)

@@ -6,7 +6,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateways.web.context import Here
-from gateways.web.parameters import Moment
+from jobs_core.moments import Moment
 from sessions.usage import By, totals
 
 

@@ -14,6 +14,8 @@ def path_of(template: str) -> str:
     return (
         template.replace("{session_id}", "web_unknown")
         .replace("{job_id}", "1")
+        .replace("{task_id}", "1")
+        .replace("{notification_id}", "1")
         .replace("{event}", "e")
         .replace("{key:path}", "a")
         .replace("{lane:path}", "a")

@@ -1,0 +1,54 @@
+"""`./jobs task`, `./jobs deliveries` and `./jobs notifications` on a database that somebody else runs."""
+
+import json
+
+import pytest
+
+from tests.support.database import run_sql
+from tests.support.up import Home
+
+
+def test_a_task_is_added_edited_shown_and_listed(home: Home) -> None:
+    given = ["--assignee", "ada", "--deadline", "2030-01-31T09:00+01:00", "--context", "Ask\nfor Eve \x1b[2J"]
+    added = home.run("task", "add", "Call the bank", *given, "--json")
+    assert (added.returncode, added.stderr) == (0, "")
+    made = json.loads(added.stdout)
+    assert (made["id"], made["status"], made["deadline"]) == (1, "open", "2030-01-31T08:00:00+00:00")
+    edited = home.run("task", "edit", "1", "--status", "waiting", "--clear", "deadline", "--if-version", "1")
+    assert "status           waiting\n" in edited.stdout
+    assert "deadline" not in edited.stdout
+    assert f"context          Ask\n{'':17}for Eve \N{REPLACEMENT CHARACTER}[2J\n" in edited.stdout
+    assert home.run("task", "show", "1").stdout == edited.stdout
+    listed = home.run("task", "list", "--assignee", "ada").stdout.splitlines()
+    assert listed[1].split() == ["1", "waiting", "task", "ada", "Call", "the", "bank"]
+
+
+def test_what_is_owed_and_told_is_listed_and_marked(home: Home, database_url: str) -> None:
+    run_sql(
+        database_url,
+        "INSERT INTO jobs.deliveries (owed_for, kind, payload, random_id) "
+        "VALUES ('turn:1', 'answer', '{\"text\": \"Hi.\"}', 9007199254740993)",
+        "INSERT INTO jobs.notifications (title, body, category, severity, metadata) "
+        "VALUES ('Word', 'b', 'summary', 'info', '{}')",
+    )
+    (owed,) = json.loads(home.run("deliveries", "--state", "owed", "--json").stdout)
+    assert (owed["random_id"], owed["payload"]) == ("9007199254740993", {"text": "Hi."})
+    assert "Word" in home.run("notifications", "--unread").stdout
+    assert home.run("notifications", "--read", "1").stdout == "notification 1 is read\n"
+    assert json.loads(home.run("notifications", "--unread", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["task", "show", "7"], 1, "jobs: There is no task 7: list the tasks to see which there are\n"),
+        (["task", "add", "x", "--kind", "scheduled"], 1, "jobs: task: schedule_at is missing"),
+        (["task", "edit", "7", "--clear", "id"], 1, "jobs: task.id: Extra inputs are not permitted\n"),
+        (["task", "edit", "7"], 2, "jobs: Invalid value: nothing is to be changed"),
+        (["notifications", "--read", "7"], 1, "jobs: there is no notification 7: ./jobs notifications lists them\n"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(home: Home, arguments: list[str], status: int, said: str) -> None:
+    ran = home.run(*arguments)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (status, "", 1)
+    assert ran.stderr.startswith(said)

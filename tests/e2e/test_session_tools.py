@@ -1,0 +1,157 @@
+"""Tools of our own through the real CLI: what the model is offered, for whom a call works, and what a crash leaves of it."""
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant import tasks
+from assistant.notifications import list_notifications
+from assistant.task import NewTask
+from assistant.tools import RunContext, tools_for
+from jobs_core import AnyJob, Database, Jobs, fetch
+from jobs_core.claim import claim
+from jobs_core.leases import register
+from sessions import Call, Tool, current_call
+from simulator.client import SimulatorControl
+from tests.support.job_types import NOTE, table
+from tests.support.people import ADA, BOB
+from tests.support.sessions import Chat, agents
+
+OF_OUTSIDERS = [
+    "mcp__jobs__get_my_tasks",
+    "mcp__jobs__send_summary_to_owner",
+    "mcp__jobs__update_task_status",
+]
+
+
+@pytest.fixture
+async def job(database: Database) -> AnyJob:
+    """A claimed job, which runs of turns here belong to."""
+    async with Jobs(database, table()) as jobs, database.connection() as conn:
+        worker_id = await register(conn, queues=["default"], job_types=[], slots=1, lease_s=600)
+        await jobs.create(NOTE, {})
+        (claimed,) = await claim(conn, worker_id=worker_id, queues=["default"], job_types=["note"], slots=1)
+    return claimed
+
+
+def script(*calls: tuple[str, dict[str, Any]]) -> str:
+    """A turn that makes these calls at once, and then is done."""
+    return " ".join(f"[[tool mcp__jobs__{name} {json.dumps(given)}]]" for name, given in calls)
+
+
+def results(body: dict[str, Any] | None) -> list[str]:
+    """What a request tells of calls, in order."""
+    assert body is not None
+    said = [message["content"] for message in body["messages"] if message["role"] == "user"]
+    blocks = [block for content in said if isinstance(content, list) for block in content]
+    blocks = [block for block in blocks if block["type"] == "tool_result"]
+    return [text if isinstance(text := block["content"], str) else text[0]["text"] for block in blocks]
+
+
+async def test_outsiders_are_offered_their_three_tools_each_for_themselves_and_nothing_else(
+    database: Database, sim: SimulatorControl, tmp_path: Path, job: AnyJob
+) -> None:
+    """Two at once in one process: each lists their tasks, changes one, tries the other's, and a tool that they have not."""
+    async with database.connection() as conn:
+        for who in ("ada", "bob"):
+            await tasks.create_task(conn, NewTask(title=f"for {who}", assignee=who), created_by=None)
+
+    async def run(who: Any, own: int, other: int) -> None:
+        chat = await Chat(database).begin()
+        turn_id = await chat.new_turn()
+        calls = [
+            ("get_my_tasks", {}),
+            ("update_task_status", {"task_id": own, "status": "waiting"}),
+            ("update_task_status", {"task_id": other, "status": "done"}),
+            ("update_task_status", {"task_id": own, "status": "perhaps"}),
+            ("create_task", {"title": "sneaked in"}),
+        ]
+        prompt = f"{who.id}: {script(*calls)} [[then]] [[text Done.]]"
+        own_tools = tools_for(RunContext(database, who, "telegram_1", turn_id, job))
+        end = await chat.run(sessions, turn_id, prompt, own_tools=own_tools)
+        assert end.answer == "Done."
+
+    async with agents(database, sim, tmp_path) as sessions:
+        await asyncio.gather(run(ADA, 1, 2), run(BOB, 2, 1))
+    asked = await sim.requests()
+    assert [sorted(tool["name"] for tool in request.body["tools"]) for request in asked if request.body] == [
+        OF_OUTSIDERS
+    ] * 4
+    for who, own, other in ((ADA, 1, 2), (BOB, 2, 1)):
+        (answered,) = [
+            results(request.body)
+            for request in asked
+            if f"{who.id}: [[" in str(request.body) and "tool_result" in str(request.body)
+        ]
+        listed, changed, refused, unfit, absent = answered
+        assert listed == f"Task {own}: for {who.id} (open)"
+        assert changed == f"Task {own} is waiting now."
+        assert f"There is no task {other}:" in refused
+        assert "status" in unfit
+        assert "perhaps" not in unfit
+        assert "No such tool available" in absent
+    async with database.connection() as conn:
+        assert [task.status for task in await tasks.list_tasks(conn, include_done=True)] == ["waiting"] * 2
+
+
+async def test_a_word_that_was_passed_on_before_a_crash_is_not_passed_on_again(
+    database: Database, chat: Chat, sim: SimulatorControl, tmp_path: Path, job: AnyJob
+) -> None:
+    """Cut when the tool had done its work and nobody knew. The model asks again in other words, and is told of the first."""
+    turn_id, done = await chat.new_turn(), asyncio.Event()
+    tools = tools_for(RunContext(database, ADA, "telegram_1", turn_id, job))
+    prompt = (
+        f"{script(('get_my_tasks', {}))} [[then]] "
+        f"{script(('send_summary_to_owner', {'summary': 'She wants a call'}))} [[then]] "
+        f"{script(('send_summary_to_owner', {'summary': 'Ada would like to be called'}))} [[then]] [[text Told.]]"
+    )
+    async with agents(database, sim, tmp_path / "cut") as sessions:
+        run = asyncio.create_task(chat.run(sessions, turn_id, prompt, own_tools=[_stuck(tools[0], done), *tools[1:]]))
+        await asyncio.wait_for(done.wait(), 30)
+        async with database.connection() as conn:
+            (effect,) = await fetch(conn, "SELECT call_id FROM jobs.tool_effects")
+        async with asyncio.timeout(30):
+            while effect["call_id"] not in json.dumps(await chat.transcript()):
+                await asyncio.sleep(0.02)
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+    calls: list[Call] = []
+    async with agents(database, sim, tmp_path / "on") as sessions:
+        end = await chat.run(sessions, turn_id, prompt, own_tools=[_seen(tools[0], calls), *tools[1:]])
+    assert (end.answer, end.source) == ("Told.", "resumed")
+    *_, cut_off, reminded = [request.body for request in await sim.requests()]
+    assert "its outcome is unknown" in str(cut_off)
+    assert results(reminded)[-1].startswith("Nothing was done now. Before you were interrupted in this turn")
+    (call,) = calls
+    assert len(call.known) == 1
+    assert effect["call_id"] not in call.known
+    async with database.connection() as conn:
+        (one,) = await list_notifications(conn)
+    assert one.body.endswith("\n> She wants a call")
+
+
+def _seen(tool: Tool[Any], calls: list[Call]) -> Tool[Any]:
+    """The tool, which notes its calls."""
+
+    async def fn(given: Any) -> Any:
+        calls.append(current_call())
+        return await tool.fn(given)
+
+    return replace(tool, fn=fn)
+
+
+def _stuck(tool: Tool[Any], done: asyncio.Event) -> Tool[Any]:
+    """The tool, whose result never arrives once it is done."""
+
+    async def fn(given: Any) -> Any:
+        await tool.fn(given)
+        done.set()
+        await asyncio.Event().wait()
+
+    return replace(tool, fn=fn)
