@@ -115,7 +115,7 @@ def fit_json(model: type[BaseModel], text: str, *, field: str) -> BaseModel:
 def _unfit(error: ValidationError, field: str) -> InvalidInput:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join([field, *(str(part) for part in first["loc"])])
-    return InvalidInput(f"{place}: {first['msg']}", field=place)
+    return InvalidInput(f"{place}: {first['msg'].removeprefix('Value error, ')}", field=place)
 
 
 def _check(value: Any, field: str) -> None:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
-from pydantic_core import PydanticCustomError
 
 YEARS = range(2000, 2200)
 """What both hold, whatever the zone."""
@@ -12,7 +11,7 @@ YEARS = range(2000, 2200)
 
 def _moment(moment: datetime) -> datetime:
     if moment.year not in YEARS:
-        raise PydanticCustomError("year", f"the year is not between {YEARS[0]} and {YEARS[-1]}")
+        raise ValueError(f"the year is not between {YEARS[0]} and {YEARS[-1]}")
     return moment.astimezone(UTC)  # Postgres takes no offset past 15:59
 
 

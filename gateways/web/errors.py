@@ -94,7 +94,7 @@ def _unavailable(error: Exception) -> Refused:
 
 def _invalid_parameter(first: Mapping[str, Any]) -> Refused:
     field = ".".join(str(part) for part in first["loc"][1:])  # the first part says where it stood: query, path
-    return Refused(422, "invalid_input", f"{field}: {first['msg']}", field=field)
+    return Refused(422, "invalid_input", f"{field}: {first['msg'].removeprefix('Value error, ')}", field=field)
 
 
 class Surprises:
