@@ -34,6 +34,7 @@ from jobs_core import (
 )
 from sessions import (
     AgentSetup,
+    Audience,
     ClaudeSessions,
     CredentialsRefused,
     PromptRefused,
@@ -123,6 +124,7 @@ class ChatTurns:
                     turn_id=turn.id,
                     prompt=turn.prompt,
                     agent=AgentSetup(prompts.CHAT),
+                    audience=Audience(turn.chat, job.token),
                 )
         except LeaseLost:
             raise

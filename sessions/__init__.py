@@ -7,7 +7,7 @@ claude_agent_sdk is imported here only, and only once a turn runs: a worker with
 """
 
 from sessions.agent import AgentSetup
-from sessions.conversation import Content, DeferredCall, OnEvent
+from sessions.conversation import Content, DeferredCall
 from sessions.errors import (
     CredentialsRefused,
     MirrorFailed,
@@ -18,6 +18,8 @@ from sessions.errors import (
     TranscriptLost,
     TurnFailed,
 )
+from sessions.events import OnEvent, TurnEvent
+from sessions.live_rows import Audience
 from sessions.probe import probe
 from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
 from sessions.runner import ClaudeSessions, TurnEnd
@@ -25,6 +27,7 @@ from sessions.settings import SessionSettings
 
 __all__ = [
     "AgentSetup",
+    "Audience",
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
@@ -39,6 +42,7 @@ __all__ = [
     "TranscriptLost",
     "Turn",
     "TurnEnd",
+    "TurnEvent",
     "TurnFailed",
     "begin_turn",
     "create_session",

@@ -17,8 +17,9 @@ from uuid import UUID
 from jobs_core import Database
 from jobs_core.tasks import end_task
 from sessions.agent import AgentSetup
-from sessions.conversation import CliBroke, Content, Heard, Manners, OnEvent, converse
+from sessions.conversation import CliBroke, Content, Heard, Manners, converse
 from sessions.errors import MirrorFailed
+from sessions.narrator import Narrator
 from sessions.options import CONTINUE_TURN, build_options, find_cli
 from sessions.processes import kill_run
 from sessions.resume import State, without_answered_deferrals
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnRun:
-    """One run of a turn: whose it is, what is asked, and of which agent."""
+    """One run of a turn: whose it is, what is asked, of which agent, and who tells how it goes."""
 
     session_id: UUID
     epoch: int
     turn_id: UUID
     prompt: Content
     agent: AgentSetup
-    on_event: OnEvent | None
+    narrator: Narrator
 
 
 class CliHost:
@@ -80,6 +81,7 @@ class CliHost:
                 self._homes.discard(folder.home)
 
     async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder) -> Heard:
+        turn.narrator.begin()
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
         cwd = turn.agent.workspace or self._scratch.empty
@@ -90,7 +92,7 @@ class CliHost:
             heard = await converse(
                 _of_session(options, turn.session_id, state),
                 _user_message(turn) if asking else None,
-                Manners(self._settings.silence_s, self._starts, kill, turn.on_event),
+                Manners(self._settings.silence_s, self._starts, kill, turn.narrator.hear),
             )
         except (CliBroke, MirrorFailed):
             if store.lost:

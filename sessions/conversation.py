@@ -10,7 +10,7 @@ as stopped by a person, for good.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,6 @@ from sessions.failures import Failure
 
 if TYPE_CHECKING:
     from claude_agent_sdk import AssistantMessage, ClaudeAgentOptions, ClaudeSDKClient, Message, ResultMessage
-
-OnEvent = Callable[[Mapping[str, Any]], None]
-"""Told each stream event of the API as it comes; a `message_start` begins anew, what was shown since the last one is void."""
 
 Content = str | list[dict[str, Any]]
 
@@ -54,18 +51,21 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How to talk: `silence_s` between messages, whom to tell events, how to kill the CLI, how many may start at once."""
+    """How to talk: `silence_s` between messages, how many may start at once, how to kill the CLI, who hears each message.
+
+    `hear` returns at once, and raises nothing.
+    """
 
     silence_s: float
     starts: asyncio.Semaphore
     kill: Callable[[], object]
-    on_event: OnEvent | None = None
+    hear: "Callable[[Message], object] | None" = None
 
 
 async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None, manners: Manners) -> Heard:
     """Run one CLI to the end of one turn; `prompt` None lets it go on with the turn it was resumed in.
 
-    Raises CliBroke, MirrorFailed, and what `on_event` raises; no process is left then.
+    Raises CliBroke, MirrorFailed; no process is left then.
     """
     from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
 
@@ -113,16 +113,16 @@ async def _once(prompt: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
 
 
 async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
-    from claude_agent_sdk import AssistantMessage, ResultMessage, StreamEvent
+    from claude_agent_sdk import AssistantMessage, ResultMessage
     from claude_agent_sdk.types import MirrorErrorMessage
 
     said: list[AssistantMessage] = []
     async for message in _messages(client, manners.silence_s):
         if isinstance(message, MirrorErrorMessage):
             raise MirrorFailed("The transcript could not be stored in Postgres; the run was stopped")
-        if isinstance(message, StreamEvent) and manners.on_event and message.parent_tool_use_id is None:
-            manners.on_event(message.event)
-        elif isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
+        if manners.hear:
+            manners.hear(message)
+        if isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
             said.append(message)
         elif isinstance(message, ResultMessage):
             return _heard(message, said)

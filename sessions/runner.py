@@ -19,9 +19,13 @@ import structlog
 from jobs_core import Database
 from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
-from sessions.conversation import CliBroke, Content, DeferredCall, OnEvent
+from sessions.conversation import CliBroke, Content, DeferredCall
 from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
+from sessions.events import OnEvent
 from sessions.failures import to_error
+from sessions.live import Live
+from sessions.live_rows import Audience, Held
+from sessions.narrator import Narrator
 from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
@@ -57,6 +61,7 @@ class ClaudeSessions:
     def __init__(self, db: Database, settings: SessionSettings) -> None:
         self._db = db
         self._host = CliHost(db, settings)
+        self._live = Live(db)
 
     async def start(self) -> None:
         """Find the CLI and wipe what killed processes left.
@@ -66,13 +71,15 @@ class ClaudeSessions:
         # The SDK raises whatever it logs, and logs each kill of ours as a fatal error.
         logging.getLogger("claude_agent_sdk").setLevel(logging.CRITICAL)
         self._host.open()
+        self._live.start()
 
     async def lease_lost(self) -> None:
         """Kill every CLI that runs, with all its descendants."""
         self._host.kill_all()
 
     async def stop(self) -> None:
-        """Wipe this process' files."""
+        """Write the last of what is shown, and wipe this process' files."""
+        await self._live.stop()
         self._host.close()
 
     async def run_turn(
@@ -83,6 +90,7 @@ class ClaudeSessions:
         turn_id: UUID,
         prompt: Content,
         agent: AgentSetup,
+        audience: Audience | None = None,
         on_event: OnEvent | None = None,
     ) -> TurnEnd:
         """Get the answer to `prompt`, whose uuid is `turn_id`, in a session taken under `epoch`; no transaction is held.
@@ -90,21 +98,37 @@ class ClaudeSessions:
         Call it again with the same arguments after any failure or crash: the prompt is asked once, and an answer that
         was given is not asked for again. Cancelled, it leaves no process behind.
 
+        audience: who may watch the run (docs/live.md). on_event: told the same events, in this process.
+
         Raises the errors of this room; LeaseLost where another run has taken the session.
         """
-        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, on_event)
+        tell = [on_event] if on_event else []
+        live = self._live.open(Held(session_id, epoch), audience, turn_id) if audience else None
+        if live:
+            tell.append(live.tell)
+        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, Narrator(*tell))
+        how = "broke"
+        try:
+            end = await self._run(turn)
+            how = "deferred" if end.deferred else "answered"
+            return end
+        finally:
+            if live:
+                live.end(how)
+
+    async def _run(self, turn: TurnRun) -> TurnEnd:
         broken = ""
         for _ in range(_STARTS):
             entries, stands = await self._look(turn)
             if stands.state == "finished":
                 return TurnEnd(_not_empty(stands.answer), None, "recorded")
             if stands.state == "cancelled":
-                raise TurnFailed(f"Turn {turn_id} was stopped by a person")
+                raise TurnFailed(f"Turn {turn.turn_id} was stopped by a person")
             try:
                 heard = await self._host.run(turn, entries, stands.state)
             except CliBroke as error:
                 broken = str(error)
-                log.warning("cli.broke", session_id=str(session_id), turn_id=str(turn_id), reason=broken)
+                log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=broken)
                 continue
             if heard.failure:
                 raise to_error(heard.failure)
@@ -113,7 +137,7 @@ class ClaudeSessions:
                 return TurnEnd("", heard.usage, source, heard.deferred)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
             return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source)
-        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn_id}: {broken}")
+        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from gateways.web.context import Context
 from gateways.web.errors import Surprises, tell_errors
 from gateways.web.events import Streams
+from gateways.web.feeds import Feeds
 from gateways.web.guard import Guard, SecurityHeaders
 from gateways.web.health import look_for_health
 from gateways.web.metrics import look_for_metrics
@@ -29,6 +30,7 @@ def app(context: Context) -> FastAPI:
     api.state.context = context
     api.state.replies = Replies(context.database)
     api.state.streams = Streams()
+    api.state.feeds = Feeds(context.database)
     api.state.look_for_health = Shared(partial(look_for_health, context))
     api.state.look_for_metrics = Shared(partial(look_for_metrics, context))
     for route in ROUTES:

@@ -40,13 +40,23 @@ class Reply(BaseModel):
     response: str | None
 
 
-async def say(request: Request, context: Here, replies: Waiting, idempotency_key: IdempotencyKey) -> JSONResponse:
-    """Put a message through the queue: 200 with the reply, or 202 where none came in time."""
+async def say(
+    request: Request,
+    context: Here,
+    replies: Waiting,
+    idempotency_key: IdempotencyKey,
+    wait_s: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+) -> JSONResponse:
+    """Put a message through the queue: 200 with the reply, or 202 where none came in time.
+
+    wait_s: wait no longer than so; 0 is for who watches the chat (`live`).
+    """
     said = await read(request, Say)
     message = text_of(said.message, field="message")
     received = await _received(context, said.session_id, message, idempotency_key)
     received.wake()
-    reply = await replies.wait(received.message_id, context.chat_wait_s) or await _end_of_job(context, received.job_id)
+    longest_s = context.chat_wait_s if wait_s is None else min(wait_s, context.chat_wait_s)
+    reply = await replies.wait(received.message_id, longest_s) or await _end_of_job(context, received.job_id)
     told = Reply(
         session_id=received.session_id,
         message_id=received.message_id,

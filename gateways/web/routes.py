@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, events, health, jobs, lanes, limits, metrics, pauses, redrive, steer
+from gateways.web import chat, events, health, jobs, lanes, limits, live, metrics, pauses, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ ROUTES = (
     Route("GET", "/metrics", metrics.metrics, needs_token=False),
     Route("POST", "/api/chat", chat.say),
     Route("GET", "/api/chat/{session_id}/messages", chat.messages),
+    Route("GET", "/api/chat/{session_id}/events", live.stream),
     Route("POST", "/api/jobs", jobs.create, status=201),
     Route("GET", "/api/jobs", jobs.newest),
     Route("POST", "/api/jobs/redrive", redrive.redrive),

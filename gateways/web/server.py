@@ -12,7 +12,7 @@ _LAST_REQUESTS_S = 5
 
 
 async def serve(door: FastAPI, listener: socket.socket) -> None:
-    """Serve until cancelled; then take nothing more, let go of those who wait for a reply (202) or watch a job, and end the
+    """Serve until cancelled; then take nothing more, let go of those who wait for a reply (202) or watch, and end the
     other requests.
 
     Cancelled again, it ends at once.
@@ -33,6 +33,7 @@ async def serve(door: FastAPI, listener: socket.socket) -> None:
         server.should_exit = True
         door.state.replies.close()
         door.state.streams.close()
+        door.state.feeds.close()
         await serving
         raise
     await serving
