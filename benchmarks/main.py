@@ -11,7 +11,7 @@ from benchmarks.errors import BenchFailed
 from benchmarks.ours import MEASURES, Measure, measured
 from benchmarks.peers import PEERS, node_version
 from benchmarks.plan import Plan
-from benchmarks.powers import BEFORE, CLAIMS, HISTORY
+from benchmarks.powers import BEFORE, CLAIMS, HISTORY, LIVE
 from benchmarks.server import Server, running
 from benchmarks.table import markdown
 from cli.run import stopped_by_signals
@@ -23,6 +23,7 @@ TABLES: dict[str, dict[str, Measure]] = {
     "claims": CLAIMS,
     "history": HISTORY,
     "before-after": BEFORE,
+    "live": LIVE,
 }
 """What can be measured of us; `peers` is a table of its own."""
 

@@ -32,6 +32,8 @@ class Plan:
     """The commit that we are measured against, by ourselves."""
     pinned_s: float = PINNED_S
     idle_s: float = 6.0
+    live_s: float = 10.0
+    looks: int = 100
     peers: Path = CHECKOUT / ".jobs" / "bench-peers"
     """Where the peers are installed, each in a folder of its own."""
 

@@ -1,12 +1,15 @@
-"""What the queue's powers cost those who do not use them: `./jobs bench claims`, `history` and `before-after`.
+"""What the queue's powers cost those who do not use them: `./jobs bench claims`, `history` and `before-after`; and `live`.
 
 Each figure stands beside its reference of the same minute: the two take turns.
 """
+
+from statistics import median
 
 from benchmarks.measures.before import drained_before
 from benchmarks.measures.behind import Fill, bulk, ended, full_limit, full_limits, paused
 from benchmarks.measures.claims import LimitedQueue, Queue, claims_behind
 from benchmarks.measures.history import drained_beside_a_year
+from benchmarks.measures.live import DELTAS_PER_S, IDLE_CHATS, STREAMS, looked, streamed
 from benchmarks.ours import Measure, Run
 from benchmarks.table import Row, paired
 
@@ -42,6 +45,27 @@ def _before(kind: str, what: str) -> Measure:
     return measure
 
 
+async def _streams(run: Run) -> list[Row]:
+    rounds = [await streamed(run.server, run.plan.live_s) for _ in range(run.plan.rounds)]
+    lags = sorted(lag for one in rounds for lag in one.lags_ms)
+    what = f"{STREAMS} runs of one worker, {DELTAS_PER_S} deltas/s each"
+    return [
+        Row(f"{what}, transactions", median(one.transactions_per_s for one in rounds), "/s", "≤ 200/s"),
+        Row(f"{what}, rows written", median(one.rows_per_s for one in rounds), "/s", "≤ 200/s"),
+        Row(f"{what}, from delta to watcher, p50", lags[len(lags) // 2], " ms", "–"),
+        Row(f"{what}, from delta to watcher, p95", lags[len(lags) * 95 // 100], " ms", "≤ 500 ms"),
+    ]
+
+
+async def _looks(run: Run) -> list[Row]:
+    spent = await looked(run.server, run.plan.looks)
+    what = f"a look of a door with {IDLE_CHATS:,} chats watched, nothing new"
+    return [
+        Row(f"{what}, p50", spent[len(spent) // 2], " ms", "–"),
+        Row(f"{what}, p95", spent[len(spent) * 95 // 100], " ms", "–"),
+    ]
+
+
 CLAIMS: dict[str, Measure] = {
     "deferred": _claims(bulk("deferred"), "deferred", share=1),
     "lower-priority": _claims(bulk("lower_priority"), "of lower priority", share=1),
@@ -54,6 +78,7 @@ CLAIMS: dict[str, Measure] = {
     "full-limits-limited": _claims(full_limits, "behind full limits, 100 of each", kind=LimitedQueue, goal="–"),
 }
 HISTORY: dict[str, Measure] = {"year": _history}
+LIVE: dict[str, Measure] = {"streams": _streams, "looks": _looks}
 BEFORE: dict[str, Measure] = {
     "ready": _before("ready", "brief, no history"),
     "kept": _before("kept", "brief, with history"),

@@ -2,16 +2,21 @@
 
 POST /api/chat ── 200 ─▶ reply
                └─ 202 ─▶ look at the chat's messages, every 0.2 s … 2 s, until the reply stands there
+
+On a terminal it does not wait for the 200: it follows the chat's events first (`chat_stream`), and looks where these break off.
 """
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from cli.chat_stream import Terminal, follow, on_terminal
 from cli.errors import CommandFailed
 from cli.folder import Folder
 from cli.printing import plain, print_json, print_plain, warn
@@ -49,6 +54,14 @@ class Api:
             ) from error
         return _answer_of(response)
 
+    @contextmanager
+    def lines(self, path: str, silence_s: float) -> Iterator[Iterator[str]]:
+        """The lines of a stream, which may be silent for so long. Raises httpx.HTTPError where it cannot be had, or breaks."""
+        timeout = httpx.Timeout(30.0, read=silence_s)
+        with self._http.stream("GET", path, timeout=timeout) as response:
+            response.raise_for_status()
+            yield response.iter_lines()
+
 
 def find_api(settings: CliSettings) -> Api:
     """The API to talk to: JOBS_URL, else the `up` that runs in the folder. Raises CommandFailed where there is none."""
@@ -79,15 +92,44 @@ def ask(settings: CliSettings, message: str, session_id: str | None, *, timeout_
     """Say it and show what comes back; returns the exit status: 0 for an answer, 1 where there is none."""
     api = find_api(settings)
     until = time.monotonic() + timeout_s
-    with _progress():
-        said = {"session_id": session_id, "message": message}
-        reply = api.call("POST", "/api/chat", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
+    said = {"session_id": session_id, "message": message}
+    shown = ""
+    with ExitStack() as waiting:
+        waiting.enter_context(_progress())
+        if on_terminal() and not as_json:
+            reply, shown = _watch(api, said, until, waiting)
+        else:
+            reply = api.call("POST", "/api/chat", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
         look_s = _FIRST_LOOK_S
         while reply["status"] == "waiting" and time.monotonic() < until:
             time.sleep(look_s)
             look_s = min(look_s * 1.5, _LONGEST_LOOK_S)
             reply = _look(api, reply)
-    return _show(reply, as_json=as_json)
+    return _show(reply, as_json=as_json, shown=shown)
+
+
+def _watch(api: Api, said: dict[str, Any], until: float, waiting: ExitStack) -> tuple[dict[str, Any], str]:
+    """Say it and print what happens in the chat; returns the reply by then, and the text that was printed last."""
+
+    def write(text: str) -> None:
+        waiting.close()
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    reply = api.call("POST", "/api/chat?wait_s=0", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
+    path = f"/api/chat/{quote(reply['session_id'], safe='')}/events?after={reply['message_id']}"
+    terminal = Terminal(write)
+    if reply["status"] == "waiting":
+        try:
+            reply = follow(partial(api.lines, path), reply, partial(_look, api), terminal, until=until)
+        except KeyboardInterrupt:
+            terminal.end()
+            waiting.close()
+            _say_it_is_safe(reply)
+            raise
+    shown = terminal.text
+    terminal.end()
+    return reply, shown
 
 
 def _look(api: Api, reply: dict[str, Any]) -> dict[str, Any]:
@@ -104,18 +146,23 @@ def _look(api: Api, reply: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def _show(reply: dict[str, Any], *, as_json: bool) -> int:
+def _show(reply: dict[str, Any], *, as_json: bool, shown: str = "") -> int:
     if as_json:
         print_json(reply)
     elif reply["status"] == "answered":
-        print_plain(reply["response"])
+        if reply["response"].strip() != shown.strip():
+            print_plain(reply["response"])
     elif reply["status"] == "failed":
         warn(reply["response"] or "there will be no answer, and no reason was given")
     else:
-        warn(f"no answer yet; the message is safe: ./jobs show {reply['job_id']} tells how it goes")
+        _say_it_is_safe(reply)
     if not as_json:
         _dim(f"session {reply['session_id']}")
     return 0 if reply["status"] == "answered" else 1
+
+
+def _say_it_is_safe(reply: dict[str, Any]) -> None:
+    warn(f"no answer yet; the message is safe: ./jobs show {reply['job_id']} tells how it goes")
 
 
 def _answer_of(response: httpx.Response) -> Any:

@@ -17,7 +17,7 @@ def bench(
         str,
         typer.Argument(
             help="`peers`: install the peers and measure everybody alike; `claims`: with others behind; `history`: beside a "
-            "year of it; `before-after`: beside our own earlier code"
+            "year of it; `before-after`: beside our own earlier code; `live`: what shows while turns run"
         ),
     ] = "ours",
     jobs: Annotated[int, typer.Option(min=100, help="Jobs of one drain")] = 50_000,

@@ -33,6 +33,7 @@ from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
 from sessions import (
     AgentSetup,
+    Audience,
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
@@ -123,6 +124,7 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
     assert await bench.run() == "complete"
     (turn,) = await turns(conn)
     assert turn["ended"]
+    token = (await bench.seen(received)).token
     assert turn["job_id"] == received.job.id
     assert (await bench.seen(received)).result == {"status": "answered", "turn_id": str(turn["id"])}
     assert await bench.lines(received) == [("human", "hello"), ("ai", "Hi.")]
@@ -133,6 +135,7 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
         "turn_id": turn["id"],
         "prompt": "hello",
         "agent": AgentSetup(CHAT),
+        "audience": Audience(received.session_id, token),
     }
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from jobs_core import Database, execute
-from sessions import TranscriptLost, TurnFailed
+from sessions import TranscriptLost, TurnEvent, TurnFailed
 from simulator.client import SimulatorControl
 from tests.support.sessions import KEY, SYSTEM_PROMPT, Chat, agents, said
 
@@ -122,13 +122,13 @@ async def test_a_tool_that_was_not_opened_does_not_exist(chat: Chat, sim: Simula
     assert not mark.exists()
 
 
-async def test_stream_events_are_told_as_they_come(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
+async def test_events_are_told_as_they_come(chat: Chat, sim: SimulatorControl, tmp_path: Path) -> None:
     pieces: list[str] = []
     first = asyncio.Event()
 
-    def show(event: object) -> None:
-        if isinstance(event, dict) and event["type"] == "content_block_delta":
-            pieces.append(event["delta"]["text"])
+    def show(event: TurnEvent) -> None:
+        if event.kind == "text":
+            pieces.append(event.about["text"])
             first.set()
 
     async with agents(chat.database, sim, tmp_path) as sessions:
