@@ -174,8 +174,8 @@ async def test_who_comes_late_or_again_gets_the_text_so_far_and_no_answer_twice(
     async with watching(client, talk.path) as first:
         (seen,) = await until(first, "reset")
         assert items(seen) == "Half an "
-    run.tell(text("answer."))
-    await talk.live.run_once()
+        run.tell(text("answer."))
+        await until(first, "text")
     async with watching(client, talk.path, seen.id) as again:
         (seen,) = await until(again, "reset")
         assert items(seen) == "Half an answer."

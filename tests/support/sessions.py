@@ -15,6 +15,7 @@ import psutil
 from jobs_core import Database
 from sessions import (
     AgentSetup,
+    Audience,
     ClaudeSessions,
     OnEvent,
     SessionSettings,
@@ -80,7 +81,14 @@ class Chat:
         return turn_id
 
     async def run(
-        self, sessions: ClaudeSessions, turn_id: UUID, prompt: Any, on_event: OnEvent | None = None, **of_agent: Any
+        self,
+        sessions: ClaudeSessions,
+        turn_id: UUID,
+        prompt: Any,
+        on_event: OnEvent | None = None,
+        *,
+        audience: Audience | None = None,
+        **of_agent: Any,
     ) -> TurnEnd:
         """Take the session and run the turn; what came is not settled."""
         async with self.database.transaction() as conn:
@@ -91,6 +99,7 @@ class Chat:
             turn_id=turn_id,
             prompt=prompt,
             agent=AgentSetup(**{"system_prompt": SYSTEM_PROMPT, **of_agent}),
+            audience=audience,
             on_event=on_event,
         )
 
@@ -139,7 +148,7 @@ async def times_asked(sim: SimulatorControl, prompt: str) -> int:
 
 @asynccontextmanager
 async def turn_worker(
-    sim: SimulatorControl, scratch: Path, chat: Chat, turn_id: UUID, prompt: str, **given: bool
+    sim: SimulatorControl, scratch: Path, chat: Chat, turn_id: UUID, prompt: str, **given: bool | str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that runs the turn; it is killed at the end of the block, where it was not."""
     async with chat.database.transaction() as conn:

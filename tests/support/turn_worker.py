@@ -1,6 +1,7 @@
 """A process that runs one turn, to be killed: `python -m tests.support.turn_worker '{"dsn": …, "url": …, …}'`.
 
-Each tool call is deferred where `defers` is given. A turn that came to its end is settled by nobody.
+Each tool call is deferred where `defers` is given; the run is shown under `topic`, as claim 1, where that is. A turn that came to
+its end is settled by nobody.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from jobs_core import Database
-from sessions import AgentSetup, ClaudeSessions, SessionSettings
+from sessions import AgentSetup, Audience, ClaudeSessions, SessionSettings
 from tests.support.gate import gate
 
 
@@ -30,6 +31,7 @@ async def main(given: dict[str, str]) -> None:
                 turn_id=UUID(given["turn"]),
                 prompt=given["prompt"],
                 agent=AgentSetup("You are a test's agent.", tools=["Bash"], allowed_tools=["Bash"]),
+                audience=Audience(given["topic"], 1) if "topic" in given else None,
             )
         await asyncio.Event().wait()
 
