@@ -85,6 +85,12 @@ async def live_news(conn: Connection, places: Mapping[str, Place], *, most: int)
     return [LiveRow(**row) for row in await fetch(conn, statement("sessions", "live/news"), values)]
 
 
+async def recent_topics(conn: Connection, *, within_s: float) -> set[str]:
+    """Where something was written in this time, except what took longer than that to be committed."""
+    rows = await fetch(conn, statement("sessions", "live/recent"), {"within_s": within_s})
+    return {row["topic"] for row in rows}
+
+
 async def newest_runs(conn: Connection, topics: Collection[str]) -> dict[str, Place]:
     """Where the newest run of each topic begins; the very beginning, where there is none."""
     rows = await fetch(conn, statement("sessions", "live/newest"), {"topics": list(topics)})

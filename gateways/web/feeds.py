@@ -1,14 +1,17 @@
 """The chats that are watched at this door: one look into the database for all of them, however many watch.
 
-listen ─▶ its feed ◀─ look: ends of turns, what runs wrote, for all feeds ─▶ told ─▶ 0.1 s, up to 0.2 s while nothing comes ─┐
-             ▲                                                                  │ nobody watches: end                        │
+listen ─▶ its feed ◀─ look: where is something new? ─▶ ends of turns, what runs wrote, there ─▶ told ─▶ sleep 0.1 to 0.2 s ─┐
+             ▲           └─ every 5 s: everywhere                               │ nobody watches: end                        │
              └──────────────────────────────────────────────────────────────────┴────────────────────────────────────────────┘
 
-A look takes one connection for two statements, and none is held in between. Nothing here needs LISTEN.
+What is new is read from each feed's own place on, so that nothing is missed or told twice. Where to look is told by the newest
+rows of all, whose number knows nothing of how many watch; what was committed late is found by the look everywhere. A look
+takes one connection, and none is held in between. Nothing here needs LISTEN.
 """
 
 import asyncio
 import resource
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,17 +20,19 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Request
 
-from assistant.ends import End, ends_after, newest_ends
+from assistant.ends import End, ends_after, newest_ends, recent_ends
 from gateways.web.errors import Refused
 from gateways.web.feed import Cursor, Feed, Listener
 from jobs_core import Connection, Database, db
 from jobs_core.tasks import wait_at_most
-from sessions.live_rows import LiveRow, live_news, newest_runs
+from sessions.live_rows import LiveRow, live_news, newest_runs, recent_topics
 
 log = structlog.get_logger()
 
 BETWEEN_S, SHORTEST_S, LONGEST_S = 0.02, 0.1, 0.2
 """Between two looks: at least; after news; and where nothing comes. A run writes each 0.2 s."""
+EVERYWHERE_S = 5.0
+RECENT_S = 2.0
 MOST_LISTENERS = 5_000
 MOST_ROWS, MOST_ENDS = 500, 100
 """Of one chat in one look."""
@@ -47,6 +52,7 @@ class Feeds:
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
         self._away = False
+        self._everywhere_at_s = 0.0
 
     async def listen(self, chat: str, after: Cursor | None) -> Listener:
         """Watch a chat, until `leave`. Raises Refused where too many do, the door closes, or the database is away."""
@@ -139,18 +145,33 @@ class Feeds:
 
     async def _look(self, conn: Connection) -> bool:
         await self._begin_new(conn)
-        begun = {chat: feed.cursor for chat, feed in self._feeds.items() if feed.cursor}
+        places = await self._where(conn)
+        if not places:
+            return False
         # Ends first: what a run wrote before its turn ended is then among the rows, and is told before the end.
-        ends = await ends_after(conn, {chat: cursor.message for chat, cursor in begun.items()}, most=MOST_ENDS)
-        rows = await live_news(conn, {chat: cursor.place for chat, cursor in begun.items()}, most=MOST_ROWS)
+        ends = await ends_after(conn, {chat: cursor.message for chat, cursor in places.items()}, most=MOST_ENDS)
+        rows = await live_news(conn, {chat: cursor.place for chat, cursor in places.items()}, most=MOST_ROWS)
         self._tell(rows, ends)
         behind = {chat for chat, n in Counter(row.topic for row in rows).items() if n == MOST_ROWS}
-        for chat in begun.keys() - behind:
+        for chat in places.keys() - behind:
             if feed := self._feeds.get(chat):
                 feed.ready.set()
         if behind:
             self._came.set()
         return bool(rows or ends)
+
+    async def _where(self, conn: Connection) -> dict[str, Cursor]:
+        """The feeds that there may be something new for, and how far each has come."""
+        if time.monotonic() >= self._everywhere_at_s:
+            self._everywhere_at_s = time.monotonic() + EVERYWHERE_S
+            recent = set(self._feeds)
+        else:
+            recent = await recent_ends(conn) | await recent_topics(conn, within_s=RECENT_S)
+        return {
+            chat: feed.cursor
+            for chat, feed in self._feeds.items()
+            if feed.cursor and (chat in recent or not feed.ready.is_set())
+        }
 
     async def _begin_new(self, conn: Connection) -> None:
         new = [feed for feed in self._feeds.values() if feed.cursor is None]

@@ -308,6 +308,21 @@ async def test_those_who_watch_hold_no_connection_and_are_one_look_together(
     assert len(looks) < 50
 
 
+async def test_what_was_committed_long_after_it_was_written_is_found_too(
+    talk: Talk, client: httpx.AsyncClient, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells of it but the look everywhere."""
+    monkeypatch.setattr(feeds_module, "recent_ends", AsyncMock(return_value=set()))
+    monkeypatch.setattr(feeds_module, "recent_topics", AsyncMock(return_value=set()))
+    monkeypatch.setattr(feeds_module, "EVERYWHERE_S", 0.3)
+    async with watching(client, talk.path) as stream:
+        turn_id = await talk.begin()
+        (await talk.run(turn_id)).tell(text("Half"))
+        await until(stream, "reset")
+        await talk.answer(turn_id, "Whole.")
+        await until(stream, "answer")
+
+
 async def test_a_look_that_failed_is_made_again(
     talk: Talk, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """A process that runs one turn, to be killed: `python -m tests.support.turn_worker '{"dsn": …, "url": …, …}'`.
 
-Each tool call is deferred where `defers` is given; the run is shown under `topic`, as claim 1, where that is. A turn that came to
-its end is settled by nobody.
+Each tool call is deferred where `defers` is given; the run is shown under `topic`, as claim 1, where that is. A turn that came
+to its end is settled by nobody.
 """
 
 import asyncio

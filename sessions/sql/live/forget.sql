@@ -3,12 +3,12 @@
 -- A run that still speaks keeps all its rows: who comes late puts together what it shows from the first one on.
 DELETE FROM {schema}.live_events WHERE ctid = ANY(ARRAY(
     SELECT l.ctid FROM {schema}.live_events AS l
-    WHERE l.said_at < clock_timestamp() - make_interval(secs => %(keep_s)s)
+    WHERE l.said_at < now() - make_interval(secs => %(keep_s)s)
       AND (
           SELECT newest.said_at FROM {schema}.live_events AS newest
           WHERE newest.topic = l.topic AND newest.token = l.token
           ORDER BY newest.seq DESC LIMIT 1
-      ) < clock_timestamp() - make_interval(secs => %(keep_s)s)
+      ) < now() - make_interval(secs => %(keep_s)s)
     ORDER BY l.said_at LIMIT %(batch)s
     FOR UPDATE OF l SKIP LOCKED
 ))
