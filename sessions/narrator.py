@@ -113,7 +113,8 @@ class Narrator:
     def _on_results(self, message: "UserMessage") -> None:
         from claude_agent_sdk import ToolResultBlock
 
-        for block in message.content:
+        blocks = message.content if isinstance(message.content, list) else []
+        for block in blocks:
             if isinstance(block, ToolResultBlock):
                 parent = message.parent_tool_use_id
                 self._say(tool_result(block.tool_use_id, block.content, parent, is_error=bool(block.is_error)))

@@ -18,8 +18,8 @@ Item = dict[str, Any]
 class Shown:
     """What one run of a turn has shown.
 
-    items: in order, each with its `kind`: `text` (`text`, `message`, `parent`) or `tool_call` (`id`, `name`, `input`, `parent`,
-    and once it is there `result`, with `text` and `is_error`).
+    items: in order, each with its `kind`: `text` (`text`, `message`, `parent`), `tool_call` (`id`, `name`, `input`, `parent`,
+    and once it is there `result`, with `text` and `is_error`), or `tool_result`, whose call is not shown.
     """
 
     def __init__(self) -> None:
@@ -87,6 +87,7 @@ class Shown:
                 self._size += _size(item)
                 self._drop_oldest()
                 return
+        self._add({"kind": "tool_result", **about})  # of a call of an earlier run: approved, it runs in the next
 
     def _add(self, item: Item) -> None:
         self.items.append(item)
@@ -116,6 +117,6 @@ def _size(item: Item) -> int:
 
 
 def _chars(item: Item) -> int:
-    if item["kind"] == "text":
+    if item["kind"] != "tool_call":
         return len(item["text"])
     return len(item["name"]) + len(item["input"]) + len(item.get("result", {}).get("text", ""))

@@ -99,6 +99,7 @@ class Feed:
         self._ended = deque[UUID](maxlen=NEWEST)
         self._shown: Shown | None = None
         self._turn_id: UUID | None = None
+        self._whole: bytes | None = None  # what the turn shows by now, as it was last sent: many may come at once
 
     @property
     def is_wanted(self) -> bool:
@@ -124,6 +125,7 @@ class Feed:
         if row.token != self.cursor.place.token:
             self._shown = None
         self.cursor = Cursor(self.cursor.message, Place(row.token, row.seq))
+        self._whole = None
         if row.turn_id in self._ended:
             return
         if self._shown is None:
@@ -139,6 +141,7 @@ class Feed:
         """Tell that a turn has ended, and how."""
         assert self.cursor
         self.cursor = Cursor(end.id, self.cursor.place)
+        self._whole = None
         self._ended.append(end.turn_id)
         if end.turn_id == self._turn_id:
             self._shown = None
@@ -152,7 +155,9 @@ class Feed:
 
     def _so_far(self) -> bytes:
         """What the turn shows by now, b"" where none is shown."""
-        return self._chunk("reset", self._shown.as_reset(), last=True) if self._shown else b""
+        if self._whole is None:
+            self._whole = self._chunk("reset", self._shown.as_reset(), last=True) if self._shown else b""
+        return self._whole
 
     def _chunk(self, kind: str, about: Mapping[str, Any], *, last: bool) -> bytes:
         assert self.cursor

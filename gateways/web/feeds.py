@@ -33,6 +33,7 @@ BETWEEN_S, SHORTEST_S, LONGEST_S = 0.02, 0.1, 0.2
 """Between two looks: at least; after news; and where nothing comes. A run writes each 0.2 s."""
 EVERYWHERE_S = 5.0
 RECENT_S = 2.0
+"""What was written so long ago is new; where the last look was half of that ago, the next one is everywhere."""
 MOST_LISTENERS = 5_000
 MOST_ROWS, MOST_ENDS = 500, 100
 """Of one chat in one look."""
@@ -53,6 +54,7 @@ class Feeds:
         self._closed = False
         self._away = False
         self._everywhere_at_s = 0.0
+        self._looked_s = 0.0
 
     async def listen(self, chat: str, after: Cursor | None) -> Listener:
         """Watch a chat, until `leave`. Raises Refused where too many do, the door closes, or the database is away."""
@@ -130,7 +132,9 @@ class Feeds:
         """Look once for all; returns whether there was anything. A database that is away is looked into again."""
         try:
             async with self._database.connection() as conn:
+                began_s = time.monotonic()
                 found = await self._look(conn)
+            self._looked_s = began_s
             self._away = False
             return found
         except Exception as error:
@@ -162,8 +166,9 @@ class Feeds:
 
     async def _where(self, conn: Connection) -> dict[str, Cursor]:
         """The feeds that there may be something new for, and how far each has come."""
-        if time.monotonic() >= self._everywhere_at_s:
-            self._everywhere_at_s = time.monotonic() + EVERYWHERE_S
+        now_s = time.monotonic()
+        if now_s >= self._everywhere_at_s or now_s > self._looked_s + RECENT_S / 2:
+            self._everywhere_at_s = now_s + EVERYWHERE_S
             recent = set(self._feeds)
         else:
             recent = await recent_ends(conn) | await recent_topics(conn, within_s=RECENT_S)

@@ -9,6 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 
 _LAST_REQUESTS_S = 5
+_NOTHING_TAKEN_S = 30.0
+"""A client that takes nothing of what it is sent for so long is cut off (Linux): it would hold its connection for ever."""
 
 
 async def serve(door: FastAPI, listener: socket.socket) -> None:
@@ -17,6 +19,8 @@ async def serve(door: FastAPI, listener: socket.socket) -> None:
 
     Cancelled again, it ends at once.
     """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # taken over by the sockets of its connections
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * _NOTHING_TAKEN_S))
     config = uvicorn.Config(
         door,
         log_config=None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from assistant import chats
 from assistant.chats import CHAT_TURN
 from gateways.web import feeds as feeds_module
 from gateways.web import live as sse
-from gateways.web.feed import Listener
+from gateways.web import server
 from gateways.web.feeds import Feeds
 from jobs_core import Connection, Database, HandlerTable, Jobs
 from sessions import Audience, TurnEvent, begin_turn, end_turn, take_session
@@ -383,23 +384,31 @@ async def test_feeds_that_nobody_watches_are_forgotten_and_nothing_is_looked_for
 
 
 async def test_a_client_that_stops_reading_is_let_go(talk: Talk, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its socket takes no more: what waits for it is bounded, and when that is full it is forgotten."""
-    let_go = asyncio.Event()
-    close = Listener.close
-    monkeypatch.setattr(Listener, "close", lambda self: (close(self), let_go.set()))
+    """What waits for it is bounded, and forgotten when that is full; and its socket is closed, or it would count for ever."""
+    monkeypatch.setattr(server, "_NOTHING_TAKEN_S", 1.0)
+    made = list[Feeds]()
+    monkeypatch.setattr(
+        sys.modules["gateways.web.app"], "Feeds", lambda database: made.append(Feeds(database)) or made[-1]
+    )
     async with serving(jobs) as (_, url):
+        async with httpx.AsyncClient(base_url=url) as client:
+            await client.get("/health")  # it serves: what connects before that is not cut off
         host = url.removeprefix("http://")
         # A limit of 1: the reader takes a few bytes, and no more than that.
         reader, writer = await asyncio.open_connection("127.0.0.1", int(host.rsplit(":", 1)[1]), limit=1)
         token = AUTHORIZED["Authorization"]
         writer.write(f"GET {talk.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n".encode())
         await reader.read(1)
+        (feeds,) = made
+        assert feeds._listening == 1
         run = await talk.run(await talk.begin())
         async with asyncio.timeout(60):
-            while not let_go.is_set():
+            while feeds._feeds:
                 run.tell(text("x" * 60_000))
                 await talk.live.run_once()
                 await asyncio.sleep(0.01)
+            while feeds._listening:
+                await asyncio.sleep(0.05)
         writer.transport.abort()
 
 

@@ -113,6 +113,12 @@ def test_a_call_is_told_with_its_result_and_whose_it_is() -> None:
     assert bash["result"] == {"text": "x\n[image]", "is_error": False}
 
 
+def test_the_result_of_a_call_that_an_earlier_run_made_stands_by_itself() -> None:
+    """An approved call runs when the next run begins."""
+    (item,) = shown(UserMessage([ToolResultBlock("a", "approved and done")])).items
+    assert (item["kind"], item["id"], item["text"]) == ("tool_result", "a", "approved and done")
+
+
 def test_a_void_message_of_a_subagent_leaves_the_agents_own() -> None:
     said = [*streamed(start("1"), BLOCK, text("Mine.")), *streamed(start("1"), BLOCK, text("Its"), STOP, parent="a")]
     assert [item["text"] for item in shown(*said).items] == ["Mine."]
