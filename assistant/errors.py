@@ -2,7 +2,11 @@
 
 AssistantError
 ├── NoSuchChat      there is no such chat on this channel: the caller has a wrong id
-└── ChatClosed      the chat takes no messages any more: the caller begins a new one
+├── ChatClosed      the chat takes no messages any more: the caller begins a new one
+├── NoSuchUser      there is no such person: the caller has a wrong id
+├── RoleFixed       this person's role cannot be that, for a reason that is told: nothing was changed
+├── NoSuchAgent     there is no agent of this name
+└── AgentExists     there is one already: edit it, or take another name
 """
 
 
@@ -16,3 +20,19 @@ class NoSuchChat(AssistantError):
 
 class ChatClosed(AssistantError):
     """The chat is not active."""
+
+
+class NoSuchUser(AssistantError):
+    """No person has this id, or is known by this channel."""
+
+
+class RoleFixed(AssistantError):
+    """The person's role cannot be changed so."""
+
+
+class NoSuchAgent(AssistantError):
+    """No agent has this name."""
+
+
+class AgentExists(AssistantError):
+    """An agent has this name."""
