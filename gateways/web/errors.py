@@ -1,6 +1,6 @@
 """What a caller is told when something goes wrong: `{"error": {"code", "message", "field"}}`, never a traceback.
 
-InvalidInput 422 · NoSuchChat 404 · ChatClosed 409 · database away 503 · Refused: as it says · anything else 500, and logged
+InvalidInput 422 · AssistantError 404 or 409 · database away 503 · Refused: as it says · anything else 500, and logged
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.errors import ChatClosed, NoSuchChat
+from assistant.errors import AssistantError, ChatClosed, NoSuchAgent, NoSuchChat, NoSuchUser, RoleFixed
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
 
 log = structlog.get_logger()
+
+_OF_ASSISTANT: dict[type[AssistantError], tuple[int, str, str]] = {
+    NoSuchChat: (404, "no_such_chat", "session_id"),
+    ChatClosed: (409, "chat_closed", "session_id"),
+    NoSuchUser: (404, "no_such_user", "user_id"),
+    RoleFixed: (409, "role_fixed", "role"),
+    NoSuchAgent: (404, "no_such_agent", "name"),
+}
+"""Status, code and field of each that a route may raise."""
 
 
 class Refused(Exception):
@@ -47,8 +56,7 @@ def tell_errors(api: FastAPI) -> None:
     known = (
         Refused,
         InvalidInput,
-        NoSuchChat,
-        ChatClosed,
+        *_OF_ASSISTANT,
         *ConnectionFailed,
         *db.Retryable,
         RequestValidationError,
@@ -63,10 +71,9 @@ def _refused(error: Exception) -> Refused:
         case InvalidInput(field=field):
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
-        case NoSuchChat():
-            return Refused(404, "no_such_chat", str(error), field="session_id")
-        case ChatClosed():
-            return Refused(409, "chat_closed", str(error), field="session_id")
+        case AssistantError():
+            status, code, field = _OF_ASSISTANT[type(error)]
+            return Refused(status, code, str(error), field=field)
         case RequestValidationError():
             return _invalid_parameter(error.errors()[0])
         case HTTPException(status_code=status, headers=headers):
