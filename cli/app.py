@@ -9,6 +9,7 @@ import sys
 import typer
 
 from cli.commands import (
+    agent,
     bench,
     cancel,
     chat,
@@ -29,6 +30,7 @@ from cli.commands import (
     token,
     up,
     usage,
+    user,
     watch,
     web,
     worker,
@@ -46,6 +48,8 @@ app = typer.Typer(
 )
 up.register(app)
 chat.register(app)
+agent.register(app)
+user.register(app)
 token.register(app)
 create.register(app)
 look.register(app)

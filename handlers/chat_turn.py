@@ -139,7 +139,7 @@ class ChatTurns:
                     turn_id=turn.id,
                     prompt=turn.prompt,
                     agent=self._setup(turn.cast),
-                    account=RunAccount.of(job, turn.id),
+                    account=RunAccount.of(job, turn.id, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
                 )
         except LeaseLost:

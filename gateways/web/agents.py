@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant import agents
 from assistant.content import text_of
 from gateways.web.body import read
-from gateways.web.chat import try_out
+from gateways.web.chat import Patience, try_out
 from gateways.web.context import Here
 from gateways.web.parameters import Name
 from gateways.web.replies import Waiting
@@ -52,10 +52,12 @@ async def put(request: Request, context: Here, name: Annotated[Name, Path()]) ->
         return (await agents.put(conn, name, wanted.model_dump(mode="json"))).shown()
 
 
-async def try_one(request: Request, context: Here, replies: Waiting, name: Annotated[Name, Path()]) -> JSONResponse:
+async def try_one(
+    request: Request, context: Here, replies: Waiting, name: Annotated[Name, Path()], wait_s: Patience = None
+) -> JSONResponse:
     """Say something to an agent, in a new chat that is marked as a trial: 200 with the reply, 202 where none came in time."""
     said = await read(request, Trial)
     message = text_of(said.message, field="message")
     async with context.database.connection() as conn:
         await agents.load(conn, name)
-    return await try_out(context, replies, name, message)
+    return await try_out(context, replies, name, message, wait_s)

@@ -21,6 +21,10 @@ from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
 
 
+Patience = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
+"""A route's parameter: how long to wait for the reply, in seconds; None: as long as the door waits."""
+
+
 class Say(BaseModel):
     """What is said, and in which chat; None begins a new one."""
 
@@ -45,7 +49,7 @@ async def say(
     context: Here,
     replies: Waiting,
     idempotency_key: IdempotencyKey,
-    wait_s: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    wait_s: Patience = None,
 ) -> JSONResponse:
     """Put a message through the queue: 200 with the reply, or 202 where none came in time.
 
@@ -54,16 +58,20 @@ async def say(
     said = await read(request, Say)
     message = text_of(said.message, field="message")
     received = await _received(context, said.session_id, message, idempotency_key)
-    return await replied(context, replies, received)
+    return await _replied(context, replies, received, wait_s)
 
 
-async def try_out(context: Context, replies: Replies, agent: str, message: str) -> JSONResponse:
+async def try_out(
+    context: Context, replies: Replies, agent: str, message: str, wait_s: float | None
+) -> JSONResponse:
     """Say something to an agent in a new chat that is marked as a trial; the reply as of `say`."""
     received = await _received(context, None, message, None, agent=agent, trial=True)
-    return await replied(context, replies, received)
+    return await _replied(context, replies, received, wait_s)
 
 
-async def replied(context: Context, replies: Replies, received: chats.Received) -> JSONResponse:
+async def _replied(
+    context: Context, replies: Replies, received: chats.Received, wait_s: float | None
+) -> JSONResponse:
     """200 with the reply to a message that was committed, or 202 where none came in time."""
     received.wake()
     longest_s = context.chat_wait_s if wait_s is None else min(wait_s, context.chat_wait_s)
