@@ -121,10 +121,8 @@ def ask(
     return _show(reply, as_json=as_json, shown=shown)
 
 
-def _watch(
-    api: Api, path: str, said: dict[str, Any], until: float, waiting: ExitStack
-) -> tuple[dict[str, Any], str]:
-    """Say it, by this path, and print what happens in the chat; returns the reply by then, and the text that was printed last."""
+def _watch(api: Api, path: str, said: dict[str, Any], until: float, waiting: ExitStack) -> tuple[dict[str, Any], str]:
+    """Say it, print what happens in the chat, and return the reply by then, and the text that was printed last."""
 
     def write(text: str) -> None:
         waiting.close()

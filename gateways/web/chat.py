@@ -20,7 +20,6 @@ from gateways.web.replies import Replies, Waiting
 from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
 
-
 Patience = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 """A route's parameter: how long to wait for the reply, in seconds; None: as long as the door waits."""
 
@@ -61,17 +60,13 @@ async def say(
     return await _replied(context, replies, received, wait_s)
 
 
-async def try_out(
-    context: Context, replies: Replies, agent: str, message: str, wait_s: float | None
-) -> JSONResponse:
+async def try_out(context: Context, replies: Replies, agent: str, message: str, wait_s: float | None) -> JSONResponse:
     """Say something to an agent in a new chat that is marked as a trial; the reply as of `say`."""
     received = await _received(context, None, message, None, agent=agent, trial=True)
     return await _replied(context, replies, received, wait_s)
 
 
-async def _replied(
-    context: Context, replies: Replies, received: chats.Received, wait_s: float | None
-) -> JSONResponse:
+async def _replied(context: Context, replies: Replies, received: chats.Received, wait_s: float | None) -> JSONResponse:
     """200 with the reply to a message that was committed, or 202 where none came in time."""
     received.wake()
     longest_s = context.chat_wait_s if wait_s is None else min(wait_s, context.chat_wait_s)
