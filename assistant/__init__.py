@@ -1,1 +1,1 @@
-"""What an assistant knows: so far its chats."""
+"""What an assistant knows: people, agents, chats."""

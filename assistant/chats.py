@@ -14,10 +14,11 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
+from assistant.agents import DEFAULT_AGENT
 from assistant.deliveries import owe_reply
 from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
-from assistant.incoming import Channel, begin_chat, is_open, said_before, say
+from assistant.incoming import Channel, NewChat, begin_chat, is_open, said_before, say
 from jobs_core import (
     Connection,
     Created,
@@ -119,10 +120,14 @@ async def receive(
     message: str,
     user_id: str | None,
     idempotency_key: str | None = None,
+    agent: str = DEFAULT_AGENT,
+    trial: bool = False,
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
 
-    With a key a repeat of the call is the same message, and began the same chat, whenever it comes.
+    user_id: whose message it is; a chat takes those of whoever began it only. None where nobody is known: the owner's. agent,
+    trial: of a new chat, which agent answers, and whether it is only tried out. With a key a repeat of the call is the same
+    message, and began the same chat, whenever it comes.
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
     then.
@@ -131,8 +136,8 @@ async def receive(
     if idempotency_key is not None:
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
-        session_id = await begin_chat(conn, channel, user_id, idempotency_key)
-    takes_more = await is_open(conn, session_id, channel)
+        session_id = await begin_chat(conn, NewChat(channel, user_id, agent, trial), idempotency_key)
+    takes_more = await is_open(conn, session_id, channel, user_id)
     message_id = await say(conn, session_id, message, idempotency_key) if takes_more else None
     if message_id is None:
         return await _repeated(conn, session_id, message, idempotency_key)

@@ -5,7 +5,11 @@ AssistantError
 ├── ChatClosed      the chat takes no messages any more: the caller begins a new one
 ├── NoSuchTask      there is no such task, or none of this user's: the caller has a wrong id
 ├── TaskExists      another task stands for this ticket: the caller changes that one
-└── TaskChanged     somebody else changed the task meanwhile: the caller looks again and decides anew
+├── TaskChanged     somebody else changed the task meanwhile: the caller looks again and decides anew
+├── NoSuchUser      there is no such person: the caller has a wrong id
+├── RoleFixed       this person's role cannot be that, for a reason that is told: nothing was changed
+├── NoSuchAgent     there is no agent of this name
+└── AgentExists     there is one already: edit it, or take another name
 """
 
 
@@ -31,3 +35,19 @@ class TaskExists(AssistantError):
 
 class TaskChanged(AssistantError):
     """The task is not what the caller saw."""
+
+
+class NoSuchUser(AssistantError):
+    """No person has this id, or is known by this channel."""
+
+
+class RoleFixed(AssistantError):
+    """The person's role cannot be changed so."""
+
+
+class NoSuchAgent(AssistantError):
+    """No agent has this name."""
+
+
+class AgentExists(AssistantError):
+    """An agent has this name."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID, uuid4, uuid5
 
+from assistant.agents import DEFAULT_AGENT
 from assistant.errors import NoSuchChat
 from jobs_core import Connection, execute, fetch_one, gate, statement
 from sessions import create_session
 
 Channel = Literal["web", "telegram", "scheduled"]
 
-DEFAULT_AGENT = "assistant"
 _BEGUN_BY_KEY = UUID("6a1f2c1e-6d3b-4f0c-9a57-0d5c8f4b7e21")  # the namespace of the ids of chats that a key began
 
 
@@ -28,17 +28,31 @@ class SaidBefore:
     job_id: int
 
 
-async def begin_chat(conn: Connection, channel: Channel, user_id: str | None, idempotency_key: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class NewChat:
+    """A chat to begin. trial: one in which an agent is only tried out."""
+
+    channel: Channel
+    user_id: str | None
+    agent: str = DEFAULT_AGENT
+    trial: bool = False
+
+
+async def begin_chat(conn: Connection, new: NewChat, idempotency_key: str | None) -> str:
     """A new chat's id; with a key always the same one, in which a repeat finds its message."""
-    named = uuid4()
+    session_id, claude_session_id = f"{new.channel}_{uuid4().hex}", uuid4()
     if idempotency_key is not None:
-        named = uuid5(_BEGUN_BY_KEY, json.dumps([channel, user_id, idempotency_key]))
-    session_id, claude_session_id = f"{channel}_{named.hex}", uuid4()
+        session_id = _begun_by_key(new.channel, new.user_id, idempotency_key)
+        before = _begun_by_key(new.channel, None, idempotency_key)
+        whose = {"session_id": before, "user_id": new.user_id}
+        if await fetch_one(conn, statement("assistant", "chat/begun_before"), whose) is not None:
+            return before  # its request got no answer because of an update, and is repeated after it
     values = {
         "session_id": session_id,
-        "channel": channel,
-        "user_id": user_id,
-        "agent_name": DEFAULT_AGENT,
+        "channel": new.channel,
+        "user_id": new.user_id,
+        "agent_name": new.agent,
+        "trial": new.trial,
         "claude_session_id": claude_session_id,
     }
     if await execute(conn, statement("assistant", "chat/create"), values):
@@ -46,13 +60,21 @@ async def begin_chat(conn: Connection, channel: Channel, user_id: str | None, id
     return session_id
 
 
-async def is_open(conn: Connection, session_id: str, channel: Channel) -> bool:
-    """Whether the chat takes messages, until the caller's transaction ends. Raises NoSuchChat."""
+async def is_open(conn: Connection, session_id: str, channel: Channel, user_id: str | None) -> bool:
+    """Whether the chat takes messages, until the caller's transaction ends. Raises NoSuchChat, for somebody else's, too.
+
+    What is said in a chat is answered with the rights of whoever began it, so nobody else may say anything there.
+    """
     gate.check_text(session_id, field="session_id", max_chars=gate.MAX_NAME_CHARS)
-    chat = await fetch_one(conn, statement("assistant", "chat/find"), {"session_id": session_id, "channel": channel})
-    if chat is None:
+    values = {"session_id": session_id, "channel": channel, "user_id": user_id}
+    chat = await fetch_one(conn, statement("assistant", "chat/find"), values)
+    if chat is None or not chat["theirs"]:
         raise NoSuchChat(f"There is no {channel} chat {session_id!r}; leave session_id out to begin a new one")
     return bool(chat["is_active"])
+
+
+def _begun_by_key(channel: Channel, user_id: str | None, idempotency_key: str) -> str:
+    return f"{channel}_{uuid5(_BEGUN_BY_KEY, json.dumps([channel, user_id, idempotency_key])).hex}"
 
 
 async def say(conn: Connection, session_id: str, message: str, idempotency_key: str | None) -> int | None:

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from cli.commands import (
+    agent,
     bench,
     cancel,
     chat,
@@ -31,6 +32,7 @@ from cli.commands import (
     token,
     up,
     usage,
+    user,
     watch,
     web,
     worker,
@@ -48,6 +50,8 @@ app = typer.Typer(
 )
 up.register(app)
 chat.register(app)
+agent.register(app)
+user.register(app)
 task.register(app)
 owed.register(app)
 token.register(app)

@@ -88,18 +88,31 @@ def _host(url: str) -> str:
     return parts.host
 
 
-def ask(settings: CliSettings, message: str, session_id: str | None, *, timeout_s: float, as_json: bool) -> int:
-    """Say it and show what comes back; returns the exit status: 0 for an answer, 1 where there is none."""
+def ask(
+    settings: CliSettings,
+    message: str,
+    session_id: str | None,
+    *,
+    agent: str | None = None,
+    timeout_s: float,
+    as_json: bool,
+) -> int:
+    """Say it and show what comes back; returns the exit status: 0 for an answer, 1 where there is none.
+
+    agent: say it to this one, as a trial in a chat of its own.
+    """
     api = find_api(settings)
     until = time.monotonic() + timeout_s
-    said = {"session_id": session_id, "message": message}
+    path, said = "/api/chat", {"session_id": session_id, "message": message}
+    if agent is not None:
+        path, said = f"/api/agents/{quote(agent, safe='')}/try", {"message": message}
     shown = ""
     with ExitStack() as waiting:
         waiting.enter_context(_progress())
         if on_terminal() and not as_json:
-            reply, shown = _watch(api, said, until, waiting)
+            reply, shown = _watch(api, path, said, until, waiting)
         else:
-            reply = api.call("POST", "/api/chat", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
+            reply = api.call("POST", path, json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
         look_s = _FIRST_LOOK_S
         while reply["status"] == "waiting" and time.monotonic() < until:
             time.sleep(look_s)
@@ -108,20 +121,20 @@ def ask(settings: CliSettings, message: str, session_id: str | None, *, timeout_
     return _show(reply, as_json=as_json, shown=shown)
 
 
-def _watch(api: Api, said: dict[str, Any], until: float, waiting: ExitStack) -> tuple[dict[str, Any], str]:
-    """Say it and print what happens in the chat; returns the reply by then, and the text that was printed last."""
+def _watch(api: Api, path: str, said: dict[str, Any], until: float, waiting: ExitStack) -> tuple[dict[str, Any], str]:
+    """Say it, print what happens in the chat, and return the reply by then, and the text that was printed last."""
 
     def write(text: str) -> None:
         waiting.close()
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    reply = api.call("POST", "/api/chat?wait_s=0", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
-    path = f"/api/chat/{quote(reply['session_id'], safe='')}/events?after={reply['message_id']}"
+    reply = api.call("POST", f"{path}?wait_s=0", json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
+    events = f"/api/chat/{quote(reply['session_id'], safe='')}/events?after={reply['message_id']}"
     terminal = Terminal(write)
     if reply["status"] == "waiting":
         try:
-            reply = follow(partial(api.lines, path), reply, partial(_look, api), terminal, until=until)
+            reply = follow(partial(api.lines, events), reply, partial(_look, api), terminal, until=until)
         except KeyboardInterrupt:
             terminal.end()
             waiting.close()

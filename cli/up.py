@@ -60,7 +60,7 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         token = settings.token or folder.make_token()
         running = Running(url, os.getpid(), model.kind)
         stack.enter_context(folder.announced(running, joins))
-        environ = environment(**joins, PROMETHEUS_MULTIPROC_DIR=str(folder.metrics))
+        environ = environment(**joins, JOBS_DATA=str(folder.path), PROMETHEUS_MULTIPROC_DIR=str(folder.metrics))
         children = [
             _supervisor(folder, settings.processes, environ, workers.drain_s, forced),
             _web(listener, model.label, environ, token, forced),

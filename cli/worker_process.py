@@ -51,9 +51,12 @@ def _agents(database: Database, table: HandlerTable) -> list[Resource]:
     settings = SessionSettings.read()
     if not settings.has_credentials:
         return []
+    from assistant.settings import AssistantSettings
+    from assistant.workspaces import Workspaces
     from handlers import chat_turn
     from sessions.runner import ClaudeSessions
 
     sessions = ClaudeSessions(database, settings)
-    chat_turn.register(table, database=database, sessions=sessions)
+    root = AssistantSettings.read().workspaces or CliSettings.read().data / "workspaces"
+    chat_turn.register(table, database=database, sessions=sessions, workspaces=Workspaces(root))
     return [sessions]

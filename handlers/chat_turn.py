@@ -2,8 +2,11 @@
 
     bind what was said to a turn, take the session ─▶ the agent works ─▶ answer, turn's end and job's end in one transaction
 
-It calls the model and writes into the chat. It may be repeated at any point: a job keeps the turn that it began, a session
-asks the prompt of a turn once whatever happens, and an answer that is on record is not asked for again.
+It acts for the user whose chat it is: who that is, and what the agent may do for them, is read at the start of each run.
+
+It calls the model, writes into the chat, and the owner's agent works in a folder. It may be repeated at any point: a job keeps
+the turn that it began, a session asks the prompt of a turn once whatever happens, and an answer that is on record is not asked
+for again.
 
 A turn that fails for good says so in its chat. A job that is ended for it, because its workers died too often, cannot; the
 chat's next job does it then.
@@ -16,10 +19,13 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from assistant import chats, prompts
+from assistant import agents, chats
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
+from assistant.people import acting_for
+from assistant.workspaces import Workspaces
 from jobs_core import (
     Complete,
+    ConfigurationError,
     Connection,
     Database,
     Fail,
@@ -59,17 +65,23 @@ TURN_TIMEOUT = CHAT_TURN.timeout - timedelta(minutes=1)
 LEFT = "its job ended before there was an answer. Please ask once more."
 
 
-def register(table: HandlerTable, *, database: Database, sessions: ClaudeSessions) -> None:
-    """Bind the handler to its type; `sessions` are the agents of this process, started with its worker."""
-    table.register_handler(CHAT_TURN, ChatTurns(database, sessions).run)
+def register(
+    table: HandlerTable, *, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None = None
+) -> None:
+    """Bind the handler to its type.
+
+    sessions: the agents of this process, started with its worker. workspaces: where they work for the owner; None: nowhere.
+    """
+    table.register_handler(CHAT_TURN, ChatTurns(database, sessions, workspaces).run)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn that this run may work on: its session was taken under `epoch`."""
+    """A turn that this run may work on, and for whom: its session was taken under `epoch`."""
 
     id: UUID
     chat: str
+    cast: agents.Cast
     claude_session_id: UUID
     epoch: int
     prompt: str
@@ -78,9 +90,10 @@ class Turn:
 class ChatTurns:
     """The handler of `chat_turn` jobs."""
 
-    def __init__(self, database: Database, sessions: ClaudeSessions) -> None:
+    def __init__(self, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None) -> None:
         self._database = database
         self._sessions = sessions
+        self._workspaces = workspaces
 
     async def run(self, job: Job[ChatTurnInput]) -> Outcome:
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
@@ -92,7 +105,7 @@ class ChatTurns:
             return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
         if turn is None:
             return Complete(ChatTurnResult(status="nothing_to_do"))
-        with structlog.contextvars.bound_contextvars(chat=turn.chat, turn_id=str(turn.id)):
+        with structlog.contextvars.bound_contextvars(chat=turn.chat, turn_id=str(turn.id)), acting_for(turn.cast.user):
             return await self._answer(turn, job)
 
     async def _begin(self, job: Job[ChatTurnInput]) -> Turn | None:
@@ -114,7 +127,8 @@ class ChatTurns:
                 claude_session_id = await chats.claude_session_of(conn, chat)
                 await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
             epoch = await take_session(conn, claude_session_id)
-        return Turn(turn_id, chat, claude_session_id, epoch, "\n\n".join(message.content for message in said))
+            cast = await agents.of_chat(conn, chat)
+        return Turn(turn_id, chat, cast, claude_session_id, epoch, "\n\n".join(message.content for message in said))
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput]) -> Outcome:
         try:
@@ -124,8 +138,8 @@ class ChatTurns:
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    agent=AgentSetup(prompts.CHAT),
-                    account=RunAccount.of(job, turn.id),
+                    agent=self._setup(turn.cast),
+                    account=RunAccount.of(job, turn.id, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
                 )
         except LeaseLost:
@@ -136,6 +150,9 @@ class ChatTurns:
             return _not_answered(turn, job, error)
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
+
+    def _setup(self, cast: agents.Cast) -> AgentSetup:
+        return agents.setup_for(cast.agent, cast.user, owner=cast.owner, workspaces=self._workspaces)
 
 
 def _answered(turn: Turn, text: str) -> Outcome:
@@ -161,7 +178,7 @@ def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outc
             )
         case CredentialsRefused() | TurnFailed():
             return _failed(turn, str(error))
-        case SessionsError():
+        case SessionsError() | ConfigurationError():
             reason = str(error)
         case TimeoutError():
             reason = f"it took more than {TURN_TIMEOUT}"

@@ -7,7 +7,7 @@ claude_agent_sdk is imported here only, and only once a turn runs: a worker with
 """
 
 from sessions.account import RunAccount, Usage
-from sessions.agent import AgentSetup
+from sessions.agent import AgentSetup, Effort
 from sessions.conversation import Content, DeferredCall
 from sessions.errors import (
     BudgetExhausted,
@@ -38,6 +38,7 @@ __all__ = [
     "Content",
     "CredentialsRefused",
     "DeferredCall",
+    "Effort",
     "MirrorFailed",
     "ModelUnavailable",
     "OnEvent",

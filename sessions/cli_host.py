@@ -130,7 +130,7 @@ def _of_session(options: "ClaudeAgentOptions", session_id: UUID, state: State) -
     if state == "absent":
         return replace(options, session_id=str(session_id))
     env = options.env | (CONTINUE_TURN if state in {"interrupted", "api_error"} else {})
-    return replace(options, extra_args={"resume": str(session_id)}, env=env)
+    return replace(options, extra_args=options.extra_args | {"resume": str(session_id)}, env=env)
 
 
 def _lay_transcript(folder: RunFolder, cwd: Path, session_id: UUID, entries: Entries) -> None:

@@ -7,6 +7,7 @@ commands and hooks in a workspace are run, all variables of the worker reach eve
 takes away what nobody may see instead. Its only way out is the model proxy, by a credential that ends with its run.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -88,9 +89,13 @@ def build_options(
 
     prompt_file = folder.path / "system_prompt"  # in a file: arguments are seen by every user and have a largest size
     prompt_file.write_text(agent.system_prompt, encoding="utf-8")
+    model = agent.model or settings.model
     return ClaudeAgentOptions(
         cli_path=WRAPPER,
-        model=agent.model or settings.model,
+        model=model,
+        fallback_model=agent.fallback_model if agent.fallback_model != model else None,  # or the CLI refuses to start
+        effort=agent.effort,
+        max_turns=agent.max_turns,
         system_prompt={"type": "file", "path": str(prompt_file)},
         tools=list(agent.tools),
         allowed_tools=[*agent.allowed_tools, *shown_names(agent.own_tools)],
@@ -107,8 +112,18 @@ def build_options(
         session_store_flush="eager",
         max_buffer_size=_MAX_LINE_BYTES,
         cwd=cwd,
+        extra_args=_mcp_config(folder, agent),
         env=_environment(settings, folder, access, max_retries),
     )
+
+
+def _mcp_config(folder: RunFolder, agent: AgentSetup) -> dict[str, str | None]:
+    """The argument that names the agent's MCP servers, in a file: the SDK's own option puts their secrets into arguments."""
+    if not agent.mcp_servers:
+        return {}
+    file = folder.path / "mcp.json"
+    file.write_text(json.dumps({"mcpServers": dict(agent.mcp_servers)}), encoding="utf-8")
+    return {"mcp-config": str(file)}
 
 
 def _environment(settings: SessionSettings, folder: RunFolder, access: Access, max_retries: int) -> dict[str, str]:

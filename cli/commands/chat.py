@@ -25,12 +25,13 @@ def chat(
     from cli.durations import parse_duration
     from cli.settings import CliSettings
 
-    said = _read(message, session)
+    said = read_message(message, session)
     timeout_s = parse_duration(timeout, option="--timeout").total_seconds()
     return ask(CliSettings.read(data=data, url=url), said, session, timeout_s=timeout_s, as_json=as_json)
 
 
-def _read(message: str, session: str | None) -> str:
+def read_message(message: str, session: str | None = None) -> str:
+    """What an argument says, or stdin. Raises CommandFailed where it, or the session's id, is no text."""
     import sys
 
     from cli.errors import CommandFailed

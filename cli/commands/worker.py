@@ -51,6 +51,7 @@ def worker(
     asyncio.run(check_way_of_workers(core, database_url))
     if not core.database_url:
         os.environ.update(to_join(Folder(settings.data).joins(), SessionSettings.read()))
+    os.environ["JOBS_DATA"] = str(settings.data.absolute())
     if slots is not None:
         os.environ["JOBS_SLOTS"] = str(slots)
     sessions = SessionSettings.read()

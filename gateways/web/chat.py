@@ -10,15 +10,18 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
-from assistant import chats
+from assistant import chats, people
 from assistant.content import text_of
 from gateways.web.body import read
 from gateways.web.context import Context, Here
 from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import Name, Page
-from gateways.web.replies import Waiting
+from gateways.web.replies import Replies, Waiting
 from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
+
+Patience = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
+"""A route's parameter: how long to wait for the reply, in seconds; None: as long as the door waits."""
 
 
 class Say(BaseModel):
@@ -45,7 +48,7 @@ async def say(
     context: Here,
     replies: Waiting,
     idempotency_key: IdempotencyKey,
-    wait_s: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    wait_s: Patience = None,
 ) -> JSONResponse:
     """Put a message through the queue: 200 with the reply, or 202 where none came in time.
 
@@ -54,6 +57,17 @@ async def say(
     said = await read(request, Say)
     message = text_of(said.message, field="message")
     received = await _received(context, said.session_id, message, idempotency_key)
+    return await _replied(context, replies, received, wait_s)
+
+
+async def try_out(context: Context, replies: Replies, agent: str, message: str, wait_s: float | None) -> JSONResponse:
+    """Say something to an agent in a new chat that is marked as a trial; the reply as of `say`."""
+    received = await _received(context, None, message, None, agent=agent, trial=True)
+    return await _replied(context, replies, received, wait_s)
+
+
+async def _replied(context: Context, replies: Replies, received: chats.Received, wait_s: float | None) -> JSONResponse:
+    """200 with the reply to a message that was committed, or 202 where none came in time."""
     received.wake()
     longest_s = context.chat_wait_s if wait_s is None else min(wait_s, context.chat_wait_s)
     reply = await replies.wait(received.message_id, longest_s) or await _end_of_job(context, received.job_id)
@@ -67,13 +81,23 @@ async def say(
     return JSONResponse(told.model_dump(), status_code=200 if reply else 202)
 
 
-async def _received(context: Context, chat: str | None, message: str, key: str | None) -> chats.Received:
-    """Take the message in, also where it meets a deadlock, with a turn that begins its chat anew."""
+async def _received(
+    context: Context, chat: str | None, message: str, key: str | None, **new_chat: Any
+) -> chats.Received:
+    """Take the owner's message in, also where it meets a deadlock, with a turn that begins its chat anew."""
 
     async def once() -> chats.Received:
         async with context.database.transaction() as conn:
+            owner = await people.owner(conn)  # whoever has the token
             return await chats.receive(
-                conn, context.jobs, session_id=chat, channel="web", message=message, user_id=None, idempotency_key=key
+                conn,
+                context.jobs,
+                session_id=chat,
+                channel="web",
+                message=message,
+                user_id=owner.id,
+                idempotency_key=key,
+                **new_chat,
             )
 
     return await db.retried(once)

@@ -14,19 +14,32 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.errors import ChatClosed, NoSuchChat, NoSuchTask, TaskChanged, TaskExists
+from assistant.errors import (
+    AssistantError,
+    ChatClosed,
+    NoSuchAgent,
+    NoSuchChat,
+    NoSuchTask,
+    NoSuchUser,
+    RoleFixed,
+    TaskChanged,
+    TaskExists,
+)
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
 
 log = structlog.get_logger()
 
-_OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
+_OF_ASSISTANT: dict[type[AssistantError], tuple[int, str, str]] = {
     NoSuchChat: (404, "no_such_chat", "session_id"),
     ChatClosed: (409, "chat_closed", "session_id"),
     NoSuchTask: (404, "no_such_task", "task_id"),
     TaskExists: (409, "task_exists", "external_task_id"),
     TaskChanged: (409, "task_changed", "if_version"),
+    NoSuchUser: (404, "no_such_user", "user_id"),
+    RoleFixed: (409, "role_fixed", "role"),
+    NoSuchAgent: (404, "no_such_agent", "name"),
 }
-"""Status, code, field."""
+"""Status, code and field of each that a route may raise."""
 
 
 class Refused(Exception):
@@ -68,13 +81,13 @@ def tell_errors(api: FastAPI) -> None:
 
 
 def _refused(error: Exception) -> Refused:
-    if told := _OF_ASSISTANT.get(type(error)):
-        status, code, field = told
-        return Refused(status, code, str(error), field=field)
     match error:
         case InvalidInput(field=field):
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
+        case AssistantError():
+            status, code, field = _OF_ASSISTANT[type(error)]
+            return Refused(status, code, str(error), field=field)
         case RequestValidationError():
             return _invalid_parameter(error.errors()[0])
         case HTTPException(status_code=status, headers=headers):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateways.web import (
+    agents,
     chat,
     events,
     health,
@@ -19,6 +20,7 @@ from gateways.web import (
     steer,
     tasks,
     usage,
+    users,
 )
 
 
@@ -56,6 +58,14 @@ ROUTES = (
     Route("GET", "/api/lanes/{lane:path}", lanes.one),
     Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold),
     Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release),
+    Route("GET", "/api/agents", agents.listed),
+    Route("GET", "/api/agents/{name}", agents.one),
+    Route("PUT", "/api/agents/{name}", agents.put),
+    Route("POST", "/api/agents/{name}/try", agents.try_one),
+    Route("GET", "/api/users", users.listed),
+    Route("GET", "/api/users/search", users.found),
+    Route("GET", "/api/users/{user_id}", users.one),
+    Route("PATCH", "/api/users/{user_id}", users.change),
     Route("GET", "/api/workers", jobs.workers),
     Route("GET", "/api/usage", usage.added_up),
     Route("GET", "/api/pauses", pauses.in_force),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
 from uuid import UUID
@@ -11,9 +12,9 @@ from uuid import UUID
 import pytest
 from psycopg.errors import DiskFull, StatementTooComplex
 
-from assistant import chats
+from assistant import agents, chats, people
 from assistant.chats import CHAT_TURN
-from assistant.prompts import CHAT
+from assistant.workspaces import Workspaces
 from handlers import chat_turn
 from jobs_core import (
     AnyJob,
@@ -32,7 +33,6 @@ from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
 from sessions import (
-    AgentSetup,
     Audience,
     CredentialsRefused,
     MirrorFailed,
@@ -44,6 +44,7 @@ from sessions import (
     TurnFailed,
 )
 from tests.support.mutants import NO_FENCE, mutated
+from tests.support.people import EVE, contact, owner
 from workers.executor import Executor
 
 LAST = CHAT_TURN.retries.max_retries
@@ -76,11 +77,10 @@ class Bench:
     worker_id: int
     conn: Connection
 
-    async def say(self, message: str, session_id: str | None = None) -> chats.Received:
+    async def say(self, message: str, session_id: str | None = None, **changes: Any) -> chats.Received:
+        given: dict[str, Any] = {"channel": "web", "user_id": None, **changes}
         async with self.jobs.database.transaction() as own:
-            return await chats.receive(
-                own, self.jobs, session_id=session_id, channel="web", message=message, user_id=None
-            )
+            return await chats.receive(own, self.jobs, session_id=session_id, message=message, **given)
 
     async def claim(self) -> AnyJob:
         await execute(self.conn, "UPDATE jobs.jobs SET ready_seq = nextval('jobs.ready_seq') WHERE state = 'pending'")
@@ -136,9 +136,53 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
         "epoch": 1,
         "turn_id": turn["id"],
         "prompt": "hello",
-        "agent": AgentSetup(CHAT),
+        "agent": agents.setup_for(
+            await agents.load(conn, "assistant"), await people.owner(conn), owner="owner", workspaces=None
+        ),
         "audience": Audience(received.session_id, token),
     }
+
+
+async def test_each_turn_acts_for_the_user_whose_chat_it_is(bench: Bench, database: Database, tmp_path: Path) -> None:
+    """One of each at once, in one process: what each gets, and whom its tools would act for."""
+    table, seen = HandlerTable(), dict[str, str]()
+    both_inside = asyncio.Barrier(2)
+
+    async def look() -> None:
+        async with asyncio.timeout(30):
+            await both_inside.wait()
+        mine = people.current_user()
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(people.current_user) == mine
+        seen[mine.role] = mine.id
+
+    bench.agent.meanwhile = look
+    chat_turn.register(table, database=database, sessions=bench.agent, workspaces=Workspaces(tmp_path))  # type: ignore[arg-type]  # a stand-in for the agent
+    eve, ada = await contact(database, EVE, name="Eve"), await owner(database)
+    await bench.say("for Eve", channel="telegram", user_id=eve.id)
+    await bench.say("for Ada", user_id=ada.id)
+    runs = [Executor(Jobs(database, table), 1, on_stuck=pytest.fail).run(await bench.claim()) for _ in range(2)]
+    assert [settled.state for settled in await asyncio.gather(*runs) if settled] == ["complete"] * 2
+    assert (seen["owner"], seen["external"]) == (ada.id, eve.id)
+    setups = {asked["prompt"]: asked["agent"] for asked in bench.agent.asked}
+    assert setups["for Ada"].workspace.parent == tmp_path / ada.id
+    assert "Read" in setups["for Ada"].tools
+    theirs = setups["for Eve"]
+    assert (theirs.tools, theirs.workspace, theirs.mcp_servers) == ((), None, {})
+    assert '"Eve"' in theirs.system_prompt
+
+
+async def test_a_workspace_that_cannot_be_had_is_retried_and_told(
+    bench: Bench, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "w").symlink_to(tmp_path)
+    table = HandlerTable()
+    chat_turn.register(table, database=database, sessions=bench.agent, workspaces=Workspaces(tmp_path / "w"))  # type: ignore[arg-type]  # a stand-in for the agent
+    received = await bench.say("hello")
+    await bench.spend_retries()
+    await Executor(Jobs(database, table), 1, on_stuck=pytest.fail).run(await bench.claim())
+    assert "it is a link, or a file" in (await bench.lines(received))[-1][1]
+    assert bench.agent.asked == []
 
 
 async def test_what_gathered_in_a_chat_is_one_prompt_and_the_other_jobs_have_nothing_to_do(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from sessions import Call, ToolRefused
 from tests.database.conftest import ClaimAll
 from tests.support.database import until_blocked
 from tests.support.job_types import NOTE
-from tests.support.people import ADA, BOB, OWNER, Someone, call
+from tests.support.tool_calls import ADA, BOB, OWNER, Someone, call
 
 Of = Callable[[Someone], RunContext]
 FIRST, SECOND = UUID(int=1), UUID(int=2)

@@ -17,6 +17,8 @@ def path_of(template: str) -> str:
         .replace("{task_id}", "1")
         .replace("{notification_id}", "1")
         .replace("{event}", "e")
+        .replace("{name}", "a")
+        .replace("{user_id}", "u")
         .replace("{key:path}", "a")
         .replace("{lane:path}", "a")
     )

@@ -19,8 +19,8 @@ from jobs_core.leases import register
 from sessions import Call, Tool, current_call
 from simulator.client import SimulatorControl
 from tests.support.job_types import NOTE, table
-from tests.support.people import ADA, BOB
 from tests.support.sessions import Chat, agents
+from tests.support.tool_calls import ADA, BOB
 
 OF_OUTSIDERS = [
     "mcp__jobs__get_my_tasks",

@@ -1,35 +1,42 @@
-"""People of tests, and their tools, called as a CLI's run calls them."""
+"""What tests of people and agents stand on: contacts as a door has them, and an agent that says something of everything."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from assistant.tools import RunContext, tools_for
-from sessions import Call
-from sessions import tools as own_tools
+from assistant import people
+from assistant.people import User
+from jobs_core import Database
+
+ADA, EVE = 4711, 666
+NOTES = {"command": "notes", "args": ["--all"], "env": {"TOKEN": "hidden"}}
+EVERYTHING: dict[str, Any] = {
+    "owner_prompt": "Serve {owner}.",
+    "external_prompt": "You are {owner}'s, and speak with {name}. {other}",
+    "model": "claude-opus-5",
+    "fallback_model": "claude-sonnet-5",
+    "effort": "high",
+    "tools": ["Bash", "Read"],
+    "gate_policy": [{"tool": "Bash", "verdict": "ask"}],
+    "mcp_servers": {
+        "notes": NOTES,
+        "web": {"type": "http", "url": "https://mcp.example/x", "headers": {"X-Key": "hidden"}},
+    },
+    "budget": {"turn_usd": 1.5, "day_usd": 20},
+    "limits": {"max_turns": 30},
+    "workspace": True,
+}
 
 
-@dataclass(frozen=True)
-class Someone:
-    """A person as a run knows them."""
-
-    id: str
-    name: str
-    role: str = "external"
+async def contact(database: Database, address: object, channel: str = "telegram", **said: Any) -> User:
+    """A contact in a transaction of its own, as a door has it."""
+    async with database.transaction() as conn:
+        return await people.contact(conn, channel, str(address), **said)
 
 
-ADA = Someone("ada", "Ada")
-BOB = Someone("bob", "Bob")
-OWNER = Someone("olga", "Olga", "owner")
+async def owner(database: Database) -> User:
+    async with database.transaction() as conn:
+        return await people.owner(conn)
 
 
-async def call(
-    context: RunContext, name: str, *, run_id: UUID, call_id: str | None = None, known: Iterable[str] = (), **given: Any
-) -> str:
-    """What the tool returns to a call of this run of a CLI; raises what it raises."""
-    (tool,) = [tool for tool in tools_for(context) if tool.name == name]
-    own_tools._call.set(Call(call_id, run_id, frozenset(known)))
-    result = await tool.fn(tool.Input(**given))
-    assert isinstance(result, str)
-    return result
+async def set_role(database: Database, user: User, role: people.Role) -> User:
+    async with database.transaction() as conn:
+        return await people.set_role(conn, user.id, role)

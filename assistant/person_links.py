@@ -1,0 +1,57 @@
+"""Links of channels to people, made and undone by the owner: two turn out to be one person, or a stranger is announced."""
+
+from assistant.errors import NoSuchUser, RoleFixed
+from assistant.people import TELEGRAM, WEB_TOKEN, User, check_id, get, lock, merge, set_tg_user_id
+from jobs_core import Connection, InvalidInput, execute, fetch_one, statement
+
+
+async def link(conn: Connection, channel: str, address: str, user_id: str) -> User:
+    """Say that whoever comes by this channel is this person; call it inside a transaction. Returns the person.
+
+    Where somebody is known by it already, those two become one person, with all their channels and chats, and the role of
+    `user_id`: it is not undone by `unlink`. What jobs were recorded under stays as it was. Raises NoSuchUser, InvalidInput, and
+    RoleFixed where an owner would become an external person.
+    """
+    where = {"channel": check_id(channel, "channel"), "address": check_id(address, "address")}
+    await lock(conn)
+    user = await get(conn, user_id)
+    known = await fetch_one(conn, statement("assistant", "user/of_channel"), where)
+    if known is None:
+        await execute(conn, statement("assistant", "user/add_channel"), where | {"user_id": user.id})
+        await _note_number(conn, user, where)
+    elif known["id"] != user.id:
+        other = User(**known)
+        if other.is_owner and not user.is_owner:
+            raise RoleFixed(
+                f"{channel} {address} is {other.id}, an owner: link the other way, or make {user.id} one first"
+            )
+        await merge(conn, other, user)
+    return await get(conn, user.id)
+
+
+async def unlink(conn: Connection, channel: str, address: str) -> User:
+    """Forget who comes by this channel: at the next contact they are a stranger. Returns whose it was.
+
+    Call it inside a transaction. Raises NoSuchUser, InvalidInput for the channel of the web API's token.
+    """
+    where = {"channel": check_id(channel, "channel"), "address": check_id(address, "address")}
+    if where == WEB_TOKEN:
+        raise InvalidInput("address: whoever holds the web API's token is the owner: change JOBS_TOKEN instead")
+    await lock(conn)
+    row = await fetch_one(conn, statement("assistant", "user/remove_channel"), where)
+    if row is None:
+        raise NoSuchUser(f"Nobody is known by {channel} {address}: ./jobs user show lists a person's channels")
+    user = await get(conn, row["user_id"])
+    if channel == TELEGRAM and address == str(user.tg_user_id):
+        await set_tg_user_id(conn, user.id, None)
+    return await get(conn, user.id)
+
+
+async def _note_number(conn: Connection, user: User, where: dict[str, str]) -> None:
+    """An address at Telegram is the person's number there, by which the settings may name the owner."""
+    number = where["address"]
+    if where["channel"] != TELEGRAM or user.tg_user_id is not None or not (number.isascii() and number.isdigit()):
+        return
+    taken = await fetch_one(conn, statement("assistant", "user/by_tg_user_id"), {"tg_user_id": int(number)})
+    if taken is None:
+        await set_tg_user_id(conn, user.id, int(number))
