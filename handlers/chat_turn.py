@@ -13,7 +13,7 @@ chat's next job does it then.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -22,6 +22,7 @@ import structlog
 from assistant import agents, chats
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
 from assistant.people import acting_for
+from assistant.tools import RunContext, tools_for
 from assistant.workspaces import Workspaces
 from jobs_core import (
     Complete,
@@ -138,7 +139,7 @@ class ChatTurns:
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    agent=self._setup(turn.cast),
+                    agent=self._setup(turn, job),
                     account=RunAccount.of(job, turn.id, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
                 )
@@ -151,8 +152,10 @@ class ChatTurns:
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
 
-    def _setup(self, cast: agents.Cast) -> AgentSetup:
-        return agents.setup_for(cast.agent, cast.user, owner=cast.owner, workspaces=self._workspaces)
+    def _setup(self, turn: Turn, job: Job[ChatTurnInput]) -> AgentSetup:
+        cast = turn.cast
+        agent = agents.setup_for(cast.agent, cast.user, owner=cast.owner, workspaces=self._workspaces)
+        return replace(agent, own_tools=tools_for(RunContext(self._database, cast.user, turn.chat, turn.id, job)))
 
 
 def _answered(turn: Turn, text: str) -> Outcome:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -129,18 +129,18 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
     assert (await bench.seen(received)).result == {"status": "answered", "turn_id": str(turn["id"])}
     assert await bench.lines(received) == [("human", "hello"), ("ai", "Hi.")]
     (asked,) = bench.agent.asked
-    account = asked.pop("account")
+    account, agent = asked.pop("account"), asked.pop("agent")
     assert (account.turn_id, account.job_id) == (turn["id"], received.job.id)
     assert asked == {
         "session_id": turn["session_id"],
         "epoch": 1,
         "turn_id": turn["id"],
         "prompt": "hello",
-        "agent": agents.setup_for(
-            await agents.load(conn, "assistant"), await people.owner(conn), owner="owner", workspaces=None
-        ),
         "audience": Audience(received.session_id, token),
     }
+    assert replace(agent, own_tools=()) == agents.setup_for(
+        await agents.load(conn, "assistant"), await people.owner(conn), owner="owner", workspaces=None
+    )
 
 
 async def test_each_turn_acts_for_the_user_whose_chat_it_is(bench: Bench, database: Database, tmp_path: Path) -> None:
@@ -169,6 +169,8 @@ async def test_each_turn_acts_for_the_user_whose_chat_it_is(bench: Bench, databa
     assert "Read" in setups["for Ada"].tools
     theirs = setups["for Eve"]
     assert (theirs.tools, theirs.workspace, theirs.mcp_servers) == ((), None, {})
+    assert {tool.name for tool in theirs.own_tools} == {"get_my_tasks", "send_summary_to_owner", "update_task_status"}
+    assert "create_task" in {tool.name for tool in setups["for Ada"].own_tools}
     assert '"Eve"' in theirs.system_prompt
 
 
