@@ -13,13 +13,14 @@ from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 def ready(
     walk: Walk, types: Sequence[str] = tuple(TYPES), *, alone: bool = False, limited: bool = False
 ) -> list[Known]:
-    """What stands ready for a claim of that kind, in its order."""
+    """What stands ready for a claim of that kind, in its order. limited: those that wait for slots, permits or turns."""
     found = [
         job
         for job in walk.model.jobs.values()
-        if job.state == "ready" and job.alone is alone and bool(job.limits) is limited and job.job_type in types
+        if job.state == "ready" and job.alone is alone and job.apart is limited and job.job_type in types
     ]
-    return sorted((job for job in found if not walk.model.pauses.keep_back(job)), key=lambda job: job.place)
+    free = (job for job in found if not walk.model.pauses.keep_back(job))
+    return walk.model.turns.order(sorted(free, key=lambda job: job.place))
 
 
 def ids_of(jobs: Iterable[Known]) -> list[int]:
@@ -46,7 +47,7 @@ async def begin(walk: Walk, runs: Sequence[AnyJob], part: float) -> list[int]:
 
 def types_of_one(walk: Walk) -> list[str]:
     """All types, or those that some worker knows."""
-    return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 3)
+    return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 5)
 
 
 @rule(22)
@@ -84,7 +85,7 @@ async def claim_twice_at_once(walk: Walk) -> str:
 
 @rule(40)
 async def claim_one_alone(walk: Walk) -> str:
-    """The first suspect; one with limits where none without stands ready."""
+    """The first suspect; one with limits, or that takes turns, where none without stands ready."""
     worker, wanted = walk.worker(alone=True), ids_of(ready(walk, alone=True))[:1]
     limited = [] if wanted else ready(walk, alone=True, limited=True)
     if not wanted and not limited and walk.chance(0.9):

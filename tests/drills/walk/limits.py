@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute
+from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute, fetch
 from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.limits import forget_limits, list_limits, remove_limit, set_limit
 from tests.drills.walk.claims import begin, ids_of, ready, types_of_one
 from tests.drills.walk.known import Violation, must
 from tests.drills.walk.model_limits import DECLARED, PER_S
 from tests.drills.walk.new_jobs import created, new
+from tests.drills.walk.tables import turns_of
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
 _MOST_LOOKS = 10
@@ -21,6 +22,13 @@ async def _look(
     conn: Connection, worker: int, *, slots: int = MOST_JOBS, types: Sequence[str] = tuple(TYPES), alone: bool = False
 ) -> Found:
     return await claim_limited(conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots, alone=alone)
+
+
+async def look_at_turns(walk: Walk) -> None:
+    """The model learns which turns were noted. Raises Violation where they are not those of what was claimed."""
+    if walk.model.turns.claimed:
+        sql = "SELECT queue, job_type, priority, key, served FROM jobs.fair_keys WHERE served > 0"
+        walk.model.turns.learn(turns_of(row.values() for row in await fetch(walk.conn, sql)))
 
 
 @rule(6)
@@ -34,15 +42,16 @@ async def create_limited(walk: Walk) -> str:
 
 @rule(14)
 async def claim_some_limited(walk: Walk) -> str:
-    """All that have their slots and permits, in their order, and none besides."""
+    """All that have their slots, permits and turns, in their order, and none besides."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, MOST_JOBS))
-    walk.job(lambda job: job.state == "ready" and job.limits)  # one that is paused, too
+    walk.job(lambda job: job.state == "ready" and job.apart)  # one that is paused, too
     runs = list[AnyJob]()
     for _ in range(_MOST_LOOKS):
         waiting, held = ready(walk, types, limited=True), walk.model.held_slots()
         found = await _look(walk.conn, worker, slots=slots - len(runs), types=types)
         walk.model.limits.judge(waiting, held, {run.id for run in found.jobs})
         walk.took(found.jobs, worker)
+        await look_at_turns(walk)
         runs += found.jobs
         if found.again_in_s != 0 or len(runs) == slots:
             break

@@ -49,20 +49,31 @@ def _learn(walk: Walk, letters: Letters, batches: Sequence[Batch]) -> str:
         if job.id in redriven:
             must(before is None, f"S9: job {job.id} was redriven as {before} before, and as {redriven[job.id]} again")
             must(holder is None, f"S10: job {holder} has the key of job {job.id}, which was redriven")
-            _begin_anew(walk, job, redriven[job.id])
+            begin_anew(walk, job, redriven[job.id])
         else:
             why = ("redriven", before) if before else ("met", holder)
             must((left[job.id].why, left[job.id].by) == why, f"job {job.id}: {left[job.id]}, must be {why}")
     return f"{letters}: {redriven}, left {sorted(left)}"
 
 
-def _begin_anew(walk: Walk, old: Known, job_id: int) -> None:
+def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
+    """The model learns of the job that does this one again."""
     new = Known(
-        job_id, old.job_type, old.priority, old.lane, None, old.unique_key, old.unique_while, old.queue, old.limits
+        job_id,
+        old.job_type,
+        old.priority,
+        old.lane,
+        unique_key=old.unique_key,
+        unique_while=old.unique_while,
+        queue=old.queue,
+        limits=old.limits,
+        retry_of=old.id,
+        sticky=old.sticky,
+        fair=old.fair,
     )
-    new.retry_of = old.id
     walk.model.create(new, later=False)
     walk.model.redrives[old.id] = job_id
+    return new
 
 
 @rule(17)

@@ -9,7 +9,7 @@ from jobs_core import AnyJob, Cancel, Complete, Connection, Created, Fail, Outco
 from jobs_core.settle import Completed, end_many, settle
 from tests.drills.walk.known import Known, Violation
 from tests.drills.walk.model import RETRIES
-from tests.drills.walk.new_jobs import HOUR, LANES, New, created, some_limits, type_of
+from tests.drills.walk.new_jobs import HOUR, LANES, New, created, of_some_type, some_limits
 from tests.drills.walk.walk import TYPES, Walk, rule
 from tests.support.database import Undone
 
@@ -47,7 +47,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     run, job = walk.run()
     lane = job.lane if job.lane in LANES else None
     limits = some_limits(walk) if job.limits else {}
-    one = New(type_of(walk, lane=bool(lane), limits=limits), lane, limits=limits)
+    one = of_some_type(walk, lane, limits)
     event, payload = f"also {job.id}", {"output": 0}
     got = list[Created]()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from psycopg import errors
 
@@ -42,7 +43,8 @@ async def _create(conn: Connection, one: New, role: str | None) -> tuple[list[in
 def _one(walk: Walk) -> New:
     if walk.chance(0.2):
         return idempotent(walk)
-    return new(walk, lane=walk.chance(0.6), later=walk.chance(0.2), unique=walk.chance(0.3))
+    one = new(walk, lane=walk.chance(0.6), later=walk.chance(0.2), unique=walk.chance(0.3))
+    return replace(one, sticky=None)  # what SQL creates waits for no worker
 
 
 def _role(walk: Walk, one: New) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn, get_args
 
 from jobs_core import AnyJob, Complete, InvalidInput, StepUnknown, Wait
@@ -9,7 +10,7 @@ from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
 from jobs_core.steps import Policy, Waiting
 from tests.drills.walk.known import Known, Step, must
-from tests.drills.walk.new_jobs import HOUR, New, some_limits, stands_for, type_of
+from tests.drills.walk.new_jobs import HOUR, of_some_type, some_limits, stands_for
 from tests.drills.walk.waits import settle_wait
 from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 from tests.support.database import Undone
@@ -108,14 +109,12 @@ async def spawn(walk: Walk) -> str:
     lane = walk.pick(lane for lane in CHILD_LANES if lane != job.lane) if walk.chance(0.4) else None
     later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
     limits = some_limits(walk) if walk.chance(0.15) else {}
-    child = New(
-        type_of(walk, lane=bool(lane), limits=limits),
-        lane,
-        later,
+    child = replace(
+        of_some_type(walk, lane, limits),
+        later=later,
         unique_key=unique,
         unique_while="unfinished" if unique else None,
         at=HOUR if later else None,
-        limits=limits,
     )
     place = (job.id, f"spawn:{name}")
     known, met = walk.model.steps.get(place), stands_for(walk, child)

@@ -1,10 +1,12 @@
 """Rules of what is done for all: workers that come, go and die, times that come, and requests to cancel."""
 
+from collections.abc import Sequence
+
 from jobs_core import execute
 from jobs_core.leases import register, renew, retire
 from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_strays, rescue
 from jobs_core.waits import forget, go_on
-from tests.drills.walk.known import Violation, Worker
+from tests.drills.walk.known import Known, Violation, Worker
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 from workers.cancels import deal_with_cancels
 
@@ -22,9 +24,10 @@ async def register_a_worker(walk: Walk) -> str:
 
 async def new_worker(walk: Walk, *, alone: bool) -> int:
     """A live worker's id."""
-    worker = await register(walk.conn, queues=QUEUES, job_types=list(TYPES), slots=5, lease_s=0.01)
+    slots = walk.dice.choice((1, 2, 5))
+    worker = await register(walk.conn, queues=QUEUES, job_types=list(TYPES), slots=slots, lease_s=0.01)
     await _lease(walk, worker, "1 day")
-    walk.model.workers[worker] = Worker(alone)
+    walk.model.workers[worker] = Worker(alone, slots)
     return worker
 
 
@@ -159,6 +162,11 @@ async def promote(walk: Walk) -> str:
     """Waits that are over, due jobs, and those that join their lane, in the order in which they fell due."""
     over = walk.model.over()
     await promote_due(walk.conn)
+    return promoted(walk, over)
+
+
+def promoted(walk: Walk, over: Sequence[Known]) -> str:
+    """The model learns that upkeep has looked at these."""
     for job in over:
         _let_go_on(walk, waiting=True, id_=job.id)
     for job in over:
@@ -211,7 +219,7 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
 @rule(735)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
-    asked = sorted(walk.model.requests, reverse=True)
+    asked = sorted(walk.model.requests)
     if not asked:
         raise NotNow
     worker, told = walk.worker(alone=None), list[int]()
