@@ -50,12 +50,7 @@ TURNS = {
 _AGED = "LIMIT %(batch)s\n            FOR UPDATE SKIP LOCKED\n        ) AS one"
 AGEING = {
     "what goes up is ready no more": (("ready_seq = numbered.ready_seq\nFROM", "ready_seq = NULL\nFROM"),),
-    "what is paused goes up": (
-        (
-            "    WHERE NOT coalesce({schema}.paused(%(queues)s::text[], %(job_types)s::text[]) -> q.queue ? t.job_type, false)\n), g",
-            "), g",
-        ),
-    ),
+    "what is paused goes up": (("-> q.queue ? t.job_type, false)\n), groups", "-> q.queue ? NULL, false)\n), groups"),),
     "of two looks each has a job go up": ((_AGED, _AGED.replace("            FOR UPDATE SKIP LOCKED\n", "")),),
     "what failed is kept in the class it had gone up to": (("coalesce(first_priority, priority) END", "priority END"),),
 }
