@@ -15,7 +15,9 @@ LANES = {
 }
 
 _DUE = "AND (lane IS NULL OR lane_pos IS NOT NULL)\n    ORDER BY scheduled_for"
-_REMEMBERED = "WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')\n  AND sticky_key"
+_REMEMBERED = (
+    "WHERE id = %(id)s AND token = %(token)s AND state NOT IN ('pending', 'blocked', 'waiting')\n  AND sticky_key"
+)
 STICKY = {
     "a sticky job is never anybody's": ((_DUE, f"AND preferred_worker IS NULL {_DUE}"),),
     "a worker that drains keeps what waits for it": (
@@ -23,10 +25,16 @@ STICKY = {
     ),
     "more jobs wait for a worker than it has room for": (("wanted.nth <= room.n", "true"),),
     "whoever holds the job now is remembered for a stale run": (
-        (_REMEMBERED, "WHERE id = %(id)s AND %(token)s::bigint IS NOT NULL AND worker_id IS NOT NULL\n  AND sticky_key"),
+        (
+            _REMEMBERED,
+            "WHERE id = %(id)s AND %(token)s::bigint IS NOT NULL AND worker_id IS NOT NULL\n  AND sticky_key",
+        ),
     ),
     "a worker heeds no pause of what waits for it": (
-        ("AND NOT coalesce(me.paused -> j.queue ? j.job_type, false)\n        ORDER BY j.priority", "ORDER BY j.priority"),
+        (
+            "AND NOT coalesce(me.paused -> j.queue ? j.job_type, false)\n        ORDER BY j.priority",
+            "ORDER BY j.priority",
+        ),
     ),
     "a worker takes what is being given to all": (
         ("LIMIT %(slots)s\n        FOR UPDATE SKIP LOCKED\n    ) AS waiting", "LIMIT %(slots)s\n    ) AS waiting"),

@@ -26,13 +26,13 @@ async def create_sticky(walk: Walk) -> str:
 @rule(14)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
+    runs = [(run, job) for run in walk.runs if (job := walk.model.jobs.get(run.id)) and job.sticky]
     stale = walk.chance(0.15)
-    run = walk.stale_run() if stale else walk.run(lambda job: job.sticky)[0]
+    run, job = walk.pick((run, job) for run, job in runs if (job.held and job.token == run.token) is not stale)
     await remember(walk.conn, run)
-    job = walk.model.jobs.get(run.id)
-    if not stale and job and job.sticky and not job.alone:
-        walk.model.sticky[job.sticky] = job.worker or 0
-    return f"job {run.id}, stale: {stale}"
+    if not stale and not job.alone:
+        walk.model.sticky[job.sticky or ""] = job.worker or 0
+    return f"job {job.id}, stale: {stale}"
 
 
 def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
