@@ -15,7 +15,7 @@ from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 _AGEING = {name: job_type.ageing for name, job_type in TYPES.items() if job_type.ageing}
 _NOTED = """
 SELECT (SELECT ready_seq FROM jobs.ready_times ORDER BY at DESC LIMIT 1) AS upto,
-       (SELECT last_value FROM jobs.ready_seq) AS last
+       (SELECT last_value - (NOT is_called)::integer FROM jobs.ready_seq) AS last
 """
 
 
@@ -45,7 +45,7 @@ async def _learn(walk: Walk, raised: list[Known], *, in_order: bool) -> None:
     walk.model.ageing.notes.append(Note(0.0, noted["upto"]))
 
 
-@rule(9)
+@rule(5.6)
 async def what_is_ready_ages(walk: Walk) -> str:
     """Hours pass; upkeep has those go up that have been ready for a span, of the types and queues that it serves."""
     hours = walk.dice.choice((0.6, 1.1))
@@ -60,7 +60,7 @@ async def what_is_ready_ages(walk: Walk) -> str:
     return f"{hours} h: {ids_of(old)}"
 
 
-@rule(9)
+@rule(7.9)
 async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     """Each goes up once."""
     old = _old(walk, _AGEING, QUEUES, 1.1)
@@ -77,7 +77,7 @@ async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     return str(ids_of(old))
 
 
-@rule(1.5)
+@rule(1.4)
 async def forget_what_is_only_for_order(walk: Walk) -> str:
     """Days later: who was served, which worker ran what, how long who is ready. Keys of dead workers go at once."""
     what = walk.dice.choice(("turns", "keys of the dead", "keys", "ages"))

@@ -5,17 +5,19 @@ import asyncio
 from jobs_core import AnyJob, execute
 from jobs_core.sticky import claim_sticky, leave, remember
 from jobs_core.upkeep import promote_due
-from tests.drills.walk.claims import begin, ids_of, types_of_one
+from tests.drills.walk.claims import begin, ids_of, remember_its_worker, types_of_one
 from tests.drills.walk.known import Known, must
 from tests.drills.walk.new_jobs import LANES, STICKY_KEYS, New, created
 from tests.drills.walk.upkeep import promoted
-from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, Walk, rule
+from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
 
-@rule(4)
+@rule(2.3)
 async def create_sticky(walk: Walk) -> str:
     """Of a key that some worker has at hand, if any; in a lane, too."""
     walk.has_room()
+    if not walk.model.sticky and walk.chance(0.7):
+        raise NotNow
     key = walk.dice.choice(list(walk.model.sticky) or STICKY_KEYS)
     plain = New("sticky", sticky=key, priority=walk.dice.choice((1, 2)), queue=walk.dice.choice(QUEUES))
     several = [plain] * walk.dice.choice((1, 1, 2))
@@ -23,16 +25,18 @@ async def create_sticky(walk: Walk) -> str:
     return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
 
 
-@rule(14)
+@rule(12)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
-    runs = [(run, job) for run in walk.runs if (job := walk.model.jobs.get(run.id)) and job.sticky]
+    current = {run.token for run, _ in walk.current()}
+    runs = [run for run in walk.runs if (job := walk.model.jobs.get(run.id)) and job.sticky]
     stale = walk.chance(0.15)
-    run, job = walk.pick((run, job) for run, job in runs if (job.held and job.token == run.token) is not stale)
-    await remember(walk.conn, run)
-    if not stale and not job.alone:
-        walk.model.sticky[job.sticky or ""] = job.worker or 0
-    return f"job {job.id}, stale: {stale}"
+    run = walk.pick(run for run in runs if (run.token in current) is not stale)
+    if stale:
+        await remember(walk.conn, run)
+    else:
+        await remember_its_worker(walk, run)
+    return f"job {run.id}, stale: {stale}"
 
 
 def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
@@ -42,7 +46,7 @@ def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
     return sorted(free, key=lambda job: (job.priority, job.until or 0))
 
 
-@rule(30)
+@rule(90)
 async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     """It takes the first of them, paused ones not; none where its lease is no longer good."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -55,7 +59,7 @@ async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(60)
+@rule(180)
 async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     """Whichever is first: its worker has it, or it is anybody's."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -76,7 +80,7 @@ async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}; due: {said}"
 
 
-@rule(12)
+@rule(26)
 async def a_worker_drains(walk: Walk) -> str:
     """It claims no more: what waits for it is anybody's, at once, and it is no key's last worker."""
     workers = {*walk.model.sticky.values(), *(job.prefers for job in walk.model.jobs.values() if job.prefers)}
