@@ -9,15 +9,13 @@ from tests.drills.walk.claims import begin, ids_of, remember_its_worker, types_o
 from tests.drills.walk.known import Known, must
 from tests.drills.walk.new_jobs import LANES, STICKY_KEYS, New, created
 from tests.drills.walk.upkeep import promoted
-from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
+from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, Walk, rule
 
 
-@rule(2.3)
+@rule(5)
 async def create_sticky(walk: Walk) -> str:
     """Of a key that some worker has at hand, if any; in a lane, too."""
     walk.has_room()
-    if not walk.model.sticky and walk.chance(0.7):
-        raise NotNow
     key = walk.dice.choice(list(walk.model.sticky) or STICKY_KEYS)
     plain = New("sticky", sticky=key, priority=walk.dice.choice((1, 2)), queue=walk.dice.choice(QUEUES))
     several = [plain] * walk.dice.choice((1, 1, 2))
@@ -25,7 +23,7 @@ async def create_sticky(walk: Walk) -> str:
     return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
 
 
-@rule(12)
+@rule(80)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
     current = {run.token for run, _ in walk.current()}
@@ -46,7 +44,7 @@ def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
     return sorted(free, key=lambda job: (job.priority, job.until or 0))
 
 
-@rule(90)
+@rule(60)
 async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     """It takes the first of them, paused ones not; none where its lease is no longer good."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -59,7 +57,7 @@ async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(180)
+@rule(40)
 async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     """Whichever is first: its worker has it, or it is anybody's."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -80,7 +78,7 @@ async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}; due: {said}"
 
 
-@rule(26)
+@rule(5)
 async def a_worker_drains(walk: Walk) -> str:
     """It claims no more: what waits for it is anybody's, at once, and it is no key's last worker."""
     workers = {*walk.model.sticky.values(), *(job.prefers for job in walk.model.jobs.values() if job.prefers)}

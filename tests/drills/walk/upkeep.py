@@ -197,9 +197,16 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
 @rule(2.2)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
-    some = list(walk.model.jobs.values())
-    fits = walk.dice.choice((lambda _: True, *[lambda job: job.held] * 2, lambda job: walk.model.children(job.id)))
-    job = walk.pick(list(filter(fits, some)) or some)
+    return await _cancel(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
+
+
+@rule(6)
+async def cancel_what_runs(walk: Walk) -> str:
+    """Its run is to be told, and what it created with it."""
+    return await _cancel(walk, walk.job(lambda job: job.held))
+
+
+async def _cancel(walk: Walk, job: Known) -> str:
     got = await walk.jobs.cancel(job.id, reason="enough")
     ended, asked = walk.model.cancel(job.id)
     if got is None or (set(got.ended), set(got.asked)) != (set(ended), asked):
@@ -216,7 +223,7 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(2205)
+@rule(25)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
     asked = sorted(walk.model.requests)
