@@ -189,6 +189,11 @@ async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) ->
         await _conclude(conn, session_id, turn_id, "system", gate.clean_text(f"This could not be answered: {reason}"))
 
 
+async def remark(conn: Connection, text: str, *, session_id: str) -> None:
+    """Say something in the chat that ends no turn: why an answer takes its time."""
+    await _conclude(conn, session_id, None, "system", gate.clean_text(text))
+
+
 async def begin_anew(conn: Connection, session_id: str) -> None:
     """Have the chat go on in a new Claude session, which knows nothing of the old one."""
     claude_session_id = uuid4()
@@ -237,7 +242,7 @@ async def _repeated(conn: Connection, session_id: str, message: str, idempotency
 
 
 async def _conclude(
-    conn: Connection, session_id: str, turn_id: UUID, kind: Literal["ai", "system"], content: str
+    conn: Connection, session_id: str, turn_id: UUID | None, kind: Literal["ai", "system"], content: str
 ) -> None:
     values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
     await execute(conn, statement("assistant", "message/conclude"), values)

@@ -10,6 +10,7 @@ import typer
 
 from cli.commands import (
     bench,
+    budget,
     cancel,
     chat,
     create,
@@ -22,6 +23,7 @@ from cli.commands import (
     migrate,
     owed,
     pauses,
+    provider,
     prune,
     redrive,
     role,
@@ -60,6 +62,8 @@ redrive.register(app)
 prune.register(app)
 limit.register(app)
 lane.register(app)
+budget.register(app)
+provider.register(app)
 watch.register(app)
 pauses.register(app)
 usage.register(app)

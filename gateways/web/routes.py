@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateways.web import (
+    budgets,
     chat,
     events,
     health,
@@ -15,6 +16,7 @@ from gateways.web import (
     metrics,
     owed,
     pauses,
+    provider,
     redrive,
     steer,
     tasks,
@@ -56,6 +58,13 @@ ROUTES = (
     Route("GET", "/api/lanes/{lane:path}", lanes.one),
     Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold),
     Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release),
+    Route("GET", "/api/budgets", budgets.listed),
+    Route("GET", "/api/budgets/{scope:path}", budgets.one),
+    Route("PUT", "/api/budgets/{scope:path}", budgets.put),
+    Route("POST", "/api/budgets/{scope:path}/raise", budgets.raised),
+    Route("DELETE", "/api/budgets/{scope:path}", budgets.remove),
+    Route("GET", "/api/provider", provider.show),
+    Route("POST", "/api/provider/resume", provider.resumed),
     Route("GET", "/api/workers", jobs.workers),
     Route("GET", "/api/usage", usage.added_up),
     Route("GET", "/api/pauses", pauses.in_force),

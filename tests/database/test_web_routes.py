@@ -19,6 +19,7 @@ def path_of(template: str) -> str:
         .replace("{event}", "e")
         .replace("{key:path}", "a")
         .replace("{lane:path}", "a")
+        .replace("{scope:path}", "day")
     )
 
 
