@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from assistant.deliveries import owe_reply
+from assistant.deliveries import owe_remark, owe_reply
 from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
 from assistant.incoming import Channel, begin_chat, is_open, said_before, say
@@ -190,8 +190,11 @@ async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) ->
 
 
 async def remark(conn: Connection, text: str, *, session_id: str) -> None:
-    """Say something in the chat that ends no turn: why an answer takes its time."""
-    await _conclude(conn, session_id, None, "system", gate.clean_text(text))
+    """Say something in the chat that ends no turn, why an answer takes its time, and owe it to where that is read."""
+    values = {"session_id": session_id, "content": gate.clean_text(text)}
+    row = await fetch_one(conn, statement("assistant", "message/remark"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    await owe_remark(conn, session_id, row["id"], text)
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:
@@ -242,7 +245,7 @@ async def _repeated(conn: Connection, session_id: str, message: str, idempotency
 
 
 async def _conclude(
-    conn: Connection, session_id: str, turn_id: UUID | None, kind: Literal["ai", "system"], content: str
+    conn: Connection, session_id: str, turn_id: UUID, kind: Literal["ai", "system"], content: str
 ) -> None:
     values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
     await execute(conn, statement("assistant", "message/conclude"), values)

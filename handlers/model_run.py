@@ -9,6 +9,7 @@ working is no failure of the job's.
 """
 
 import asyncio
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from uuid import UUID
 
 import structlog
 
+from assistant.notifications import notify
 from jobs_core import AnyJob, Complete, Connection, Database, Outcome, Snooze, Wait, db
 from jobs_core.wake import Ready
 from sessions import budgets, provider
@@ -98,14 +100,17 @@ class ModelRun:
         """Let the job wait for money; the first time for just that, `say` tells whoever asked, in the same transaction."""
 
         async def also(conn: Connection) -> None:
-            if await budgets.wait_for_budget(conn, self._job, short):
+            news = await budgets.wait_for_budget(conn, self._job, short)
+            if news.to_who_asked:
                 await say(conn, _waits_for(short))
+            if news.to_owner:
+                await _tell_owner_of_budget(conn, self._job, short)
 
         log.info("run.short_of_budget", budget=str(short.balance), needs_usd=str(short.needs_usd))
         return Wait(budgets.event_of(self._job, short), until=short.balance.ends_at, also=also)
 
     def on_event(self, event: TurnEvent) -> None:
-        """Hears what happens in the turn: a first call of a tool shows that the provider answers again, before the turn ends."""
+        """Hears what happens in the turn: a first call of a tool shows before its end that the provider answers again."""
         if self._probes and self._healing is None and event.kind == "tool_call":
             self._healing = asyncio.create_task(self._answered(), name="provider answers")
 
@@ -167,7 +172,9 @@ class ModelRun:
         """How the provider does now; None: the database was away, and another run will tell."""
         try:
             async with self._database.connection() as conn:
-                return await provider.report(conn, self._job, trouble, str(error), retry_after_s=retry_after_s)
+                return await provider.report(
+                    conn, self._job, trouble, str(error), retry_after_s=retry_after_s, alarm=_tell_owner_of_stop
+                )
         except Exception as away:
             if not db.will_pass(away):
                 raise
@@ -208,6 +215,29 @@ def scopes_of(job: AnyJob, turn_id: UUID, *, chat: str | None = None, agent: str
         "agent": agent,
     }
     return [Scope("day"), *(Scope(kind, str(key)) for kind, key in keys.items() if key is not None)]
+
+
+async def _tell_owner_of_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> None:
+    scope = Scope(short.balance.scope, short.balance.key)
+    await notify(
+        conn,
+        user_id=None,
+        title=f"A budget is used up: {short.balance}",
+        body=f"Job {job.id} waits: {short}. Approve more: ./jobs budget raise {shlex.quote(str(scope))} --by 5",
+        category="budget",
+        severity="warning",
+    )
+
+
+async def _tell_owner_of_stop(conn: Connection, reason: str) -> None:
+    await notify(
+        conn,
+        user_id=None,
+        title="The provider of the models refuses us",
+        body=f"All agents' jobs wait. {reason}. Mend it, then ./jobs provider resume; one job tries every 3 minutes by itself.",
+        category="provider",
+        severity="error",
+    )
 
 
 def _waits_for(short: BudgetShort) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 from uuid import UUID
 
 import structlog
@@ -71,6 +71,13 @@ class Balance:
     def __str__(self) -> str:
         name = str(Scope(self.scope, self.key))
         return name if self.period == "once" or self.scope == "day" else f"{name} this {self.period}"
+
+
+class News(NamedTuple):
+    """Who has not heard yet: whoever asked, that this waits; the owner, that anything waits for the account."""
+
+    to_who_asked: bool
+    to_owner: bool
 
 
 class BudgetShort(SessionsError):
@@ -143,8 +150,8 @@ async def sweep(conn: Connection) -> set[Ready]:
     return ready
 
 
-async def wait_for_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> bool:
-    """Note in the settling transaction that the job waits for `event_of(job, short)`; whether that is news to who asked.
+async def wait_for_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> News:
+    """Note in the settling transaction that the job waits for `event_of(job, short)`; returns to whom that is news.
 
     Where somebody has given back enough since the run came short, the event is emitted at once.
     """
@@ -154,7 +161,7 @@ async def wait_for_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> 
     values = {"job_id": job.id, "needs_usd": short.needs_usd, "event": event_of(job, short)}
     (noted,) = await fetch(conn, statement("sessions", "budget/wait"), {**values, "account_id": account["id"]})
     await _tell(conn, [account["id"]])
-    return bool(noted["first"])
+    return News(to_who_asked=noted["first"], to_owner=noted["alone"])
 
 
 def event_of(job: AnyJob, short: BudgetShort) -> str:

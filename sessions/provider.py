@@ -9,6 +9,7 @@ Jobs that would ask the provider meanwhile stay ready and unclaimed: their type 
 a million of them cost nothing, `explain` says why they stand, and they go on in their order. Such a pause moves no give_up_at.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 Trouble = Literal["limited", "failed", "refused"]
 """limited: 429. failed: overload, an error of the server, a cut connection, silence. refused: key, permission or credit."""
+
+Alarm = Callable[[Connection, str], Awaitable[object]]
 
 BECAUSE = "provider"
 """What the pauses of this page are set because of."""
@@ -109,11 +112,18 @@ async def admit(conn: Connection, job: AnyJob, *, interactive: bool) -> Admissio
 
 
 async def report(
-    conn: Connection, job: AnyJob, trouble: Trouble, reason: str, *, retry_after_s: float | None = None
+    conn: Connection,
+    job: AnyJob,
+    trouble: Trouble,
+    reason: str,
+    *,
+    retry_after_s: float | None = None,
+    alarm: Alarm | None = None,
 ) -> Provider:
     """Tell what a run met; returns how the provider does now. While that is not open, put the job back, ready at once.
 
-    The connection is in no transaction. retry_after_s: what the provider asked for. Raises LeaseLost.
+    The connection is in no transaction. retry_after_s: what the provider asked for. alarm: called in the transaction that
+    stops it, once until it has answered again. Raises LeaseLost.
     """
     reason = gate.clean_text(reason)
     async with conn.transaction():
@@ -136,6 +146,8 @@ async def report(
         after = await _read(conn, lock=False)
         if after.state != "open":
             await _hold_back(conn, job, max(after.waits_s, LOOK_AT_PROBE_S if after.prober_token else 0.0), reason)
+        if alarm and after.state == "stopped" != before.state:
+            await alarm(conn, reason)
     _tell(before, after)
     return after
 

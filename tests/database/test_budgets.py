@@ -55,13 +55,13 @@ async def settle(conn: Connection, turn_id: UUID, job: AnyJob) -> None:
 
 
 async def wait(conn: Connection, job: AnyJob, short: BudgetShort) -> list[bool]:
-    told = list[bool]()
+    told = list[budgets.News]()
 
     async def also(own: Connection) -> None:
         told.append(await budgets.wait_for_budget(own, job, short))
 
     await settle_job(conn, job, Wait(budgets.event_of(job, short), until=short.balance.ends_at, also=also), NOTE)
-    return told
+    return [news.to_who_asked for news in told]
 
 
 async def short_of(conn: Connection, job: AnyJob, *scopes: Scope, ask: str = "1") -> BudgetShort:

@@ -42,7 +42,6 @@ from sessions import (
     ModelUnavailable,
     PromptRefused,
     RateLimited,
-    RunAccount,
     TranscriptLost,
     TurnEnd,
     TurnFailed,

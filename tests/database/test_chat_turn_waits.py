@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from assistant.notifications import list_notifications
 from jobs_core import Connection, Snooze, execute, fetch
 from jobs_core.explain import explain
 from jobs_core.settle import settle
 from sessions import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited
 from sessions.budgets import Scope
-from sessions.events import TurnEvent
 from sessions.caps import raise_cap, set_cap
+from sessions.events import TurnEvent
 from sessions.provider import FAILURES, look
 from tests.database.test_chat_turn import CHAT_TURN, Bench, bench
 from tests.support.budgets import account, spend
@@ -94,6 +95,9 @@ async def test_past_a_cap_a_chat_waits_says_so_once_and_goes_on_when_more_is_app
     (_, (kind, told)) = await bench.lines(received)
     assert kind == "system"
     assert told.startswith("This waits: today's budget is used up. It goes on at ")
+    (news,) = await list_notifications(conn)
+    assert (news.user_id, news.category) == (None, "budget")
+    assert news.body.endswith("Approve more: ./jobs budget raise day --by 5")
     assert bench.agent.asked == []
     await bench.say("and this", received.session_id)
     await raise_cap(conn, DAY, Decimal(5), set_by="a test")
@@ -183,6 +187,21 @@ async def test_the_first_response_after_a_pause_lets_all_go_on_while_its_turn_is
     bench.agent.meanwhile = hear
     assert await bench.run() == "complete"
     assert seen[1] == "open" != seen[0]
+
+
+async def test_a_refusal_is_told_to_the_owner_once_however_many_meet_it(bench: Bench, conn: Connection) -> None:
+    for text in ("one", "two", "three"):
+        await bench.say(text)
+    jobs = [await bench.claim() for _ in range(3)]
+    bench.agent.raises = CredentialsRefused("401 invalid x-api-key")
+    met = asyncio.Barrier(3)
+    bench.agent.meanwhile = met.wait  # all are under way when the first is refused
+    await asyncio.gather(*(bench.executor().run(job) for job in jobs))
+    (news,) = await list_notifications(conn)
+    assert (news.user_id, news.severity) == (None, "error")
+    assert "401 invalid x-api-key" in news.body
+    states = await fetch(conn, "SELECT state, retry_count FROM jobs.jobs")
+    assert [tuple(row.values()) for row in states] == [("pending", 0)] * 3
 
 
 async def test_failures_in_a_row_pause_and_one_alone_does_not(bench: Bench, conn: Connection) -> None:
