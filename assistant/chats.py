@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ConfigDict
 
 from assistant.agents import DEFAULT_AGENT
-from assistant.deliveries import owe_reply
+from assistant.deliveries import owe_remark, owe_reply
 from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
 from assistant.incoming import Channel, NewChat, begin_chat, is_open, said_before, say
@@ -192,6 +192,14 @@ async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) ->
     """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
     if await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
         await _conclude(conn, session_id, turn_id, "system", gate.clean_text(f"This could not be answered: {reason}"))
+
+
+async def remark(conn: Connection, text: str, *, session_id: str) -> None:
+    """Say something in the chat that ends no turn, why an answer takes its time, and owe it to where that is read."""
+    values = {"session_id": session_id, "content": gate.clean_text(text)}
+    row = await fetch_one(conn, statement("assistant", "message/remark"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    await owe_remark(conn, session_id, row["id"], text)
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:

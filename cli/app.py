@@ -11,6 +11,7 @@ import typer
 from cli.commands import (
     agent,
     bench,
+    budget,
     cancel,
     chat,
     create,
@@ -23,6 +24,7 @@ from cli.commands import (
     migrate,
     owed,
     pauses,
+    provider,
     prune,
     redrive,
     role,
@@ -64,6 +66,8 @@ redrive.register(app)
 prune.register(app)
 limit.register(app)
 lane.register(app)
+budget.register(app)
+provider.register(app)
 watch.register(app)
 pauses.register(app)
 usage.register(app)

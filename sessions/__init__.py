@@ -8,8 +8,10 @@ claude_agent_sdk is imported here only, and only once a turn runs: a worker with
 
 from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup, Effort
+from sessions.budgets import BudgetShort
 from sessions.conversation import Content, DeferredCall
 from sessions.errors import (
+    AgentBroke,
     BudgetExhausted,
     CredentialsRefused,
     MirrorFailed,
@@ -30,9 +32,11 @@ from sessions.settings import SessionSettings
 from sessions.tools import Call, Tool, current_call
 
 __all__ = [
+    "AgentBroke",
     "AgentSetup",
     "Audience",
     "BudgetExhausted",
+    "BudgetShort",
     "Call",
     "ClaudeSessions",
     "Content",

@@ -27,7 +27,14 @@ _LONGEST_REASON = 300
 
 
 class CliBroke(Exception):
-    """The CLI did not start, died or fell silent; the transcript says what became of the turn."""
+    """The CLI did not start, died or fell silent; the transcript says what became of the turn.
+
+    silent: it had begun, and then said nothing: most likely it waited for the model's API.
+    """
+
+    def __init__(self, reason: str, *, silent: bool = False) -> None:
+        super().__init__(reason)
+        self.silent = silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,8 @@ async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None,
         finally:
             await client.disconnect()
     except (ClaudeSDKError, CliBroke) as error:
-        raise CliBroke(_one_line(error, complaints)) from error
+        silent = isinstance(error, CliBroke) and error.silent
+        raise CliBroke(_one_line(error, complaints), silent=silent) from error
 
 
 async def _connect(client: "ClaudeSDKClient", manners: Manners) -> None:
@@ -136,17 +144,17 @@ async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
 async def _messages(client: "ClaudeSDKClient", silence_s: float) -> AsyncIterator["Message"]:
     """The CLI's messages; raises CliBroke when none comes in time."""
     messages = client.receive_messages()
-    patience_s = FIRST_MESSAGE_S
+    patience_s, began = FIRST_MESSAGE_S, False
     while True:
         try:
             async with asyncio.timeout(patience_s):
                 message = await anext(messages, None)
         except TimeoutError:
-            raise CliBroke(f"said nothing for {patience_s:g} s") from None
+            raise CliBroke(f"said nothing for {patience_s:g} s", silent=began) from None
         if message is None:
             return
         yield message
-        patience_s = silence_s
+        patience_s, began = silence_s, True
 
 
 def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
@@ -159,4 +167,7 @@ def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
         blocks = [block for message in said if message.message_id == said[-1].message_id for block in message.content]
         return Heard("".join(block.text for block in blocks if isinstance(block, TextBlock)), result.usage)
     text = result.result or "; ".join(result.errors or []) or result.subtype
-    return Heard(failure=Failure(said[-1].error if said else None, result.api_error_status, text))
+    error = said[-1].error if said else None
+    return Heard(
+        failure=Failure(error, result.api_error_status, text, stop=result.stop_reason, ended=result.terminal_reason)
+    )

@@ -11,7 +11,7 @@ CLI's files are wiped after it. So any worker can run any turn, and one that die
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
@@ -23,7 +23,7 @@ from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
 from sessions.conversation import CliBroke, Content, DeferredCall, Heard
-from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
+from sessions.errors import AgentBroke, ModelUnavailable, TranscriptLost, TurnFailed
 from sessions.events import OnEvent
 from sessions.failures import to_error
 from sessions.live import Live
@@ -161,28 +161,29 @@ class ClaudeSessions:
     async def _run(
         self, turn: TurnRun, entries: Entries, stands: TurnState, api: "ProxyRun", access: Access
     ) -> TurnEnd:
-        broken = ""
+        broken = CliBroke("")
         for _ in range(_STARTS):
             try:
                 heard = await self._host.run(turn, entries, stands.state, access)
             except CliBroke as error:
                 if api.refused:
                     raise api.refused from None
-                broken = str(error)
-                log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=broken)
+                broken = error
+                log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=str(broken))
                 entries, stands = await self._look(turn)
                 if end := _on_record(turn, stands, api.used):
                     return end
                 continue
             _compare(turn, api.used, heard, entries)
             if heard.failure:
-                raise api.refused or to_error(heard.failure)
+                raise api.refused or to_error(replace(heard.failure, retry_after_s=api.retry_after_s))
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
             if heard.deferred:
                 return TurnEnd("", heard.usage, source, heard.deferred, used=api.used)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
             return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source, used=api.used)
-        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
+        unavailable = ModelUnavailable if broken.silent else AgentBroke
+        raise unavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.

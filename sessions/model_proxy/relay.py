@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from sessions.failures import retry_after_s
 from sessions.model_proxy.listener import cut
 from sessions.model_proxy.meter import Meter
 from sessions.model_proxy.refusal import Refused
@@ -31,6 +32,8 @@ _MAX_BODY_BYTES: Final = 40 * 1024 * 1024  # the API takes 32 MB
 _WARM_UP = {"/", "/api/hello"}
 _MESSAGES, _COUNT = "/v1/messages", "/v1/messages/count_tokens"
 _FIRST_ERROR, _SERVER_ERROR = 400, 500
+_NOT_AGAIN = dict.fromkeys((401, 429), ((b"x-should-retry", b"false"),))
+"""What the CLI would wait out while others run into the same: all wait together instead (sessions/provider.py)."""
 _TROUBLE = {401, 402, 403, 408, 409, 429}
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
@@ -171,7 +174,8 @@ class _Answering:
         body = await _read(response)
         end()
         self._relay.tell(response.status_code, response.headers, _error_type(body))
-        await self._give_whole(response, body)
+        self._run.retry_after_s = retry_after_s(response.headers)
+        await self._give_whole(response, body, *_NOT_AGAIN.get(response.status_code, ()))
 
     def _tell(self, response: httpx.Response, meter: Meter) -> None:
         if meter.error_type:
@@ -180,11 +184,12 @@ class _Answering:
             self._relay.tell_success()
 
     async def _start(self, response: httpx.Response, *more: tuple[bytes, bytes]) -> None:
-        headers = [*passed_on(response), *more]
+        replaced = {name for name, _ in more}
+        headers = [*(pair for pair in passed_on(response) if pair[0] not in replaced), *more]
         await self._send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
-    async def _give_whole(self, response: httpx.Response, body: bytes) -> None:
-        await self._start(response, (b"content-length", str(len(body)).encode()))
+    async def _give_whole(self, response: httpx.Response, body: bytes, *more: tuple[bytes, bytes]) -> None:
+        await self._start(response, (b"content-length", str(len(body)).encode()), *more)
         await self._send({"type": "http.response.body", "body": body})
 
     async def _give(self, response: Response) -> None:

@@ -34,7 +34,8 @@ log = structlog.get_logger()
 class ProxyRun:
     """A run, from its first call to its last. `used`: so far, of calls that have ended.
 
-    refused: the error for the runner to raise where the CLI's failure came from a refusal here; the last one.
+    refused: the error for the runner to raise where the CLI's failure came from a refusal here; the last one. retry_after_s:
+    what the API asked for when it refused the last call.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ProxyRun:
         self.credential = f"jobs-run-{secrets.token_urlsafe(32)}"
         self.used = Usage()
         self.refused: Exception | None = None
+        self.retry_after_s: float | None = None
         self.relays: set[asyncio.Task[None]] = set()
         self._account = account
         self._session_id = session_id

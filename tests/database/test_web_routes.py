@@ -21,6 +21,7 @@ def path_of(template: str) -> str:
         .replace("{user_id}", "u")
         .replace("{key:path}", "a")
         .replace("{lane:path}", "a")
+        .replace("{scope:path}", "day")
     )
 
 
