@@ -6,14 +6,16 @@ A message is a job's only by way of the turn that binds it: the first job of the
 and a job that finds nothing left has nothing to do. Verbs take the connection first: the caller owns the transaction.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
+from assistant.approvals import Decider, said_in
 from assistant.errors import ChatClosed, NoSuchChat
 from assistant.incoming import Channel, begin_chat, is_open, said_before, say
 from jobs_core import (
@@ -67,17 +69,21 @@ class Received:
     """A message that is in the chat once the caller's transaction is committed; call `wake()` after that.
 
     job_id: of the job that came with it. job: that job, if it came just now; None where the message was there before.
+    also_wake: who goes on because of what it says.
     """
 
     session_id: str
     message_id: int
     job_id: int
-    job: Created | None
+    job: Created | None = None
+    also_wake: Callable[[], object] | None = field(default=None, repr=False, compare=False)
 
     def wake(self) -> None:
         """Wake idle workers, if there is a new job for them."""
         if self.job:
             self.job.wake()
+        if self.also_wake:
+            self.also_wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +122,12 @@ async def receive(
     channel: Channel,
     message: str,
     user_id: str | None,
+    role: Literal["owner", "external"] = "owner",
     idempotency_key: str | None = None,
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
 
+    role: of whoever says it: where the chat waits for a decision that is theirs, this is one (approvals.said_in).
     With a key a repeat of the call is the same message, and began the same chat, whenever it comes.
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
@@ -137,7 +145,8 @@ async def receive(
     job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
     if idempotency_key is not None:
         await execute(conn, statement("assistant", "message/came_with"), {"id": message_id, "job_id": job.id})
-    return Received(session_id, message_id, job.id, job)
+    ready = await said_in(conn, session_id, Decider(user_id or channel, role), message)
+    return Received(session_id, message_id, job.id, job, partial(jobs.notifier.wake, ready))
 
 
 async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
@@ -231,7 +240,7 @@ async def _repeated(conn: Connection, session_id: str, message: str, idempotency
             "repeat that one, or take a new key",
             field="idempotency_key",
         )
-    return Received(session_id, before.id, before.job_id, None)
+    return Received(session_id, before.id, before.job_id)
 
 
 async def _conclude(

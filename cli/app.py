@@ -9,6 +9,7 @@ import sys
 import typer
 
 from cli.commands import (
+    approvals,
     bench,
     cancel,
     chat,
@@ -49,6 +50,7 @@ token.register(app)
 create.register(app)
 look.register(app)
 cancel.register(app)
+approvals.register(app)
 emit.register(app)
 explain.register(app)
 redrive.register(app)

@@ -1,6 +1,7 @@
 """`chat_turn`: one turn of a chat. Queue `chat`, lane `turn:{chat session}`. Created with each message by `chats.receive`.
 
     bind what was said to a turn, take the session ─▶ the agent works ─▶ answer, turn's end and job's end in one transaction
+                                                            └─ a call needs approval ─▶ action and wait in one transaction
 
 It calls the model and writes into the chat. It may be repeated at any point: a job keeps the turn that it began, a session
 asks the prompt of a turn once whatever happens, and an answer that is on record is not asked for again.
@@ -17,7 +18,11 @@ from uuid import UUID, uuid4
 import structlog
 
 from assistant import chats, prompts
+from assistant.actions import Place
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
+from assistant.gatekeeper import Gatekeeper
+from assistant.incoming import DEFAULT_AGENT
+from assistant.policy import Policy
 from jobs_core import (
     Complete,
     Connection,
@@ -79,6 +84,8 @@ class ChatTurns:
     def __init__(self, database: Database, sessions: ClaudeSessions) -> None:
         self._database = database
         self._sessions = sessions
+        self._agent = AgentSetup(prompts.CHAT)
+        self._policy = Policy("owner")
 
     async def run(self, job: Job[ChatTurnInput]) -> Outcome:
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
@@ -117,13 +124,20 @@ class ChatTurns:
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput]) -> Outcome:
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+                place = Place(turn.chat, turn.claude_session_id, turn.id, job.user_id, DEFAULT_AGENT)
+                keeper = await Gatekeeper.open(self._database, job, place, self._policy)
+                if keeper.waits:
+                    return keeper.waits
                 end = await self._sessions.run_turn(
                     session_id=turn.claude_session_id,
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    agent=AgentSetup(prompts.CHAT),
+                    agent=keeper.guard(self._agent),
                 )
+                await keeper.close()
+                if end.deferred:
+                    return await keeper.ask(end.deferred)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end

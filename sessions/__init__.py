@@ -19,16 +19,27 @@ from sessions.errors import (
     TurnFailed,
 )
 from sessions.probe import probe
+from sessions.reading import HasRead, what_was_read
 from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
+from sessions.resume import result_of_call
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
+from sessions.store import load_transcript
+from sessions.tool_calls import Decision, decisions
+from sessions.verdicts import Acting, Allow, Ask, Deny, ToolCall, ToolEnd, Verdict, canonical, digest_of
 
 __all__ = [
+    "Acting",
     "AgentSetup",
+    "Allow",
+    "Ask",
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
+    "Decision",
     "DeferredCall",
+    "Deny",
+    "HasRead",
     "MirrorFailed",
     "ModelUnavailable",
     "OnEvent",
@@ -36,14 +47,23 @@ __all__ = [
     "RateLimited",
     "SessionSettings",
     "SessionsError",
+    "ToolCall",
+    "ToolEnd",
     "TranscriptLost",
     "Turn",
     "TurnEnd",
     "TurnFailed",
+    "Verdict",
     "begin_turn",
+    "canonical",
     "create_session",
+    "decisions",
+    "digest_of",
     "end_turn",
+    "load_transcript",
     "probe",
+    "result_of_call",
     "take_session",
     "turn_of_job",
+    "what_was_read",
 ]

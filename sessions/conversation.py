@@ -27,6 +27,7 @@ Content = str | list[dict[str, Any]]
 
 FIRST_MESSAGE_S = 30.0
 _LONGEST_REASON = 300
+_TOOL_GONE = "tool_deferred_unavailable"
 
 
 class CliBroke(Exception):
@@ -44,22 +45,30 @@ class DeferredCall:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a conversation came to: an answer with the turn's usage, a call that waits for a decision, or a failure."""
+    """What a conversation came to: an answer with the turn's usage, a call that waits for a decision, or a failure.
+
+    tool_gone: of the call that was to be decided, there is no tool any more; nothing was asked of the model.
+    """
 
     answer: str = ""
     usage: dict[str, Any] | None = None
     failure: Failure | None = None
     deferred: DeferredCall | None = None
+    tool_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How to talk: `silence_s` between messages, whom to tell events, how to kill the CLI, how many may start at once."""
+    """How to talk: `silence_s` between messages, whom to tell events, how to kill the CLI, how many may start at once.
+
+    on_said: told each message of the agent itself, as soon as it has come.
+    """
 
     silence_s: float
     starts: asyncio.Semaphore
     kill: Callable[[], object]
     on_event: OnEvent | None = None
+    on_said: Callable[["AssistantMessage"], None] | None = None
 
 
 async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None, manners: Manners) -> Heard:
@@ -124,6 +133,8 @@ async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
             manners.on_event(message.event)
         elif isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
             said.append(message)
+            if manners.on_said:
+                manners.on_said(message)
         elif isinstance(message, ResultMessage):
             return _heard(message, said)
     raise CliBroke("ended without a result")
@@ -149,6 +160,8 @@ def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
     """The answer is all text of the last message, of which the result names only the last block."""
     from claude_agent_sdk import TextBlock
 
+    if result.stop_reason == _TOOL_GONE:
+        return Heard(tool_gone=True)
     if call := result.deferred_tool_use:
         return Heard(usage=result.usage, deferred=DeferredCall(call.id, call.name, call.input))
     if result.subtype == "success" and not result.is_error:

@@ -45,6 +45,8 @@ CONTINUE_TURN = {
     "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS": "0",  # however long ago that was
 }
 """Environment under which a resumed CLI goes on with the turn it finds interrupted. Documented nowhere; e2e tests hold it."""
+CONTINUE_WITH = "CLAUDE_CODE_RESUME_PROMPT"
+"""What it is told then, in place of "Continue from where you left off."; as much documented, and held likewise."""
 
 
 def find_cli(settings: SessionSettings) -> Path:
@@ -120,7 +122,7 @@ def _environment(settings: SessionSettings, folder: RunFolder, max_retries: int)
     }
     if settings.base_url:
         own["ANTHROPIC_BASE_URL"] = settings.base_url
-    keeps = (*own, *CONTINUE_TURN, *_INHERITED, *_NETWORK, *_SET_BY_SDK, *_SET_BY_WRAPPER)
+    keeps = (*own, *CONTINUE_TURN, CONTINUE_WITH, *_INHERITED, *_NETWORK, *_SET_BY_SDK, *_SET_BY_WRAPPER)
     return own | {
         "ANTHROPIC_API_KEY": settings.api_key,
         "CLAUDE_CODE_OAUTH_TOKEN": settings.oauth_token,

@@ -26,11 +26,13 @@ from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
+from sessions.tool_calls import calls_of_turn, word_of_lost_calls
 
 Source = Literal["asked", "resumed", "recorded"]
 
 _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
 _NOT_IN_IT = ("absent", "unseen")
+_GONE = "Your last call, {call}, was not run: its tool is not there any more. Go on without it."
 
 log = structlog.get_logger()
 
@@ -93,19 +95,26 @@ class ClaudeSessions:
         Raises the errors of this room; LeaseLost where another run has taken the session.
         """
         turn = TurnRun(session_id, epoch, turn_id, prompt, agent, on_event)
-        broken = ""
-        for _ in range(_STARTS):
+        starts, broken, gone = 0, "", ""
+        while starts < _STARTS:
             entries, stands = await self._look(turn)
+            if gone and stands.call == gone:
+                stands = TurnState("interrupted")
             if stands.state == "finished":
                 return TurnEnd(_not_empty(stands.answer), None, "recorded")
             if stands.state == "cancelled":
                 raise TurnFailed(f"Turn {turn_id} was stopped by a person")
             try:
-                heard = await self._host.run(turn, entries, stands.state)
+                heard = await self._host.run(turn, entries, stands, await self._told(turn, entries, stands, gone))
             except CliBroke as error:
-                broken = str(error)
+                starts, broken = starts + 1, str(error)
                 log.warning("cli.broke", session_id=str(session_id), turn_id=str(turn_id), reason=broken)
                 continue
+            if heard.tool_gone and not gone and stands.call:
+                gone = stands.call
+                continue
+            if heard.tool_gone:
+                raise TurnFailed(f"Turn {turn_id} cannot go on: the tool of its call {gone} is gone")
             if heard.failure:
                 raise to_error(heard.failure)
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
@@ -114,6 +123,14 @@ class ClaudeSessions:
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
             return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source)
         raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn_id}: {broken}")
+
+    async def _told(self, turn: TurnRun, entries: Entries, stands: TurnState, gone: str) -> str:
+        """What a model that is to go on must know, which its transcript does not say."""
+        if stands.state not in {"interrupted", "api_error"}:
+            return ""
+        async with self._db.connection() as conn:
+            lost = word_of_lost_calls(await calls_of_turn(conn, turn.turn_id), entries)
+        return "\n\n".join(part for part in (gone and _GONE.format(call=gone), lost) if part)
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.

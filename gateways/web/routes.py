@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateways.web import chat, events, health, jobs, lanes, limits, metrics, pauses, redrive, steer
+from gateways.web import approvals, chat, events, health, jobs, lanes, limits, metrics, pauses, redrive, steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ ROUTES = (
     Route("GET", "/api/lanes/{lane:path}", lanes.one),
     Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold),
     Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release),
+    Route("GET", "/api/approvals", approvals.listed),
+    Route("GET", "/api/approvals/always", approvals.always),
+    Route("DELETE", "/api/approvals/always/{always_id}", approvals.revoke),
+    Route("GET", "/api/approvals/{action_id}", approvals.one),
+    Route("POST", "/api/approvals/{action_id}/decision", approvals.decide),
     Route("GET", "/api/workers", jobs.workers),
     Route("GET", "/api/pauses", pauses.in_force),
     Route("POST", "/api/pauses", pauses.pause, status=201),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import AsyncMock
@@ -32,6 +32,7 @@ from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
 from sessions import (
+    Acting,
     AgentSetup,
     CredentialsRefused,
     MirrorFailed,
@@ -127,7 +128,9 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
     assert (await bench.seen(received)).result == {"status": "answered", "turn_id": str(turn["id"])}
     assert await bench.lines(received) == [("human", "hello"), ("ai", "Hi.")]
     (asked,) = bench.agent.asked
-    assert asked == {
+    agent = asked["agent"]
+    assert agent.decide
+    assert asked | {"agent": replace(agent, decide=None, on_tool_end=None, acting=Acting())} == {
         "session_id": turn["session_id"],
         "epoch": 1,
         "turn_id": turn["id"],

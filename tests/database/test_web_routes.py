@@ -15,6 +15,8 @@ def path_of(template: str) -> str:
         template.replace("{session_id}", "web_unknown")
         .replace("{job_id}", "1")
         .replace("{event}", "e")
+        .replace("{action_id}", "1")
+        .replace("{always_id}", "1")
         .replace("{key:path}", "a")
         .replace("{lane:path}", "a")
     )
