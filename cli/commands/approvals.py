@@ -37,7 +37,6 @@ def list_all(
     data: Data = None,
 ) -> None:
     """List the calls that wait for a decision, were approved or are being run, and those of which nobody knows the outcome."""
-    from dataclasses import asdict
 
     from assistant.actions import OPEN, list_actions
     from cli.database import ask
@@ -45,7 +44,7 @@ def list_all(
 
     found = ask(lambda conn: list_actions(conn, states=None if every else OPEN, limit=_PAGE), data)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([_plain(one) for one in found])
         return
     for one in found:
         print_plain(_line(one))
@@ -55,13 +54,12 @@ def list_all(
 
 def show(action_id: Id, as_json: Json = False, data: Data = None) -> None:
     """Show one call as it will run, every character that could hide another one escaped."""
-    from dataclasses import asdict
 
     from cli.printing import print_json, print_plain
 
     found = _found(action_id, data)
     if as_json:
-        print_json(asdict(found))
+        print_json(_plain(found))
         return
     print_plain(_shown(found))
 
@@ -155,7 +153,6 @@ def revoke(always_id: Id, as_json: Json = False, data: Data = None) -> None:
 def _decide(verb: Any, action_id: int, digest: str | None, *, as_json: bool, data: Data) -> None:
     """Carry out one decision, and say what the action is then."""
     import asyncio
-    from dataclasses import asdict
 
     from assistant.errors import AssistantError
     from cli.errors import CommandFailed
@@ -166,7 +163,7 @@ def _decide(verb: Any, action_id: int, digest: str | None, *, as_json: bool, dat
     except AssistantError as error:
         raise CommandFailed(str(error)) from None
     if as_json:
-        print_json(asdict(decided.action))
+        print_json(_plain(decided.action))
     else:
         print_plain(_line(decided.action))
 
@@ -199,6 +196,13 @@ def _found(action_id: int, data: Data) -> "Action":
     if found is None:
         raise CommandFailed(f"there is no action {action_id}: ./jobs approvals ls lists what waits")
     return found
+
+
+def _plain(action: "Action") -> dict[str, Any]:
+    from dataclasses import asdict
+    from uuid import UUID
+
+    return {name: str(value) if isinstance(value, UUID) else value for name, value in asdict(action).items()}
 
 
 def _line(action: "Action") -> str:

@@ -24,7 +24,7 @@ from jobs_core import InvalidInput
 class Page(Part):
     """Which actions: of one state, or `open` (whatever somebody should look at), or `all`."""
 
-    state: Literal["open", "all"] | actions.State = "open"
+    state: Literal["open", "all", actions.State] = "open"
 
 
 class Decision(BaseModel):
