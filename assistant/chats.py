@@ -6,15 +6,17 @@ A message is a job's only by way of the turn that binds it: the first job of the
 and a job that finds nothing left has nothing to do. Verbs take the connection first: the caller owns the transaction.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
 from assistant.agents import DEFAULT_AGENT
+from assistant.approvals import Decider, said_in
 from assistant.deliveries import owe_remark, owe_reply
 from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
@@ -70,17 +72,21 @@ class Received:
     """A message that is in the chat once the caller's transaction is committed; call `wake()` after that.
 
     job_id: of the job that came with it. job: that job, if it came just now; None where the message was there before.
+    also_wake: who goes on because of what it says.
     """
 
     session_id: str
     message_id: int
     job_id: int
-    job: Created | None
+    job: Created | None = None
+    also_wake: Callable[[], object] | None = field(default=None, repr=False, compare=False)
 
     def wake(self) -> None:
         """Wake idle workers, if there is a new job for them."""
         if self.job:
             self.job.wake()
+        if self.also_wake:
+            self.also_wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ async def receive(
     channel: Channel,
     message: str,
     user_id: str | None,
+    role: Literal["owner", "external"] = "owner",
     idempotency_key: str | None = None,
     agent: str = DEFAULT_AGENT,
     trial: bool = False,
@@ -127,7 +134,8 @@ async def receive(
 
     user_id: whose message it is; a chat takes those of whoever began it only. None where nobody is known: the owner's. agent,
     trial: of a new chat, which agent answers, and whether it is only tried out. With a key a repeat of the call is the same
-    message, and began the same chat, whenever it comes.
+    message, and began the same chat, whenever it comes. role: of whoever says it: where the chat waits for a decision that is
+    theirs, this is one (approvals.said_in).
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
     then.
@@ -144,7 +152,8 @@ async def receive(
     job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
     if idempotency_key is not None:
         await execute(conn, statement("assistant", "message/came_with"), {"id": message_id, "job_id": job.id})
-    return Received(session_id, message_id, job.id, job)
+    ready = await said_in(conn, session_id, Decider(user_id or channel, role), message)
+    return Received(session_id, message_id, job.id, job, partial(jobs.notifier.wake, ready))
 
 
 async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
@@ -246,7 +255,7 @@ async def _repeated(conn: Connection, session_id: str, message: str, idempotency
             "repeat that one, or take a new key",
             field="idempotency_key",
         )
-    return Received(session_id, before.id, before.job_id, None)
+    return Received(session_id, before.id, before.job_id)
 
 
 async def _conclude(

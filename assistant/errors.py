@@ -9,7 +9,10 @@ AssistantError
 ├── NoSuchUser      there is no such person: the caller has a wrong id
 ├── RoleFixed       this person's role cannot be that, for a reason that is told: nothing was changed
 ├── NoSuchAgent     there is no agent of this name
-└── AgentExists     there is one already: edit it, or take another name
+├── AgentExists     there is one already: edit it, or take another name
+├── NoSuchAction    there is no such pending action, or nothing always allowed, under this id: the caller has a wrong one
+├── MayNotDecide    it is not this person's to decide about
+└── NotDecided      it was decided before, is over, or is not what the person was shown: the caller looks at it again
 """
 
 
@@ -51,3 +54,15 @@ class NoSuchAgent(AssistantError):
 
 class AgentExists(AssistantError):
     """An agent has this name."""
+
+
+class NoSuchAction(AssistantError):
+    """No action, and nothing that is always allowed, has this id."""
+
+
+class MayNotDecide(AssistantError):
+    """The action names others who may decide."""
+
+
+class NotDecided(AssistantError):
+    """The decision changed nothing: it came too late, or for other arguments."""

@@ -10,6 +10,7 @@ import typer
 
 from cli.commands import (
     agent,
+    approvals,
     bench,
     budget,
     cancel,
@@ -60,6 +61,7 @@ token.register(app)
 create.register(app)
 look.register(app)
 cancel.register(app)
+approvals.register(app)
 emit.register(app)
 explain.register(app)
 redrive.register(app)

@@ -1,6 +1,7 @@
 """`chat_turn`: one turn of a chat. Queue `chat`, lane `turn:{chat session}`. Created with each message by `chats.receive`.
 
     bind what was said to a turn, take the session ─▶ the agent works ─▶ answer, turn's end and job's end in one transaction
+                                                            └─ a call needs approval ─▶ action and wait in one transaction
 
 It acts for the user whose chat it is: who that is, and what the agent may do for them, is read at the start of each run.
 
@@ -20,8 +21,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from assistant import agents, chats
+from assistant import agents, chats, policy
+from assistant.actions import Place
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
+from assistant.gatekeeper import Gatekeeper
 from assistant.people import acting_for
 from assistant.tools import RunContext, tools_for
 from assistant.workspaces import Workspaces
@@ -152,16 +155,22 @@ class ChatTurns:
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+                keeper = await self._gatekeeper(turn, job)
+                if keeper.waits:
+                    return keeper.waits
                 end = await self._sessions.run_turn(
                     session_id=turn.claude_session_id,
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    agent=self._setup(turn, job),
+                    agent=keeper.guard(self._setup(turn, job)),
                     on_event=model.on_event,
                     account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
                 )
+                await keeper.close()
+                if end.deferred:
+                    return await keeper.ask(end.deferred)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end
@@ -170,6 +179,11 @@ class ChatTurns:
             return await model.after(error) or _not_answered(turn, job, error, given_up=model.gives_up)
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
+
+    async def _gatekeeper(self, turn: Turn, job: Job[ChatTurnInput]) -> Gatekeeper:
+        agent, user = turn.cast.agent, turn.cast.user
+        place = Place(turn.chat, turn.claude_session_id, turn.id, user.id, agent.name)
+        return await Gatekeeper.open(self._database, job, place, policy.parse(agent.gate_policy, role=user.role))
 
     def _setup(self, turn: Turn, job: Job[ChatTurnInput]) -> AgentSetup:
         cast = turn.cast

@@ -26,14 +26,22 @@ from sessions.errors import (
 from sessions.events import OnEvent, TurnEvent
 from sessions.live_rows import Audience
 from sessions.probe import probe
+from sessions.reading import HasRead, what_was_read
 from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
+from sessions.resume import result_of_call
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
+from sessions.store import load_transcript
+from sessions.tool_calls import Decision, decisions
 from sessions.tools import Call, Tool, current_call
+from sessions.verdicts import Acting, Allow, Ask, Deny, ToolCall, ToolEnd, Verdict, canonical, digest_of
 
 __all__ = [
+    "Acting",
     "AgentBroke",
     "AgentSetup",
+    "Allow",
+    "Ask",
     "Audience",
     "BudgetExhausted",
     "BudgetShort",
@@ -41,8 +49,11 @@ __all__ = [
     "ClaudeSessions",
     "Content",
     "CredentialsRefused",
+    "Decision",
     "DeferredCall",
+    "Deny",
     "Effort",
+    "HasRead",
     "MirrorFailed",
     "ModelUnavailable",
     "OnEvent",
@@ -52,6 +63,8 @@ __all__ = [
     "SessionSettings",
     "SessionsError",
     "Tool",
+    "ToolCall",
+    "ToolEnd",
     "ToolRefused",
     "TranscriptLost",
     "Turn",
@@ -59,11 +72,18 @@ __all__ = [
     "TurnEvent",
     "TurnFailed",
     "Usage",
+    "Verdict",
     "begin_turn",
+    "canonical",
     "create_session",
     "current_call",
+    "decisions",
+    "digest_of",
     "end_turn",
+    "load_transcript",
     "probe",
+    "result_of_call",
     "take_session",
     "turn_of_job",
+    "what_was_read",
 ]

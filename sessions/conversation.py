@@ -24,6 +24,7 @@ Content = str | list[dict[str, Any]]
 
 FIRST_MESSAGE_S = 30.0
 _LONGEST_REASON = 300
+_TOOL_GONE = "tool_deferred_unavailable"
 
 
 class CliBroke(Exception):
@@ -50,7 +51,8 @@ class DeferredCall:
 class Heard:
     """What a conversation came to: an answer with the turn's usage, a call that waits for a decision, or a failure.
 
-    cost_usd: by the CLI's own count, since the session's last `cost-state`.
+    cost_usd: by the CLI's own count, since the session's last `cost-state`. tool_gone: of the call that was to
+    be decided, there is no tool any more; nothing was asked of the model.
     """
 
     answer: str = ""
@@ -58,19 +60,21 @@ class Heard:
     failure: Failure | None = None
     deferred: DeferredCall | None = None
     cost_usd: float | None = None
+    tool_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Manners:
     """How to talk: `silence_s` between messages, how many may start at once, how to kill the CLI, who hears each message.
 
-    `hear` returns at once, and raises nothing.
+    `hear` returns at once, and raises nothing. on_said: told each message of the agent itself, as soon as it has come.
     """
 
     silence_s: float
     starts: asyncio.Semaphore
     kill: Callable[[], object]
     hear: "Callable[[Message], object] | None" = None
+    on_said: Callable[["AssistantMessage"], None] | None = None
 
 
 async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None, manners: Manners) -> Heard:
@@ -136,6 +140,8 @@ async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
             manners.hear(message)
         if isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
             said.append(message)
+            if manners.on_said:
+                manners.on_said(message)
         elif isinstance(message, ResultMessage):
             return replace(_heard(message, said), cost_usd=message.total_cost_usd)
     raise CliBroke("ended without a result")
@@ -161,6 +167,8 @@ def _heard(result: "ResultMessage", said: "list[AssistantMessage]") -> Heard:
     """The answer is all text of the last message, of which the result names only the last block."""
     from claude_agent_sdk import TextBlock
 
+    if result.stop_reason == _TOOL_GONE:
+        return Heard(tool_gone=True)
     if call := result.deferred_tool_use:
         return Heard(usage=result.usage, deferred=DeferredCall(call.id, call.name, call.input))
     if result.subtype == "success" and not result.is_error:

@@ -27,10 +27,11 @@ _CANCELLED = "[Request interrupted by user"
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """Where a turn stands; `answer` is its text, for `finished` only."""
+    """Where a turn stands. answer: its text, for `finished` only; call: the id of what waits, for `deferred` only."""
 
     state: State
     answer: str | None = None
+    call: str | None = None
 
 
 def classify(entries: list[Entry], turn_id: str) -> TurnState:
@@ -41,8 +42,8 @@ def classify(entries: list[Entry], turn_id: str) -> TurnState:
     if first is None:
         return TurnState("unseen")
     turn = _turn_from(entries, first)
-    if _waits_for_decision(turn):
-        return TurnState("deferred")
+    if call := _waits_for_decision(turn):
+        return TurnState("deferred", call=call)
     for entry in turn:
         if _attachment(entry).get("type") == "structured_output":
             return TurnState("finished", json.dumps(entry["attachment"].get("data"), ensure_ascii=False))
@@ -50,13 +51,19 @@ def classify(entries: list[Entry], turn_id: str) -> TurnState:
     return _by_last(said) if said else TurnState("interrupted")
 
 
-def without_answered_deferrals(entries: list[Entry]) -> list[Entry]:
-    """The entries that a CLI may be resumed from: deferred calls that have their result are no longer marked as deferred.
+def without_deferrals(entries: list[Entry], *, but: str | None = None) -> list[Entry]:
+    """The entries that a CLI may be resumed from: no call is marked as deferred but the one that this run is about.
 
-    Where the mark stays, every later CLI runs such a call once more when it starts, and forgets what came after it.
+    A CLI runs a call that is marked when it starts, once more where that has its result, and forgets what came after it. One
+    that an earlier turn left undecided is nobody's any more.
     """
-    answered = answered_calls(entries)
-    return [entry for entry in entries if not (_deferred_call(entry) and _deferred_call(entry) in answered)]
+    return [entry for entry in entries if _deferred_call(entry) in {None, but}]
+
+
+def result_of_call(entries: list[Entry], call_id: str) -> Entry | None:
+    """The `tool_result` block of a call, None where it has none."""
+    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
+    return next((block for block in results if block.get("tool_use_id") == call_id), None)
 
 
 def answered_calls(entries: list[Entry]) -> frozenset[str]:
@@ -85,9 +92,11 @@ def _turn_from(entries: list[Entry], first: int) -> list[Entry]:
     return turn
 
 
-def _waits_for_decision(turn: list[Entry]) -> bool:
-    deferred = {call for call in map(_deferred_call, turn) if call}
-    return bool(deferred - answered_calls(turn))
+def _waits_for_decision(turn: list[Entry]) -> str | None:
+    """The call that was deferred last and has no result: of several in a message a CLI keeps the last."""
+    answered = answered_calls(turn)
+    deferred = (call for call in map(_deferred_call, reversed(turn)) if call)
+    return next((call for call in deferred if call not in answered), None)
 
 
 def _deferred_call(entry: Entry) -> str | None:

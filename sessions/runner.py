@@ -34,6 +34,7 @@ from sessions.records import has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
+from sessions.tool_calls import calls_of_turn, word_of_lost_calls
 from sessions.usage_check import differs_from_result
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ Source = Literal["asked", "resumed", "recorded"]
 _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
 _NOT_IN_IT = ("absent", "unseen")
 _NOTHING = Usage()
+_GONE = "Your last call, {call}, was not run: its tool is not there any more. Go on without it."
 
 log = structlog.get_logger()
 
@@ -161,20 +163,29 @@ class ClaudeSessions:
     async def _run(
         self, turn: TurnRun, entries: Entries, stands: TurnState, api: "ProxyRun", access: Access
     ) -> TurnEnd:
-        broken = CliBroke("")
-        for _ in range(_STARTS):
+        starts, broken, gone = 0, CliBroke(""), ""
+        while starts < _STARTS:
+            if gone and stands.call == gone:
+                stands = TurnState("interrupted")
             try:
-                heard = await self._host.run(turn, entries, stands.state, access)
+                told = await self._told(turn, entries, stands, gone)
+                heard = await self._host.run(turn, entries, stands, access, told)
             except CliBroke as error:
                 if api.refused:
                     raise api.refused from None
-                broken = error
+                starts, broken = starts + 1, error
                 log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=str(broken))
                 entries, stands = await self._look(turn)
                 if end := _on_record(turn, stands, api.used):
                     return end
                 continue
             _compare(turn, api.used, heard, entries)
+            if heard.tool_gone and not gone and stands.call:
+                gone = stands.call
+                entries, stands = await self._look(turn)
+                continue
+            if heard.tool_gone:
+                raise TurnFailed(f"Turn {turn.turn_id} cannot go on: the tool of its call {gone} is gone")
             if heard.failure:
                 raise api.refused or to_error(replace(heard.failure, retry_after_s=api.retry_after_s))
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
@@ -184,6 +195,14 @@ class ClaudeSessions:
             return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source, used=api.used)
         unavailable = ModelUnavailable if broken.silent else AgentBroke
         raise unavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
+
+    async def _told(self, turn: TurnRun, entries: Entries, stands: TurnState, gone: str) -> str:
+        """What a model that is to go on must know, which its transcript does not say."""
+        if stands.state not in {"interrupted", "api_error"}:
+            return ""
+        async with self._db.connection() as conn:
+            lost = word_of_lost_calls(await calls_of_turn(conn, turn.turn_id), entries)
+        return "\n\n".join(part for part in (gone and _GONE.format(call=gone), lost) if part)
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.

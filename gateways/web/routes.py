@@ -6,6 +6,7 @@ from typing import Any
 
 from gateways.web import (
     agents,
+    approvals,
     budgets,
     chat,
     events,
@@ -75,6 +76,11 @@ ROUTES = (
     Route("DELETE", "/api/budgets/{scope:path}", budgets.remove),
     Route("GET", "/api/provider", provider.show),
     Route("POST", "/api/provider/resume", provider.resumed),
+    Route("GET", "/api/approvals", approvals.listed),
+    Route("GET", "/api/approvals/always", approvals.always),
+    Route("DELETE", "/api/approvals/always/{always_id}", approvals.revoke),
+    Route("GET", "/api/approvals/{action_id}", approvals.one),
+    Route("POST", "/api/approvals/{action_id}/decision", approvals.decide),
     Route("GET", "/api/workers", jobs.workers),
     Route("GET", "/api/usage", usage.added_up),
     Route("GET", "/api/pauses", pauses.in_force),
