@@ -32,7 +32,7 @@ InputT = TypeVar("InputT", bound=BaseModel)
 
 SERVER = "jobs"
 MAX_RESULT_CHARS = 20_000
-"""What a model is given of a result. What may have more than 25,000 tokens the CLI counts by the API, and puts into a file."""
+"""What a model is given of a result. Of 60,000 the CLI keeps all but the beginning in a file; 49,000 passed whole."""
 _LONGEST_CALL_S = 120.0  # less than a CLI may be silent (SessionSettings.silence_s)
 _MOST_FAULTS = 5
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")  # with the server's name before it, within the API's 64 characters
@@ -45,9 +45,9 @@ _call: ContextVar["Call"] = ContextVar("call")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call under way. id: the call's in the transcript. run_id: the CLI's run that calls, one more with each start of a CLI.
+    """A call under way. id: the call's in the transcript. run_id: of the CLI that calls, a new one each time one is started.
 
-    known: the calls of earlier runs whose results the model has seen; of what another one did it may not know.
+    known: the calls by earlier CLIs whose results the model has seen; of what any other one did it knows nothing.
     """
 
     id: str | None
