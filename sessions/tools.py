@@ -144,11 +144,13 @@ def _fitted(model: type[BaseModel], arguments: Mapping[str, Any]) -> BaseModel:
 
 
 def _told(error: Exception) -> str:
-    """What the model hears of an error, in one line; what else there is to know is logged, without the text: secrets."""
+    """What the model hears of an error, in one line. The log has its kind and place, not its text, which may hold secrets."""
     match error:
         case ToolRefused() | InvalidInput():
+            log.info("tool.refused", error=type(error).__name__)
             return " ".join(str(error).split())
         case LeaseLost():
+            log.info("tool.lost_its_run")
             return "This run was taken over by another one: nothing was done. Stop."
         case TimeoutError():
             log.warning("tool.timed_out")
