@@ -165,11 +165,12 @@ async def lock(conn: Connection) -> None:
 
 
 async def merge(conn: Connection, user: User, into: User) -> None:
-    """Make one person of two, with all their channels and chats; the lock is held. Their roles are the caller's to weigh."""
+    """Make one person of two, with all their channels, chats and tasks; the lock is held. Roles are the caller's to weigh."""
     both = {"id": user.id, "into": into.id}
     await execute(conn, statement("assistant", "user/move_channels"), both)
     await execute(conn, statement("assistant", "user/merge"), both)
-    await execute(conn, statement("assistant", "chat/give"), {"user_id": user.id, "into": into.id})
+    for record in ("chat/give", "task/give"):
+        await execute(conn, statement("assistant", record), {"user_id": user.id, "into": into.id})
     if user.tg_user_id is not None and into.tg_user_id is None:
         await set_tg_user_id(conn, user.id, None)
         await set_tg_user_id(conn, into.id, user.tg_user_id)
