@@ -25,7 +25,7 @@ from sessions.model_proxy.refusal import Refused
 from sessions.model_proxy.request import Asked
 from sessions.usage import OpenCall
 
-_FORBIDDEN, _UNAVAILABLE = 403, 503
+_UNAUTHORIZED, _FORBIDDEN, _UNAVAILABLE = 401, 403, 503
 _LAST_WRITES_S = 2.0
 
 log = structlog.get_logger()
@@ -52,11 +52,14 @@ class ProxyRun:
         self._ledger = ledger
         self._spent = spent
         self._open: dict[str, Decimal] = {}
+        self._over = False
         self._ended = asyncio.Event()
         self._writes: set[asyncio.Task[None]] = set()
 
-    def check_model(self, model: str) -> None:
-        """Raise Refused for a model that the run may not call."""
+    def check(self, model: str) -> None:
+        """Raise Refused where the run is over, or may not call this model."""
+        if self._over:
+            raise Refused(_UNAUTHORIZED, "authentication_error", "The run of this credential is over")
         models = self._account.models
         if models is not None and model not in models:
             self.refused = TurnFailed(f"The run asked for the model {model!r}, which its agent may not use")
@@ -64,13 +67,11 @@ class ProxyRun:
 
     async def begin(self, asked: Asked) -> OpenCall:
         """Let a call begin, once the cap allows it and the ledger knows of it. Raises Refused."""
-        call = OpenCall(
-            secrets.token_hex(8), asked.model, asked.most_input_tokens, asked.most_output_tokens, asked.most_usd
-        )
-        while not self._fits(call):
+        while not self._fits(asked.most_usd):
             ended = self._ended
             await ended.wait()
-        self._open[call.id] = call.most_usd
+        call = OpenCall(secrets.token_hex(8), asked.model, asked.likely_input_tokens, asked.max_tokens)
+        self._open[call.id] = asked.most_usd
         try:
             await self._write_ahead(call)
         except BaseException:
@@ -90,24 +91,29 @@ class ProxyRun:
             self._writes.add(write)
             write.add_done_callback(self._writes.discard)
 
-    async def close(self) -> None:
-        """End the calls that are under way, and wait until the ledger knows of all; where it is away, not for long."""
+    def cut(self) -> None:
+        """End the calls that are under way and let no more begin, at once."""
+        self._over = True
         for relay in self.relays:
             relay.cancel()
+
+    async def close(self) -> None:
+        """Likewise, and wait until the ledger knows of all; where it is away, not for long."""
+        self.cut()
         if self.relays:
             await asyncio.wait(self.relays)
         if self._writes:
             await asyncio.wait(self._writes, timeout=_LAST_WRITES_S)
 
-    def _fits(self, call: OpenCall) -> bool:
-        """Whether the call may begin now; False: once another has ended. Raises Refused where the cap is reached."""
+    def _fits(self, most_usd: Decimal) -> bool:
+        """Whether a call that can cost so much may begin now; False: when another has ended. Raises Refused at the cap."""
         cap = self._account.cap_usd
         if cap is None:
             return True
         if self._spent >= cap:
             self.refused = BudgetExhausted(self._spent, cap)
             raise Refused(_FORBIDDEN, "permission_error", f"This run has spent its {cap} US dollars")
-        all_but_the_dearest = sorted([*self._open.values(), call.most_usd])[:-1]
+        all_but_the_dearest = sorted([*self._open.values(), most_usd])[:-1]
         return self._spent + sum(all_but_the_dearest) < cap
 
     async def _write_ahead(self, call: OpenCall) -> None:

@@ -15,7 +15,7 @@ from sessions.model_proxy.request import Asked, read
 from sessions.prices import Tokens, cost_usd
 
 MODEL = "claude-sonnet-5"
-ASKED = Asked(MODEL, stream=True, likely_input_tokens=40, most_input_tokens=160, most_output_tokens=1_000)
+ASKED = Asked(MODEL, stream=True, likely_input_tokens=40, most_input_tokens=160, max_tokens=1_000)
 START = {
     "type": "message_start",
     "message": {
@@ -58,6 +58,12 @@ def test_a_stream_is_counted_however_it_is_cut_into_chunks(cuts: list[int], line
     assert (used.input_tokens, used.output_tokens) == (3, 77)
     assert (used.cache_read_tokens, used.cache_write_tokens) == (1_000, 200)
     assert used.cost_usd == COST
+
+
+def test_of_several_counts_of_what_came_out_the_last_one_holds() -> None:
+    early = {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 5}}
+    assert not fed(sse(START, early)).final
+    assert fed(sse(START, early, END)).used(0, reached=True).output_tokens == 77
 
 
 def test_of_a_cut_stream_what_was_seen_is_counted_and_marked() -> None:
@@ -114,7 +120,7 @@ def with_block(block: dict[str, Any]) -> bytes:
 def test_the_most_that_a_request_can_cost_is_a_token_a_byte_cached_for_an_hour_and_a_whole_answer() -> None:
     body = request()
     asked = read(body)
-    assert (asked.most_input_tokens, asked.most_output_tokens) == (len(body), 1_000)
+    assert (asked.most_input_tokens, asked.max_tokens) == (len(body), 1_000)
     assert asked.most_usd == (len(body) * Decimal(4) + 1_000 * Decimal(10)) / 1_000_000
     assert asked.likely_input_tokens == len(body) // 4
 
