@@ -8,12 +8,15 @@ claude_agent_sdk is imported here only, and only once a turn runs: a worker with
 
 from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
+from sessions.ask import Asked, ask_agent
 from sessions.conversation import Content, DeferredCall
+from sessions.copies import fork_session
 from sessions.errors import (
     BudgetExhausted,
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
+    NotCopied,
     PromptRefused,
     RateLimited,
     SessionsError,
@@ -24,13 +27,14 @@ from sessions.errors import (
 from sessions.events import OnEvent, TurnEvent
 from sessions.live_rows import Audience
 from sessions.probe import probe
-from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
+from sessions.records import Turn, begin_turn, create_session, end_turn, jobs_of_turns, take_session, turn_of_job
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
 from sessions.tools import Call, Tool, current_call
 
 __all__ = [
     "AgentSetup",
+    "Asked",
     "Audience",
     "BudgetExhausted",
     "Call",
@@ -40,6 +44,7 @@ __all__ = [
     "DeferredCall",
     "MirrorFailed",
     "ModelUnavailable",
+    "NotCopied",
     "OnEvent",
     "PromptRefused",
     "RateLimited",
@@ -54,10 +59,13 @@ __all__ = [
     "TurnEvent",
     "TurnFailed",
     "Usage",
+    "ask_agent",
     "begin_turn",
     "create_session",
     "current_call",
     "end_turn",
+    "fork_session",
+    "jobs_of_turns",
     "probe",
     "take_session",
     "turn_of_job",

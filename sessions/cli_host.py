@@ -2,19 +2,22 @@
 
     folder ─▶ transcript laid into it ─▶ CLI, mirrored to Postgres ─▶ result ─▶ all its processes killed, folder wiped
 
-The same end comes to a run that is cancelled or has lost its session, at once.
+The same end comes to a run that is cancelled or has lost its session, at once. Where a person wanted its job ended, the CLI
+is interrupted before, so that the transcript says so and no later run goes on with that turn.
 """
 
 import asyncio
 import json
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from jobs_core import Database
+from jobs_core.job import current
 from jobs_core.tasks import end_task
 from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Content, Heard, Manners, converse
@@ -30,10 +33,13 @@ from sessions.store import Entries, TranscriptStore
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
 
+_INTERRUPT_S = 1.5
+"""How long an interrupted CLI may take to say so: 40 ms are usual."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRun:
-    """One run of a turn: whose it is, what is asked, of which agent, and who tells how it goes."""
+    """One run of a turn: whose it is, what is asked, of which agent, who tells how it goes, and what stops it for good."""
 
     session_id: UUID
     epoch: int
@@ -41,6 +47,7 @@ class TurnRun:
     prompt: Content
     agent: AgentSetup
     narrator: Narrator
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class CliHost:
@@ -75,7 +82,7 @@ class CliHost:
         with self._scratch.run_folder(turn.turn_id) as folder:
             self._homes.add(folder.home)
             try:
-                return await _to_its_end(self._talk(turn, entries, state, folder, access), folder.home)
+                return await _to_its_end(self._talk(turn, entries, state, folder, access), folder.home, turn.stop)
             finally:
                 kill_run(folder.home)  # what a tool left running
                 self._homes.discard(folder.home)
@@ -94,7 +101,7 @@ class CliHost:
             heard = await converse(
                 _of_session(options, turn.session_id, state),
                 _user_message(turn) if asking else None,
-                Manners(self._settings.silence_s, self._starts, kill, turn.narrator.hear),
+                Manners(self._settings.silence_s, self._starts, kill, turn.narrator.hear, turn.stop),
             )
         except (CliBroke, MirrorFailed):
             if store.lost:
@@ -105,15 +112,19 @@ class CliHost:
         return heard
 
 
-async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path) -> Heard:
+async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path, stop: asyncio.Event) -> Heard:
     """Await a conversation in a task of its own; cancelled, kill its CLI and wait for its end, however often cancelled.
 
-    A second cancel while the SDK closes its client would leave the CLI and its tools running.
+    A second cancel while the SDK closes its client would leave the CLI and its tools running. `stop` has it interrupted.
     """
     task = asyncio.create_task(conversation)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if (job := current.get(None)) and job.cancelled:
+            stop.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task}, timeout=_INTERRUPT_S)
         kill_run(home)
         await end_task(task)
         if not task.cancelled():
