@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from assistant import chats
-from assistant.content import text_of
+from assistant.content import MAX_FILES_BYTES, Spoken, read_content
 from gateways.web.body import read
 from gateways.web.context import Context, Here
 from gateways.web.idempotency import IdempotencyKey
@@ -19,6 +19,9 @@ from gateways.web.parameters import Name, Page
 from gateways.web.replies import Waiting
 from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
+
+MAX_BODY_BYTES = MAX_FILES_BYTES * 4 // 3 + 1024 * 1024
+"""Files come in base64."""
 
 
 class Say(BaseModel):
@@ -51,8 +54,8 @@ async def say(
 
     wait_s: wait no longer than so; 0 is for who watches the chat (`live`).
     """
-    said = await read(request, Say)
-    message = text_of(said.message, field="message")
+    said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
+    message = read_content(said.message, field="message")
     received = await _received(context, said.session_id, message, idempotency_key)
     received.wake()
     longest_s = context.chat_wait_s if wait_s is None else min(wait_s, context.chat_wait_s)
@@ -67,13 +70,20 @@ async def say(
     return JSONResponse(told.model_dump(), status_code=200 if reply else 202)
 
 
-async def _received(context: Context, chat: str | None, message: str, key: str | None) -> chats.Received:
+async def _received(context: Context, chat: str | None, message: Spoken, key: str | None) -> chats.Received:
     """Take the message in, also where it meets a deadlock, with a turn that begins its chat anew."""
 
     async def once() -> chats.Received:
         async with context.database.transaction() as conn:
             return await chats.receive(
-                conn, context.jobs, session_id=chat, channel="web", message=message, user_id=None, idempotency_key=key
+                conn,
+                context.jobs,
+                session_id=chat,
+                channel="web",
+                message=message.text,
+                files=message.files,
+                user_id=None,
+                idempotency_key=key,
             )
 
     return await db.retried(once)

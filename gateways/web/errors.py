@@ -1,6 +1,6 @@
 """What a caller is told when something goes wrong: `{"error": {"code", "message", "field"}}`, never a traceback.
 
-InvalidInput 422 · the assistant's errors: 404 or 409, in the table below · database away 503 · Refused: as it says ·
+InvalidInput 422 · errors of chats and tasks: 404 or 409, in the table below · database away 503 · Refused: as it says ·
 anything else 500, and logged
 """
 
@@ -14,14 +14,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assistant.errors import ChatClosed, NoSuchChat, NoSuchTask, TaskChanged, TaskExists
+from assistant.errors import ChatClosed, NoSuchAnswer, NoSuchChat, NoSuchTask, TaskChanged, TaskExists
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
+from sessions.errors import NotCopied
 
 log = structlog.get_logger()
 
 _OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     NoSuchChat: (404, "no_such_chat", "session_id"),
     ChatClosed: (409, "chat_closed", "session_id"),
+    NoSuchAnswer: (404, "no_such_answer", "message_id"),
+    NotCopied: (409, "not_copied", "message_id"),
     NoSuchTask: (404, "no_such_task", "task_id"),
     TaskExists: (409, "task_exists", "external_task_id"),
     TaskChanged: (409, "task_changed", "if_version"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateways.web import (
     chat,
+    chats,
     events,
     health,
     jobs,
@@ -39,6 +40,12 @@ ROUTES = (
     Route("POST", "/api/chat", chat.say),
     Route("GET", "/api/chat/{session_id}/messages", chat.messages),
     Route("GET", "/api/chat/{session_id}/events", live.stream),
+    Route("GET", "/api/chats", chats.listed),
+    Route("POST", "/api/chats/reset", chats.reset_all),
+    Route("PATCH", "/api/chats/{session_id}", chats.rename),
+    Route("POST", "/api/chats/{session_id}/stop", chats.stop),
+    Route("POST", "/api/chats/{session_id}/reset", chats.reset),
+    Route("POST", "/api/chats/{session_id}/fork", chats.fork, status=201),
     Route("POST", "/api/jobs", jobs.create, status=201),
     Route("GET", "/api/jobs", jobs.newest),
     Route("POST", "/api/jobs/redrive", redrive.redrive),
