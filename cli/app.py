@@ -26,6 +26,7 @@ from cli.commands import (
     redrive,
     role,
     scale,
+    session,
     task,
     test,
     token,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 up.register(app)
 chat.register(app)
+session.register(app)
 task.register(app)
 owed.register(app)
 token.register(app)

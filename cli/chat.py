@@ -28,6 +28,9 @@ _SERVER_WAITS_S = 60.0  # then it answers 202
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _NEWEST = 50
 
+Content = str | list[dict[str, Any]]
+"""A message as the API takes it: text, or blocks."""
+
 
 class Api:
     """One web API. Every call raises CommandFailed with one line where it is not answered as asked."""
@@ -88,7 +91,14 @@ def _host(url: str) -> str:
     return parts.host
 
 
-def ask(settings: CliSettings, message: str, session_id: str | None, *, timeout_s: float, as_json: bool) -> int:
+def ask(
+    settings: CliSettings,
+    message: str | list[dict[str, Any]],
+    session_id: str | None,
+    *,
+    timeout_s: float,
+    as_json: bool,
+) -> int:
     """Say it and show what comes back; returns the exit status: 0 for an answer, 1 where there is none."""
     api = find_api(settings)
     until = time.monotonic() + timeout_s
