@@ -10,7 +10,7 @@ is at its end just then writes nothing; its job is cancelled. What is said later
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from assistant import chats
 from assistant.chat_list import list_chats
