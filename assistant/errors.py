@@ -3,6 +3,7 @@
 AssistantError
 ├── NoSuchChat      there is no such chat on this channel: the caller has a wrong id
 ├── ChatClosed      the chat takes no messages any more: the caller begins a new one
+├── NoSuchAnswer    there is no answer of that id in the chat: the caller has a wrong one, or nothing was answered yet
 ├── NoSuchTask      there is no such task, or none of this user's: the caller has a wrong id
 ├── TaskExists      another task stands for this ticket: the caller changes that one
 ├── TaskChanged     somebody else changed the task meanwhile: the caller looks again and decides anew
@@ -26,6 +27,10 @@ class NoSuchChat(AssistantError):
 
 class ChatClosed(AssistantError):
     """The chat is not active."""
+
+
+class NoSuchAnswer(AssistantError):
+    """The chat has no answer of this id."""
 
 
 class NoSuchTask(AssistantError):

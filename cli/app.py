@@ -30,6 +30,7 @@ from cli.commands import (
     redrive,
     role,
     scale,
+    session,
     task,
     test,
     token,
@@ -55,6 +56,7 @@ up.register(app)
 chat.register(app)
 agent.register(app)
 user.register(app)
+session.register(app)
 task.register(app)
 owed.register(app)
 token.register(app)

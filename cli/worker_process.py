@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from cli.settings import CliSettings
-from cli.table import build_table
+from cli.table import bind_agents, build_table
 from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings, HistorySettings
@@ -61,4 +61,5 @@ def _agents(database: Database, table: HandlerTable, jobs: Jobs) -> list[Resourc
     root = AssistantSettings.read().workspaces or CliSettings.read().data / "workspaces"
     wake = jobs.notifier.wake
     chat_turn.register(table, database=database, sessions=sessions, workspaces=Workspaces(root), wake=wake)
+    bind_agents(CliSettings.read().handlers, table, database=database, sessions=sessions)
     return [sessions, BudgetKeeper(database, settings, wake)]

@@ -49,6 +49,7 @@ from sessions import (
     Audience,
     BudgetShort,
     ClaudeSessions,
+    Content,
     PromptRefused,
     RunAccount,
     SessionsError,
@@ -95,7 +96,7 @@ class Turn:
     cast: agents.Cast
     claude_session_id: UUID
     epoch: int
-    prompt: str
+    prompt: Content
 
 
 class ChatTurns:
@@ -138,19 +139,22 @@ class ChatTurns:
             if began:
                 turn_id, claude_session_id = began.id, began.session_id
                 said = await chats.bound(conn, turn_id)
+            elif (held := await chats.hold(conn, chat)) is None:
+                return None
             else:
                 for left in await chats.left_turns(conn, chat):
                     await chats.fail(conn, chat, left, LEFT)
                 turn_id = uuid4()
                 said = await chats.bind(conn, chat, turn_id)
-                if not said:
-                    return None
-                claude_session_id = await chats.claude_session_of(conn, chat)
-                await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
+                claude_session_id = held
+                if said:
+                    await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
+            if not said:  # another job has seen to it, or somebody has stopped it
+                return None
             epoch = await take_session(conn, claude_session_id)
             cast = await agents.of_chat(conn, chat)
             await model.reserve(conn, turn_id, scopes_of(job, turn_id, chat=chat, agent=cast.agent.name))
-        return Turn(turn_id, chat, cast, claude_session_id, epoch, "\n\n".join(message.content for message in said))
+        return Turn(turn_id, chat, cast, claude_session_id, epoch, chats.prompt_of(said))
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
         try:

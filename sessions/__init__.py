@@ -8,14 +8,17 @@ claude_agent_sdk is imported here only, and only once a turn runs: a worker with
 
 from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup, Effort
+from sessions.ask import Asked, ask_agent
 from sessions.budgets import BudgetShort
 from sessions.conversation import Content, DeferredCall
+from sessions.copies import fork_session
 from sessions.errors import (
     AgentBroke,
     BudgetExhausted,
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
+    NotCopied,
     PromptRefused,
     RateLimited,
     SessionsError,
@@ -24,10 +27,10 @@ from sessions.errors import (
     TurnFailed,
 )
 from sessions.events import OnEvent, TurnEvent
+from sessions.has_read import HasRead, what_was_read
 from sessions.live_rows import Audience
 from sessions.probe import probe
-from sessions.reading import HasRead, what_was_read
-from sessions.records import Turn, begin_turn, create_session, end_turn, take_session, turn_of_job
+from sessions.records import Turn, begin_turn, create_session, end_turn, jobs_of_turns, take_session, turn_of_job
 from sessions.resume import result_of_call
 from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
@@ -42,6 +45,7 @@ __all__ = [
     "AgentSetup",
     "Allow",
     "Ask",
+    "Asked",
     "Audience",
     "BudgetExhausted",
     "BudgetShort",
@@ -56,6 +60,7 @@ __all__ = [
     "HasRead",
     "MirrorFailed",
     "ModelUnavailable",
+    "NotCopied",
     "OnEvent",
     "PromptRefused",
     "RateLimited",
@@ -73,6 +78,7 @@ __all__ = [
     "TurnFailed",
     "Usage",
     "Verdict",
+    "ask_agent",
     "begin_turn",
     "canonical",
     "create_session",
@@ -80,6 +86,8 @@ __all__ = [
     "decisions",
     "digest_of",
     "end_turn",
+    "fork_session",
+    "jobs_of_turns",
     "load_transcript",
     "probe",
     "result_of_call",

@@ -2,19 +2,22 @@
 
     folder ─▶ transcript laid into it ─▶ CLI, mirrored to Postgres ─▶ result ─▶ all its processes killed, folder wiped
 
-The same end comes to a run that is cancelled or has lost its session, at once.
+The same end comes to a run that is cancelled or has lost its session, at once. Where a person wanted its job ended, the CLI
+is interrupted before, so that the transcript says so and no later run goes on with that turn.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from jobs_core import Database
+from jobs_core.job import current
 from jobs_core.tasks import end_task
 from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Content, DeferredCall, Heard, Manners, converse
@@ -32,10 +35,13 @@ from sessions.tool_calls import Held
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
 
+_INTERRUPT_S = 1.5
+"""How long an interrupted CLI may take to say so: 40 ms are usual."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRun:
-    """One run of a turn: whose it is, what is asked, of which agent, and who tells how it goes."""
+    """One run of a turn: whose it is, what is asked, of which agent, who tells how it goes, and what stops it for good."""
 
     session_id: UUID
     epoch: int
@@ -43,6 +49,7 @@ class TurnRun:
     prompt: Content
     agent: AgentSetup
     narrator: Narrator
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class CliHost:
@@ -79,9 +86,8 @@ class CliHost:
         with self._scratch.run_folder(turn.turn_id) as folder:
             self._homes.add(folder.home)
             try:
-                return await _to_its_end(
-                    self._talk(turn, entries, stands, folder, access=access, told=told), folder.home
-                )
+                talk = self._talk(turn, entries, stands, folder, access=access, told=told)
+                return await _to_its_end(talk, folder.home, turn.stop)
             finally:
                 kill_run(folder.home)  # what a tool left running
                 self._homes.discard(folder.home)
@@ -105,7 +111,14 @@ class CliHost:
             heard = await converse(
                 options,
                 _user_message(turn) if asking else None,
-                Manners(self._settings.silence_s, self._starts, kill, turn.narrator.hear, gate.heard if gate else None),
+                Manners(
+                    self._settings.silence_s,
+                    self._starts,
+                    kill,
+                    turn.narrator.hear,
+                    gate.heard if gate else None,
+                    turn.stop,
+                ),
             )
         except (CliBroke, MirrorFailed):
             if ended_by := store.lost or (gate and gate.failed):
@@ -129,15 +142,19 @@ def _as_asked(heard: Heard, gate: Gate) -> Heard:
     return replace(heard, deferred=DeferredCall(call.id, call.name, call.input)) if call else heard
 
 
-async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path) -> Heard:
+async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path, stop: asyncio.Event) -> Heard:
     """Await a conversation in a task of its own; cancelled, kill its CLI and wait for its end, however often cancelled.
 
-    A second cancel while the SDK closes its client would leave the CLI and its tools running.
+    A second cancel while the SDK closes its client would leave the CLI and its tools running. `stop` has it interrupted.
     """
     task = asyncio.create_task(conversation)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if (job := current.get(None)) and job.cancelled:
+            stop.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task}, timeout=_INTERRUPT_S)
         kill_run(home)
         await end_task(task)
         if not task.cancelled():

@@ -4,16 +4,18 @@
                  └─ no first message in 30 s, then silence, the CLI's end, a refused mirror: kill, leave, raise
 
 Leaving a CLI that is busy takes it 5 s and more, so whatever ends a conversation early kills the CLI's processes first.
-That is a crash, as far as the transcript can tell, and those a later run can go on from; an interrupt would mark the turn
-as stopped by a person, for good.
+That is a crash, as far as the transcript can tell, and those a later run can go on from; an interrupt marks the turn as
+stopped by a person, for good, and is for that alone (`Manners.stop`).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from jobs_core.tasks import end_task
 from sessions.errors import MirrorFailed
 from sessions.failures import Failure
 
@@ -68,6 +70,7 @@ class Manners:
     """How to talk: `silence_s` between messages, how many may start at once, how to kill the CLI, who hears each message.
 
     `hear` returns at once, and raises nothing. on_said: told each message of the agent itself, as soon as it has come.
+    stop: set when a person wants the turn stopped; the conversation ends soon then, as a failure.
     """
 
     silence_s: float
@@ -75,6 +78,7 @@ class Manners:
     kill: Callable[[], object]
     hear: "Callable[[Message], object] | None" = None
     on_said: Callable[["AssistantMessage"], None] | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None, manners: Manners) -> Heard:
@@ -91,7 +95,8 @@ async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None,
         try:
             if prompt is not None:
                 await _ask(client, prompt)
-            return await _listen(client, manners)
+            async with _interrupted_on(manners.stop, client):
+                return await _listen(client, manners)
         except BaseException:
             manners.kill()
             raise
@@ -100,6 +105,20 @@ async def converse(options: "ClaudeAgentOptions", prompt: dict[str, Any] | None,
     except (ClaudeSDKError, CliBroke) as error:
         silent = isinstance(error, CliBroke) and error.silent
         raise CliBroke(_one_line(error, complaints), silent=silent) from error
+
+
+@asynccontextmanager
+async def _interrupted_on(stop: asyncio.Event, client: "ClaudeSDKClient") -> AsyncIterator[None]:
+    async def interrupt() -> None:
+        await stop.wait()
+        with suppress(Exception):  # one that is ending by itself cannot be; whoever stopped it kills it in the end
+            await client.interrupt()
+
+    task = asyncio.create_task(interrupt())
+    try:
+        yield
+    finally:
+        await end_task(task)
 
 
 async def _connect(client: "ClaudeSDKClient", manners: Manners) -> None:

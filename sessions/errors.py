@@ -7,6 +7,7 @@ SessionsError
 ├── BudgetExhausted         the run has spent what it had reserved: go on when there is more
 ├── BudgetShort             too little is left for a run to begin: wait for it (budgets.py)
 ├── MirrorFailed            Postgres did not take the transcript: retry; what it has is gone on from
+├── NotCopied               a conversation cannot be forked, written to files or read from them: tell whoever asked
 ├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
 ├── ToolRefused             raised by a tool of ours: the model reads why, and goes on
 └── TurnFailed              this turn will not work however often it is tried: tell whoever asked
@@ -51,6 +52,10 @@ class BudgetExhausted(SessionsError):
 
 class MirrorFailed(SessionsError):
     """An entry of the transcript could not be stored; the run was stopped."""
+
+
+class NotCopied(SessionsError):
+    """The conversation is not here, not whole, or not fit to be one here."""
 
 
 class CredentialsRefused(SessionsError):

@@ -102,6 +102,7 @@ def build_options(
         tools=list(agent.tools),
         allowed_tools=[*agent.allowed_tools, *(() if agent.decide else shown_names(agent.own_tools))],
         mcp_servers=served(agent.own_tools, known_calls),
+        output_format={"type": "json_schema", "schema": dict(agent.result_schema)} if agent.result_schema else None,
         permission_mode="dontAsk",
         setting_sources=[],
         strict_mcp_config=True,

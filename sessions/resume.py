@@ -22,15 +22,20 @@ State = Literal["absent", "unseen", "interrupted", "api_error", "deferred", "can
 Entry = dict[str, Any]
 
 _FINAL_STOPS = ("end_turn", "stop_sequence")
-_CANCELLED = "[Request interrupted by user"
+CANCELLED = "[Request interrupted by user"
 
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """Where a turn stands. answer: its text, for `finished` only; call: the id of what waits, for `deferred` only."""
+    """Where a turn stands.
+
+    answer: its text, for `finished` only; structured: the value that was asked for in its place. call: what waits, by its id,
+    for `deferred` only.
+    """
 
     state: State
     answer: str | None = None
+    structured: dict[str, Any] | None = None
     call: str | None = None
 
 
@@ -38,7 +43,7 @@ def classify(entries: list[Entry], turn_id: str) -> TurnState:
     """Say where the turn whose prompt has the uuid `turn_id` stands; `entries` is the main transcript in store order."""
     if not entries:
         return TurnState("absent")
-    first = next((index for index, entry in enumerate(entries) if _brings(entry, turn_id)), None)
+    first = next((index for index, entry in enumerate(entries) if brings(entry, turn_id)), None)
     if first is None:
         return TurnState("unseen")
     turn = _turn_from(entries, first)
@@ -46,7 +51,8 @@ def classify(entries: list[Entry], turn_id: str) -> TurnState:
         return TurnState("deferred", call=call)
     for entry in turn:
         if _attachment(entry).get("type") == "structured_output":
-            return TurnState("finished", json.dumps(entry["attachment"].get("data"), ensure_ascii=False))
+            data = entry["attachment"].get("data")
+            return TurnState("finished", json.dumps(data, ensure_ascii=False), data)
     said = [entry for entry in turn[1:] if entry.get("type") in {"user", "assistant"}]
     return _by_last(said) if said else TurnState("interrupted")
 
@@ -62,17 +68,17 @@ def without_deferrals(entries: list[Entry], *, but: str | None = None) -> list[E
 
 def result_of_call(entries: list[Entry], call_id: str) -> Entry | None:
     """The `tool_result` block of a call, None where it has none."""
-    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
+    results = (block for entry in entries for block in blocks_of(entry) if block.get("type") == "tool_result")
     return next((block for block in results if block.get("tool_use_id") == call_id), None)
 
 
 def answered_calls(entries: list[Entry]) -> frozenset[str]:
     """The ids of the calls that have a result. One that was cut off has none, though the model is told something."""
-    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
+    results = (block for entry in entries for block in blocks_of(entry) if block.get("type") == "tool_result")
     return frozenset(block["tool_use_id"] for block in results if "tool_use_id" in block)
 
 
-def _brings(entry: Entry, turn_id: str) -> bool:
+def brings(entry: Entry, turn_id: str) -> bool:
     """A prompt stands in an entry of its own, merged with others into one, or taken into a turn that was running."""
     return (
         entry.get("uuid") == turn_id
@@ -109,7 +115,7 @@ def _by_last(said: list[Entry]) -> TurnState:
     """Tell by the last thing that was said, of which there is one at least."""
     last = said[-1]
     if last["type"] == "user":
-        cancelled = any(text.startswith(_CANCELLED) for text in _texts([last]))
+        cancelled = any(text.startswith(CANCELLED) for text in _texts([last]))
         return TurnState("cancelled" if cancelled else "interrupted")
     if last.get("isApiErrorMessage"):
         return TurnState("api_error")
@@ -140,10 +146,10 @@ def _attachment(entry: Entry) -> Entry:
     return entry.get("attachment") or {}
 
 
-def _blocks(entry: Entry) -> list[Entry]:
+def blocks_of(entry: Entry) -> list[Entry]:
     content = (entry.get("message") or {}).get("content")
     return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
 
 
 def _texts(entries: Iterable[Entry]) -> list[str]:
-    return [block["text"] for entry in entries for block in _blocks(entry) if block.get("type") == "text"]
+    return [block["text"] for entry in entries for block in blocks_of(entry) if block.get("type") == "text"]

@@ -57,7 +57,8 @@ class TurnEnd:
     """A turn's answer, and the usage the provider counted for this run (None where the answer was on record).
 
     With `deferred` there is no answer yet: the call waits for a decision, and `run_turn` goes on once there is one.
-    used: what this run used by the ledger, subagents included; of the whole turn, `usage_of_turn` tells.
+    used: what this run used by the ledger, subagents included; of the whole turn, `usage_of_turn` tells. structured: the value,
+    where the agent has a `result_schema`; `answer` is its JSON then.
     """
 
     answer: str
@@ -65,6 +66,7 @@ class TurnEnd:
     source: Source
     deferred: DeferredCall | None = None
     used: Usage = _NOTHING
+    structured: dict[str, Any] | None = None
 
     @property
     def cost_usd(self) -> Decimal:
@@ -192,7 +194,7 @@ class ClaudeSessions:
             if heard.deferred:
                 return TurnEnd("", heard.usage, source, heard.deferred, used=api.used)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
-            return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source, used=api.used)
+            return _end(turn, now, TurnEnd(heard.answer, heard.usage, source, used=api.used))
         unavailable = ModelUnavailable if broken.silent else AgentBroke
         raise unavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
 
@@ -231,7 +233,7 @@ def _on_record(turn: TurnRun, stands: TurnState, used: Usage = _NOTHING) -> Turn
     if stands.state == "cancelled":
         raise TurnFailed(f"Turn {turn.turn_id} was stopped by a person")
     if stands.state == "finished":
-        return TurnEnd(_not_empty(stands.answer), None, "recorded", used=used)
+        return _end(turn, stands, TurnEnd("", None, "recorded", used=used))
     return None
 
 
@@ -241,7 +243,14 @@ def _compare(turn: TurnRun, used: Usage, heard: Heard, entries: Entries) -> None
         log.info("usage.differed", turn_id=str(turn.turn_id), how=how, estimated_calls=used.estimated_calls)
 
 
-def _not_empty(answer: str | None) -> str:
+def _end(turn: TurnRun, stands: TurnState, end: TurnEnd) -> TurnEnd:
+    """A turn's end as the transcript has it, of the whole turn and not of the last run.
+
+    Raises TurnFailed for an empty answer, and for words where a value was asked for: the CLI calls both a success.
+    """
+    answer = stands.answer or end.answer
     if not answer:
         raise TurnFailed("The model's answer was empty")
-    return answer
+    if turn.agent.result_schema is not None and not isinstance(stands.structured, dict):
+        raise TurnFailed("The model answered in words where a result of the given form was asked for")
+    return replace(end, answer=answer, structured=stands.structured if turn.agent.result_schema else None)

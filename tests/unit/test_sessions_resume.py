@@ -21,7 +21,7 @@ def recorded(case: str) -> list[dict[str, Any]]:
     ("case", "expected"),
     [
         ("finished", TurnState("finished", "One, two.")),
-        ("structured", TurnState("finished", '{"colour": "grün"}')),
+        ("structured", TurnState("finished", '{"colour": "grün"}', {"colour": "grün"})),
         ("before_answer", TurnState("interrupted")),
         ("tool_running", TurnState("interrupted")),
         ("tool_done", TurnState("interrupted")),
