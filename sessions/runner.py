@@ -153,6 +153,7 @@ class ClaudeSessions:
         if end := _on_record(turn, stands):
             return end
         async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
+            api.on_used = turn.narrator.spent
             return await self._run(turn, entries, stands, api, Access(url, api.credential))
 
     def _model_proxy(self) -> "ModelProxy":
