@@ -31,7 +31,7 @@ async def look_at_turns(walk: Walk) -> None:
         walk.model.turns.learn(turns_of(row.values() for row in await fetch(walk.conn, sql)))
 
 
-@rule(3.1)
+@rule(2.6)
 async def create_limited(walk: Walk) -> str:
     """Under a key or two, some of them in a lane, for later, or with a unique key besides."""
     walk.has_room()
@@ -63,7 +63,7 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(350)
+@rule(435)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's."""
     worker = walk.worker()
@@ -83,7 +83,7 @@ async def claim_limited_twice_at_once(walk: Walk) -> str:
     return f"worker {worker}: {[run.id for run in first.jobs]} and {[run.id for run in second.jobs]}"
 
 
-@rule(3.3)
+@rule(3.7)
 async def claim_limited_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -94,7 +94,7 @@ async def claim_limited_without_a_lease(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(1.7)
+@rule(1.8)
 async def set_a_limit(walk: Walk) -> str:
     """Raised, lowered, closed, or of another kind; what is held stays."""
     limit = _some_numbers(walk)
@@ -149,7 +149,7 @@ async def remove_a_limit(walk: Walk) -> str:
     return f"{key}: it was there: {there}"
 
 
-@rule(1.7)
+@rule(2)
 async def forget_unused_limits(walk: Walk) -> str:
     """Two days later: those made for jobs, of which nothing is held and for which nothing stands ready."""
     await execute(walk.conn, "UPDATE jobs.limits SET created_at = created_at - interval '2 days'")
@@ -167,7 +167,7 @@ async def forget_unused_limits(walk: Walk) -> str:
     return str(unused)
 
 
-@rule(1.6)
+@rule(2.2)
 async def an_hour_fills_the_buckets(walk: Walk) -> str:
     """A permit each."""
     await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
@@ -175,7 +175,7 @@ async def an_hour_fills_the_buckets(walk: Walk) -> str:
     return ""
 
 
-@rule(2.2)
+@rule(2.5)
 async def list_the_limits(walk: Walk) -> str:
     """As an operator sees them: who holds what, and how many wait."""
     waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]

@@ -59,7 +59,7 @@ def _forget(walk: Walk, gone: list[Known]) -> None:
         del walk.model.attempts[attempt]
 
 
-@rule(5.8)
+@rule(6.7)
 async def a_day_of_history_is_dropped(walk: Walk) -> str:
     """It was kept long enough: all that ended on it, of its class, and nothing else."""
     kept_as = walk.dice.choice(CLASSES)
