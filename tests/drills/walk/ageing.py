@@ -45,7 +45,7 @@ async def _learn(walk: Walk, raised: list[Known], *, in_order: bool) -> None:
     walk.model.ageing.notes.append(Note(0.0, noted["upto"]))
 
 
-@rule(5.6)
+@rule(6.4)
 async def what_is_ready_ages(walk: Walk) -> str:
     """Hours pass; upkeep has those go up that have been ready for a span, of the types and queues that it serves."""
     hours = walk.dice.choice((0.6, 1.1))
@@ -60,7 +60,7 @@ async def what_is_ready_ages(walk: Walk) -> str:
     return f"{hours} h: {ids_of(old)}"
 
 
-@rule(7.9)
+@rule(16)
 async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     """Each goes up once."""
     old = _old(walk, _AGEING, QUEUES, 1.1)
@@ -77,22 +77,29 @@ async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     return str(ids_of(old))
 
 
-@rule(1.4)
+@rule(2.4)
 async def forget_what_is_only_for_order(walk: Walk) -> str:
     """Days later: who was served, which worker ran what, how long who is ready. Keys of dead workers go at once."""
-    what = walk.dice.choice(("turns", "keys of the dead", "keys", "ages"))
+    model = walk.model
+    there = {
+        "turns": model.turns.served,
+        "keys of the dead": model.sticky,
+        "keys": model.sticky,
+        "ages": model.ageing.notes,
+    }
+    what = walk.pick(name for name, some in there.items() if some)
     match what:
         case "turns":
             await execute(walk.conn, "UPDATE jobs.fair_keys SET served_at = served_at - interval '2 hours'")
-            walk.model.turns.served = {}
+            model.turns.served = {}
         case "keys":
             await execute(walk.conn, "UPDATE jobs.sticky_keys SET ran_at = ran_at - interval '2 days'")
-            walk.model.sticky = {}
+            model.sticky = {}
         case "ages":
             await execute(walk.conn, "UPDATE jobs.ready_times SET at = at - interval '3 days'")
-            walk.model.ageing.notes = []
-    dead = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
-    walk.model.sticky = {key: id_ for key, id_ in walk.model.sticky.items() if id_ not in dead}
+            model.ageing.notes = []
+    dead = {id_ for id_, worker in model.workers.items() if worker.dead}
+    model.sticky = {key: id_ for key, id_ in model.sticky.items() if id_ not in dead}
     await forget_fair_keys(walk.conn)
     await forget_sticky_keys(walk.conn)
     await forget_ready_times(walk.conn)

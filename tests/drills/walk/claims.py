@@ -61,7 +61,7 @@ def types_of_one(walk: Walk) -> list[str]:
     return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 5)
 
 
-@rule(22)
+@rule(20)
 async def claim_some(walk: Walk) -> str:
     """The first in priority and readiness, of the types that the worker knows."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, 5))
@@ -69,7 +69,7 @@ async def claim_some(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, ids_of(ready(walk, types))[:slots], start_part=0.4)
 
 
-@rule(2.7)
+@rule(2.6)
 async def claim_with_floors(walk: Walk) -> str:
     """Jobs up to a number of their class are not looked at."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3))
@@ -80,7 +80,7 @@ async def claim_with_floors(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(3.2)
+@rule(2.6)
 async def claim_twice_at_once(walk: Walk) -> str:
     """Of all that is ready: what one has locked the other passes over; none is taken twice, and none is left."""
     worker, wanted = walk.worker(), ids_of(ready(walk))
@@ -94,7 +94,7 @@ async def claim_twice_at_once(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(40)
+@rule(46)
 async def claim_one_alone(walk: Walk) -> str:
     """The first suspect; one with limits, or that takes turns, where none without stands ready."""
     worker, wanted = walk.worker(alone=True), ids_of(ready(walk, alone=True))[:1]
@@ -108,7 +108,7 @@ async def claim_one_alone(walk: Walk) -> str:
     return await _claimed(walk, worker, [run] if run else [], wanted, start_part=0.9)
 
 
-@rule(1.9)
+@rule(3.2)
 async def claim_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -120,7 +120,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(8.8)
+@rule(10)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]
@@ -130,7 +130,7 @@ async def start_one(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(10)
+@rule(11)
 async def start_several(walk: Walk) -> str:
     """In one statement, stale ones among them."""
     held, stale = [walk.run() for _ in range(3)], walk.runs[:1]

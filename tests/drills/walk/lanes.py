@@ -17,7 +17,7 @@ UNUSED = "unused"
 """A lane of no job."""
 
 
-@rule(1.8)
+@rule(2.5)
 async def hold_a_lane(walk: Walk) -> str:
     """By hand, used or not, held or not: none of it begins, and what has begun goes on."""
     free = [lane for lane in LANES if lane not in walk.model.lanes.holds]
@@ -30,7 +30,7 @@ async def hold_a_lane(walk: Walk) -> str:
     return f"{lane}, by {held_by}: {reason}"
 
 
-@rule(39)
+@rule(23)
 async def hold_a_lane_while_its_first_job_is_claimed(walk: Walk) -> str:
     """Whichever is first: it is claimed, and goes on, or waits with the others."""
     worker, waiting = walk.worker(), ready(walk)
@@ -63,7 +63,7 @@ def _is(released: Released | None, lane: str, hold: Hold, redriven: int | None =
     must(got == (hold.held_by, hold.failed, redriven), f"lane {lane} is held as {hold}; {released}, for {redriven}")
 
 
-@rule(4.3)
+@rule(5.8)
 async def release_a_lane(walk: Walk) -> str:
     """It goes on with the first that waits; one that is not held stays as it is."""
     if walk.chance(0.1):
@@ -76,7 +76,7 @@ async def release_a_lane(walk: Walk) -> str:
     return f"{lane}: {hold}"
 
 
-@rule(40)
+@rule(33)
 async def release_a_lane_and_redrive(walk: Walk) -> str:
     """The job that failed is done again before all that wait; or nothing is, and the lane stays held."""
     walk.has_room()
@@ -108,7 +108,7 @@ def _not_redriven(walk: Walk, job: Known) -> str:
     return f"job {holder} has the key of job {job.id}" if holder else ""
 
 
-@rule(6)
+@rule(9.5)
 async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the first of the lane may run, and the lane is not stranded."""
     walk.has_room()
@@ -121,7 +121,7 @@ async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     return f"{lane}: {hold}; {said}"
 
 
-@rule(4.1)
+@rule(5.1)
 async def release_a_lane_twice_at_once(walk: Walk) -> str:
     """One releases it, and the other finds it free."""
     lane, hold = _held(walk)
@@ -137,7 +137,7 @@ async def release_a_lane_twice_at_once(walk: Walk) -> str:
     return f"{lane}: {hold}"
 
 
-@rule(122)
+@rule(131)
 async def a_head_fails_while_one_joins_its_lane(walk: Walk) -> str:
     """Where its type holds the lane, all wait; else the next goes on."""
     walk.has_room()

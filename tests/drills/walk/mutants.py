@@ -24,10 +24,10 @@ STICKY = {
         ("j.ready_seq IS NULL AND j.token IS NULL\nRETURNING", "false\nRETURNING"),
     ),
     "more jobs wait for a worker than it has room for": (("wanted.nth <= room.n", "true"),),
-    "whoever holds the job now is remembered for a stale run": (
+    "a stale run is remembered": (
         (
             _REMEMBERED,
-            "WHERE id = %(id)s AND %(token)s::bigint IS NOT NULL AND worker_id IS NOT NULL\n  AND sticky_key",
+            "WHERE id = %(id)s AND %(token)s::bigint IS NOT NULL\n  AND sticky_key",
         ),
     ),
     "a worker heeds no pause of what waits for it": (

@@ -76,7 +76,7 @@ def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
     return new
 
 
-@rule(14)
+@rule(13)
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
     walk.has_room()
@@ -94,7 +94,7 @@ async def redrive_in_bulk(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(3.3)
+@rule(3.7)
 async def redrive_one(walk: Walk) -> str:
     """By its id; one that was redriven before is left, and told, unless it is to be redriven again."""
     walk.has_room()
@@ -103,7 +103,7 @@ async def redrive_one(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(2)
+@rule(1.8)
 async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     """What lives, has completed, or is kept no more: left, and told."""
     job = walk.pick(
@@ -115,7 +115,7 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule(6.3)
+@rule(5.1)
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
     walk.has_room()

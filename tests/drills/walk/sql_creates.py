@@ -51,7 +51,7 @@ def _role(walk: Walk, one: New) -> str | None:
     return walk.role if one.job_type in ALLOWED and walk.chance(0.8) else None
 
 
-@rule(2)
+@rule(2.1)
 async def create_by_sql(walk: Walk) -> str:
     """Of any kind: what Python would have done."""
     walk.has_room()
@@ -61,7 +61,7 @@ async def create_by_sql(walk: Walk) -> str:
     return learned(walk, [one], ids, met)
 
 
-@rule(1.2)
+@rule(1.7)
 async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     one = _one(walk)
@@ -70,7 +70,7 @@ async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return str(one)
 
 
-@rule(1.7)
+@rule(3)
 async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     """With the same key: one job."""
     walk.has_room()
@@ -85,7 +85,7 @@ async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     return "; and ".join(learned(walk, [one], ids, met) for ids, met in both)
 
 
-@rule(2.8)
+@rule(3.6)
 async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     name, key = walk.pick((name, key) for (_, name), key in walk.model.keys.items() if not key.expired)
@@ -97,7 +97,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(1.7)
+@rule(2.2)
 async def a_role_oversteps(walk: Walk) -> str:
     """Another type, the function of all types, or a look at the jobs: refused."""
     attempts = (

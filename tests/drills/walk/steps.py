@@ -23,7 +23,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(11)
+@rule(9.3)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
@@ -79,7 +79,7 @@ async def die_in_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}"
 
 
-@rule(9.3)
+@rule(11)
 async def raise_in_a_step(walk: Walk) -> str:
     """It was not done, and that is known."""
     run, job, name = _new_step(walk)
@@ -99,7 +99,7 @@ def _policy(walk: Walk) -> Policy:
     return walk.dice.choice(get_args(Policy))
 
 
-@rule(14)
+@rule(12)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     walk.has_room()
@@ -135,7 +135,7 @@ async def spawn(walk: Walk) -> str:
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(161)
+@rule(96)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
@@ -150,7 +150,7 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(1656)
+@rule(1737)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))

@@ -16,13 +16,13 @@ _NUMBERS = 700
 """Readiness numbers drawn at once, by others; two such, and a newcomer is not before those who waited since."""
 
 
-@rule(3)
+@rule(2.6)
 async def create_for_users(walk: Walk) -> str:
     """Several, of two users, in a queue and a class."""
     walk.has_room()
     users, priority = walk.dice.sample(USERS, 2), walk.dice.choice((1, 2, 2))
     several = [
-        New(FAIR.name, priority=priority, user_id=walk.dice.choice(users)) for _ in range(walk.dice.choice((1, 3)))
+        New(FAIR.name, priority=priority, user_id=walk.dice.choice(users)) for _ in range(walk.dice.choice((2, 3)))
     ]
     return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
 
@@ -38,7 +38,7 @@ def _in_turn(walk: Walk, queues: Sequence[str] = QUEUES) -> list[Known]:
     return [job for job in ready(walk, [FAIR.name], limited=True) if job.queue in queues]
 
 
-@rule(7.6)
+@rule(11)
 async def claim_turns(walk: Walk) -> str:
     """Those whose turn it is; of two who have one together, the later one's is noted as the later."""
     worker, slots, waiting = walk.worker(), walk.dice.choice((1, 1, 2, 3)), _in_turn(walk)
@@ -59,13 +59,12 @@ async def claim_turns(walk: Walk) -> str:
     return f"worker {worker} has {ids_of(wanted)}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(33)
+@rule(70)
 async def claim_turns_twice_at_once(walk: Walk) -> str:
     """One each, of one queue and class: not both take the same turn."""
-    worker, queue = walk.worker(), walk.dice.choice(QUEUES)
-    first, second = next(zip(waiting := _in_turn(walk, [queue]), waiting[1:], strict=False), (None, None))
-    if not first or not second or first.priority != second.priority:
-        raise NotNow
+    worker, tops = walk.worker(), [_in_turn(walk, [queue])[:2] for queue in QUEUES]
+    first, second = walk.pick(top for top in tops if len({job.priority for job in top}) == 1 < len(top))
+    queue = first.queue
     both = await asyncio.gather(*(_claim(walk, worker, 1, [queue]) for _ in range(2)))
     runs = [run for runs in both for run in runs]
     must(
@@ -76,7 +75,7 @@ async def claim_turns_twice_at_once(walk: Walk) -> str:
     return f"worker {worker} has {[[run.id for run in runs] for runs in both]}"
 
 
-@rule(3.6)
+@rule(11)
 async def claim_turns_without_a_lease(walk: Walk) -> str:
     """Nothing; and who would have had a turn is next as before."""
     worker = walk.worker(alone=None, good=False)
@@ -87,7 +86,7 @@ async def claim_turns_without_a_lease(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(1.5)
+@rule(1.8)
 async def many_others_become_ready(walk: Walk) -> str:
     """Elsewhere: so long has everybody waited for a turn, but for newcomers."""
     await execute(walk.conn, "SELECT setval('jobs.ready_seq', nextval('jobs.ready_seq') + %(n)s)", {"n": _NUMBERS})

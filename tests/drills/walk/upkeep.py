@@ -46,7 +46,7 @@ def _busy(walk: Walk) -> int:
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(1.4)
+@rule(1.7)
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -59,7 +59,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(6.5)
+@rule(6.8)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -68,7 +68,7 @@ async def a_lease_runs_out(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(25)
+@rule(30)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
     wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
@@ -82,7 +82,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(6.6)
+@rule(6.4)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -91,7 +91,7 @@ async def retire_a_worker(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(4662)
+@rule(12000)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
     gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
@@ -106,7 +106,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(126)
+@rule(292)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
@@ -115,7 +115,7 @@ async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(21)
+@rule(25)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
     worker = walk.worker()
@@ -130,7 +130,7 @@ async def put_strays_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(13)
+@rule(16)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
     worker = walk.worker()
@@ -143,7 +143,7 @@ async def put_stopped_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(2.4)
+@rule(1.9)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -157,7 +157,7 @@ async def some_jobs_times_come(walk: Walk) -> str:
     return f"jobs {[job.id for job in jobs]}"
 
 
-@rule(1.2)
+@rule(1.7)
 async def promote(walk: Walk) -> str:
     """Waits that are over, due jobs, and those that join their lane, in the order in which they fell due."""
     over = walk.model.over()
@@ -174,7 +174,7 @@ def promoted(walk: Walk, over: Sequence[Known]) -> str:
     return str([job.id for job in over])
 
 
-@rule(67)
+@rule(82)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     over = [job for job in walk.model.over() if job.state == "waiting"]
@@ -194,13 +194,13 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(2.2)
+@rule(2.1)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
     return await _cancel(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
 
 
-@rule(6)
+@rule(10)
 async def cancel_what_runs(walk: Walk) -> str:
     """Its run is to be told, and what it created with it."""
     return await _cancel(walk, walk.job(lambda job: job.held))
@@ -214,7 +214,7 @@ async def _cancel(walk: Walk, job: Known) -> str:
     return f"{ended}, to be told: {asked}"
 
 
-@rule(1.9)
+@rule(2.8)
 async def cancel_one_that_has_ended(walk: Walk) -> str:
     """It stays as it is."""
     job_id = walk.pick(walk.model.ended)
@@ -223,7 +223,7 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(25)
+@rule(41)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
     asked = sorted(walk.model.requests)
@@ -245,7 +245,7 @@ async def deal_with_requests(walk: Walk) -> str:
     return f"worker {worker}: {asked}, told {told}"
 
 
-@rule(1.4)
+@rule(1.7)
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")
