@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from jobs_core import InvalidInput, gate
@@ -26,12 +27,14 @@ Role = Literal["owner", "external"]
 OWN_TOOLS = "mcp__jobs__"
 """How the names of the assistant's own tools begin, as the model sees them."""
 READ_ONLY = frozenset({"Read", "Glob", "Grep", "LS", "NotebookRead", "TodoWrite", "StructuredOutput"})
-"""Built-in tools that change nothing outside their run."""
+"""Built-in tools that change nothing outside their run; of files they may read those in the agent's folder unasked."""
 MAX_RULES = 200
 MAX_PATTERN_CHARS = 2_000
 MAX_VALUE_CHARS = 10_000
 """A glob is not believed about a longer one."""
 
+_PATHS = ("file_path", "notebook_path", "path", "pattern")
+"""Arguments of these that name files; a pattern may lead out of the folder, too."""
 _SHELLS = frozenset({"Bash"})
 _COMMANDS = frozenset({"command", "cmd", "script"})
 """Arguments that hold a shell's command, whatever the tool."""
@@ -73,10 +76,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An agent's rules, for a user of this role."""
+    """An agent's rules, for a user of this role. workspace: the folder that its tools work in, where it has one."""
 
     role: Role
     rules: Sequence[Rule] = ()
+    workspace: Path | None = None
 
     def judge(self, tool: str, arguments: Mapping[str, Any]) -> Judged:
         """What is to become of a call."""
@@ -88,16 +92,32 @@ class Policy:
                 doubted = doubted or by
             elif fits:
                 return _unless(doubted, Judged(rule.then, by))
-        return _unless(doubted, _by_role(self.role, tool))
+        return _unless(doubted, self._by_role(tool, arguments))
+
+    def _by_role(self, tool: str, arguments: Mapping[str, Any]) -> Judged:
+        by = f"default of {self.role}"
+        if tool.startswith(OWN_TOOLS):
+            return Judged("allow", by)
+        if self.role == "external":
+            return Judged("reject", by)
+        return Judged("allow" if tool in READ_ONLY and self._stays_inside(tool, arguments) else "ask", by)
+
+    def _stays_inside(self, tool: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether all files that a call names lie in the agent's folder, links followed. One without a folder may read none."""
+        named = [arguments[name] for name in _PATHS if name in arguments and (name, tool) != ("pattern", "Grep")]
+        if not named:
+            return True
+        root = self.workspace.resolve() if self.workspace else None
+        return root is not None and all(isinstance(path, str) and _lies_in(root, path) for path in named)
 
 
-def parse(rules: Any, *, role: Role, field: str = "gate_policy") -> Policy:
+def parse(rules: Any, *, role: Role, workspace: Path | None = None, field: str = "gate_policy") -> Policy:
     """The policy that rules say, which come as JSON. Raises InvalidInput naming the rule that is none."""
     if not isinstance(rules, list):
         raise InvalidInput(f"{field}: is {type(rules).__name__}, not a list of rules", field=field)
     if len(rules) > MAX_RULES:
         raise InvalidInput(f"{field}: {len(rules)} rules, at most {MAX_RULES} are allowed", field=field)
-    return Policy(role, tuple(_rule(rule, f"{field}.{index}") for index, rule in enumerate(rules)))
+    return Policy(role, tuple(_rule(rule, f"{field}.{index}") for index, rule in enumerate(rules)), workspace)
 
 
 def _rule(rule: Any, field: str) -> Rule:
@@ -187,13 +207,13 @@ def _glob(pattern: str, value: str) -> bool:
     return not pattern[at:].strip("*")
 
 
-def _by_role(role: Role, tool: str) -> Judged:
-    by = f"default of {role}"
-    if tool.startswith(OWN_TOOLS):
-        return Judged("allow", by)
-    if role == "external":
-        return Judged("reject", by)
-    return Judged("allow" if tool in READ_ONLY else "ask", by)
+def _lies_in(root: Path, path: str) -> bool:
+    if path.startswith("~") or "\0" in path or len(path) > MAX_VALUE_CHARS:
+        return False
+    try:
+        return (root / path).resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # links in a circle, a name that is too long
+        return False
 
 
 def _unless(doubted: str, judged: Judged) -> Judged:

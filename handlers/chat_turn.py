@@ -159,7 +159,8 @@ class ChatTurns:
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
-                keeper = await self._gatekeeper(turn, job)
+                agent = self._setup(turn, job)
+                keeper = await self._gatekeeper(turn, job, agent)
                 if keeper.waits:
                     return keeper.waits
                 end = await self._sessions.run_turn(
@@ -167,7 +168,7 @@ class ChatTurns:
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    agent=keeper.guard(self._setup(turn, job)),
+                    agent=keeper.guard(agent),
                     on_event=model.on_event,
                     account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
@@ -184,10 +185,11 @@ class ChatTurns:
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
 
-    async def _gatekeeper(self, turn: Turn, job: Job[ChatTurnInput]) -> Gatekeeper:
+    async def _gatekeeper(self, turn: Turn, job: Job[ChatTurnInput], setup: AgentSetup) -> Gatekeeper:
         agent, user = turn.cast.agent, turn.cast.user
         place = Place(turn.chat, turn.claude_session_id, turn.id, user.id, agent.name)
-        return await Gatekeeper.open(self._database, job, place, policy.parse(agent.gate_policy, role=user.role))
+        rules = policy.parse(agent.gate_policy, role=user.role, workspace=setup.workspace)
+        return await Gatekeeper.open(self._database, job, place, rules)
 
     def _setup(self, turn: Turn, job: Job[ChatTurnInput]) -> AgentSetup:
         cast = turn.cast

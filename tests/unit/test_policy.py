@@ -1,6 +1,7 @@
 """Which calls an agent's rules let through, and that no way of writing a call has them mean less than they say."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ NOTES = {"tool": "Read", "when": {"file_path": "/notes/*"}, "then": "allow"}
 NO_ETC = {"tool": "Read", "when": {"file_path": "/etc/*"}, "then": "reject"}
 
 
-def judged(rules: list[Any], tool: str, arguments: dict[str, Any], role: Any = "owner") -> str:
-    return parse(rules, role=role).judge(tool, arguments).then
+def judged(
+    rules: list[Any], tool: str, arguments: dict[str, Any], role: Any = "owner", workspace: Path | None = None
+) -> str:
+    return parse(rules, role=role, workspace=workspace).judge(tool, arguments).then
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,42 @@ def judged(rules: list[Any], tool: str, arguments: dict[str, Any], role: Any = "
 )
 def test_without_rules_the_role_says_what_runs(role: Any, tool: str, then: str) -> None:
     assert judged([], tool, {}, role) == then
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "then"),
+    [
+        ("Read", {"file_path": "a.md"}, "allow"),
+        ("Read", {"file_path": "{folder}/deep/../a.md"}, "allow"),
+        ("Glob", {"pattern": "**/*.md"}, "allow"),
+        ("Grep", {"pattern": "/etc/.*", "path": "deep"}, "allow"),
+        ("Read", {"file_path": "/etc/passwd"}, "ask"),
+        ("Read", {"file_path": "{folder}-of-another/a.md"}, "ask"),
+        ("Read", {"file_path": "../a.md"}, "ask"),
+        ("Read", {"file_path": "~/a.md"}, "ask"),
+        ("Read", {"file_path": "out/passwd"}, "ask"),
+        ("Read", {"file_path": "circle/a"}, "ask"),
+        ("Read", {"file_path": ["a.md"]}, "ask"),
+        ("Read", {"file_path": "a\0"}, "ask"),
+        ("Glob", {"pattern": "/etc/*"}, "ask"),
+        ("Glob", {"pattern": "../../*", "path": "deep"}, "ask"),
+        ("Grep", {"pattern": "root", "path": "/etc"}, "ask"),
+    ],
+)
+def test_files_are_read_unasked_in_the_agents_folder_only(
+    tool: str, given: dict[str, Any], then: str, tmp_path: Path
+) -> None:
+    """The gate's word is the last: a CLI that it allows a file reads it, wherever that lies."""
+    folder = tmp_path / "w"
+    folder.mkdir()
+    (folder / "out").symlink_to("/etc")
+    (folder / "circle").symlink_to(folder / "circle")
+    filled = {
+        name: value.replace("{folder}", str(folder)) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
+    assert judged([], tool, filled, workspace=folder) == then
+    assert judged([], tool, filled) == "ask", "without a folder"
 
 
 def test_the_first_rule_that_matches_decides_and_is_named() -> None:
@@ -129,7 +168,7 @@ def test_a_path_that_leads_elsewhere_matches_no_glob_that_allows(path: str) -> N
 )
 def test_a_path_is_not_read_by_writing_it_otherwise(path: str) -> None:
     assert judged([NO_ETC], "Read", {"file_path": path}) == ("reject" if path == "/etc/passwd" else "ask")
-    assert judged([NO_ETC], "Read", {"file_path": "/x"}) == "allow"
+    assert judged([NO_ETC], "Read", {"file_path": "/x"}, workspace=Path("/")) == "allow"
 
 
 def test_a_star_stands_for_anything_and_a_question_mark_for_one_character() -> None:
@@ -150,7 +189,7 @@ def test_what_is_no_text_is_matched_as_json() -> None:
 def test_many_stars_take_no_time() -> None:
     rule = {"tool": "Read", "when": {"file_path": "a*" * 200 + "b"}, "then": "allow"}
     began = time.monotonic()
-    assert judged([rule], "Read", {"file_path": "a" * 9_000}) == "allow"  # as Read is without rules
+    assert judged([rule], "Read", {"file_path": "a" * 9_000}) == "ask"
     assert time.monotonic() - began < 5
 
 
