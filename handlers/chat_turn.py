@@ -102,7 +102,13 @@ class Turn:
 class ChatTurns:
     """The handler of `chat_turn` jobs."""
 
-    def __init__(self, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None, wake: Wake) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sessions: ClaudeSessions,
+        workspaces: Workspaces | None = None,
+        wake: Wake = nobody,
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._workspaces = workspaces
