@@ -104,6 +104,8 @@ def test_a_name_is_never_more_than_a_name_in_a_prompt() -> None:
         ("mcp_servers", {"a": {"type": "http", "url": "https://user:password@mcp.example"}}),
         ("mcp_servers", {"a": {"type": "http", "url": "https://x", "headers": {"X": "a\r\nY: b"}}}),
         ("mcp_servers", {"a": {"type": "sdk", "command": "x"}}),
+        ("mcp_servers", {"a": {"type": ["http"], "url": "https://x"}}),
+        ("mcp_servers", {"a": 5}),
         ("mcp_servers", {"a": {"command": "x", "env": {"A=B": "x"}}}),
         ("budget", {"turn_usd": 0}),
         ("budget", {"turn_usd": float("nan")}),
