@@ -14,6 +14,8 @@ from jobs_core import InvalidInput, gate
 from sessions import AgentSetup
 from tests.support.people import EVERYTHING, NOTES
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
+
 
 def agent(**changes: Any) -> Agent:
     return Agent.model_validate({"id": 7, "name": "helper", **EVERYTHING, **changes})
@@ -124,6 +126,12 @@ def test_what_does_not_fit_is_refused_by_its_field(field: str, value: Any) -> No
         gate.fit(AgentSettings, {**EVERYTHING, field: value}, field="agent")
     assert field in str(refused.value)
     assert "password" not in str(refused.value)
+
+
+def test_the_page_about_agents_names_every_field() -> None:
+    table = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    named = [name.strip("` ") for line in table for name in line.split("|")[1].split(",")]
+    assert named == list(AgentSettings.model_fields)
 
 
 def test_secrets_are_shown_to_nobody() -> None:
