@@ -57,12 +57,14 @@ class LiveRun:
         self._new = list[Event]()
         self._new_chars = 0
         self._end: Event | None = None
+        self._said = False
         self._whole = True  # a run begins with a reset: what an earlier one has shown is void
 
     def tell(self, event: TurnEvent) -> None:
         """Take an event in, to be written soon."""
         if self.closed:
             return
+        self._said = True
         kind, about = event.kind, dict(event.about)
         if kind == "void":
             self._whole = True
@@ -77,11 +79,18 @@ class LiveRun:
         self._has_news()
 
     def end(self, how: str) -> None:
-        """Say how the run ended; it says nothing after that."""
-        if not self.closed:
+        """Say how the run ended, where it said anything; it says nothing after that.
+
+        One that found the answer on record has shown nothing, and what an earlier run has shown stands until the answer comes.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if self._said:
             self._end = ("end", {"how": how})
-            self.closed = True
             self._has_news()
+        else:
+            self._live.forget(self)
 
     def take(self, seq: int) -> LiveRow:
         """The row to be written now."""
@@ -143,6 +152,10 @@ class Live:
         self._runs[run] = None
         return run
 
+    def forget(self, run: LiveRun) -> None:
+        """Write nothing for this run any more."""
+        self._runs.pop(run, None)
+
     def wake(self) -> None:
         """There is news."""
         if self._writing is None or self._writing.done():
@@ -184,7 +197,7 @@ class Live:
 
     def _keep(self, run: LiveRun) -> None:
         """At the end, so that others are served first; one that says nothing any more goes."""
-        del self._runs[run]
+        self.forget(run)
         if run.has_news or not run.closed:
             self._runs[run] = None
 

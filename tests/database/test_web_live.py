@@ -269,7 +269,7 @@ async def test_a_door_that_is_ended_lets_go_of_those_who_watch(talk: Talk, jobs:
 async def test_those_who_watch_hold_no_connection_and_are_one_look_together(
     talk: Talk, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred of twenty chats, with two connections, of which others take one."""
+    """Forty of ten chats, with two connections, of which others take one."""
     looks = list[int]()
     look = Feeds._look
 
@@ -281,7 +281,7 @@ async def test_those_who_watch_hold_no_connection_and_are_one_look_together(
     known = HandlerTable()
     known.declare(CHAT_TURN)
     async with Database(database_url, name="tests", max_connections=2) as few, Jobs(few, known) as jobs:
-        talks = [Talk(few, jobs, talk.live) for _ in range(20)]
+        talks = [Talk(few, jobs, talk.live) for _ in range(10)]
         for one in talks:
             await one.say()
         async with (
@@ -298,15 +298,15 @@ async def test_those_who_watch_hold_no_connection_and_are_one_look_together(
                     heard += 1
                     return str((await until(stream, "answer"))[-1].about["text"])
 
-            tasks = [asyncio.create_task(watch(one)) for one in talks for _ in range(5)]
+            tasks = [asyncio.create_task(watch(one)) for one in talks for _ in range(4)]
             async with asyncio.timeout(60):
                 while heard < len(tasks):
                     await asyncio.sleep(0.02)
             looks.clear()
             for n, one in enumerate(talks):
                 await one.answer(await one.begin(), str(n))
-            assert await asyncio.gather(*tasks) == [str(n) for n in range(20) for _ in range(5)]
-    assert max(looks) == 20
+            assert await asyncio.gather(*tasks) == [str(n) for n in range(10) for _ in range(4)]
+    assert max(looks) == 10
     assert len(looks) < 50
 
 
