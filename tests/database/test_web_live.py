@@ -342,6 +342,7 @@ async def test_a_look_that_failed_is_made_again(
 async def test_a_fault_in_a_look_ends_the_streams_and_those_who_come_again_are_served(
     talk: Talk, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(feeds_module, "EVERYWHERE_S", 0.1)
     async with watching(client, talk.path) as stream:
         monkeypatch.setattr(feeds_module, "live_news", AsyncMock(side_effect=ZeroDivisionError))
         assert [event async for event in stream] == []
