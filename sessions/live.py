@@ -107,7 +107,7 @@ class LiveRun:
         self._has_news()
 
     def drop(self) -> None:
-        """Forget what is not written: the run was replaced, or is not wanted."""
+        """Say nothing more, and forget what is not written."""
         self.closed = True
         self.has_news = False
 
@@ -171,7 +171,7 @@ class Live:
                 await asyncio.sleep(_AWAY_S)
 
     async def run_once(self) -> None:
-        """Write what there is. Nothing is raised; runs that Postgres refuses for good are not shown any more."""
+        """Write what there is. Nothing is raised: what could not be written is, as a whole, in the next row of its run."""
         taken = self._take()
         try:
             async with self._database.connection() as conn:
@@ -202,15 +202,14 @@ class Live:
             self._runs[run] = None
 
     def _fail(self, runs: Iterable[LiveRun], error: Exception) -> None:
-        will_pass = db.will_pass(error)
-        if not (self._away and will_pass):
+        if not self._away:
             log.warning("live_events.not_written", error=db.describe(error))
-        self._away = will_pass
+        self._away = True
         for run in runs:
-            if will_pass and not run.closed:
-                run.not_written()
-            else:
+            if run.closed:  # nobody waits for its last words
                 run.drop()
+            else:
+                run.not_written()
             self._keep(run)
 
     async def _forget(self) -> None:

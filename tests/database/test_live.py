@@ -291,24 +291,25 @@ async def test_what_is_remembered_while_nothing_can_be_written_is_bounded(
     assert json.loads(written.events)[-1] == ["end", {"how": "answered"}]
 
 
-async def test_what_postgres_refuses_for_good_ends_the_showing_and_nothing_else(
+async def test_what_postgres_refuses_fails_nothing_and_is_said_as_soon_as_it_is_taken(
     database: Database, conn: Connection
 ) -> None:
     async with writer(database) as one:
         await execute(conn, "ALTER TABLE jobs.live_events RENAME TO gone")
-        run = await opened(conn, one)
+        run, over = await opened(conn, one), await opened(conn, one, "over", 2)
         with capture_logs() as logs:
-            run.tell(text("secret"))
-            await one.run_once()
-        assert run.closed
+            for _ in range(3):
+                run.tell(text("secret "))
+                over.tell(text("nobody waits for this"))
+                over.end("answered")
+                await one.run_once()
         assert [(line["event"], line["error"]) for line in logs] == [
             ("live_events.not_written", "UndefinedTable 42P01")
         ]
+        assert list(one._runs) == [run]
         await execute(conn, "ALTER TABLE jobs.gone RENAME TO live_events")
-        after = await opened(conn, one)
-        after.tell(text("shown"))
         await one.run_once()
-    assert (await shown(conn, "c")).text() == "shown"
+    assert (await shown(conn, "c")).text() == "secret secret secret "
 
 
 async def test_one_statement_holds_no_more_than_it_should_and_those_left_out_come_next(

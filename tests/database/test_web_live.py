@@ -21,7 +21,7 @@ from gateways.web import feeds as feeds_module
 from gateways.web import live as sse
 from gateways.web import server
 from gateways.web.feeds import Feeds
-from jobs_core import Connection, Database, HandlerTable, Jobs
+from jobs_core import Connection, Database, HandlerTable, Jobs, execute
 from sessions import Audience, TurnEvent, begin_turn, end_turn, take_session
 from sessions.live import Live, LiveRun
 from sessions.live_rows import Held
@@ -350,6 +350,23 @@ async def test_a_fault_in_a_look_ends_the_streams_and_those_who_come_again_are_s
     (await talk.run(await talk.begin())).tell(text("Half"))
     async with watching(client, talk.path) as stream:
         (seen,) = await until(stream, "reset")
+        assert items(seen) == "Half"
+
+
+async def test_a_row_that_cannot_be_read_ends_its_own_chats_streams_only(
+    talk: Talk, client: httpx.AsyncClient, conn: Connection
+) -> None:
+    other = Talk(talk.database, talk.jobs, talk.live, tokens=10)
+    await other.say()
+    async with watching(client, talk.path) as stream, watching(client, other.path) as others:
+        await execute(
+            conn,
+            "INSERT INTO jobs.live_events (topic, token, seq, turn_id, events) VALUES (%(c)s, 5, 1, gen_random_uuid(), '{')",
+            {"c": talk.id},
+        )
+        assert [event async for event in stream] == []
+        (await other.run(await other.begin())).tell(text("Half"))
+        (seen,) = await until(others, "reset")
         assert items(seen) == "Half"
 
 
