@@ -1,12 +1,11 @@
 """The usage ledger: what each run of a turn used at the API, kept from before a call is made until after it has ended.
 
     open_call ─▶ the API ─▶ close_call
-        └─ a crash in between: close_open_calls, by the turn's next run, or a sweep; counted at the most it can have used
+        └─ a crash in between: close_open_calls, by the turn's next run, or a sweep; estimated
 
 Every verb takes the connection first: the caller owns the transaction.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from uuid import UUID
 
 from jobs_core import Connection, execute, fetch, fetch_one, statement
 from sessions.account import RunAccount, Usage
-from sessions.prices import listed
+from sessions.prices import Tokens, cost_usd, listed
 
 By = Literal["project", "user", "agent", "session", "job", "task", "day", "model"]
 BY: tuple[By, ...] = get_args(By)
@@ -28,13 +27,12 @@ ABANDONED_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call that is about to be made, and the most it can use. `id` is unique in its run's rows."""
+    """A call that is about to be made. id: unique in its run. input_tokens: by its size. max_tokens: that it asks for."""
 
     id: str
     model: str
-    most_input_tokens: int
-    most_output_tokens: int
-    most_usd: Decimal
+    input_tokens: int
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,6 @@ class Total:
 
 async def open_call(conn: Connection, account: RunAccount, session_id: UUID, epoch: int, call: OpenCall) -> bool:
     """Record a call before it is made; False where another run has taken the session: then it must not be made."""
-    most = {"input": call.most_input_tokens, "output": call.most_output_tokens, "usd": str(call.most_usd)}
     parameters = {
         "session_id": session_id,
         "epoch": epoch,
@@ -71,7 +68,11 @@ async def open_call(conn: Connection, account: RunAccount, session_id: UUID, epo
         "project_id": account.project_id,
         "agent": account.agent,
         "guessed_price": listed(call.model) is None,
-        "open_call": json.dumps({call.id: most}),
+        "call_id": call.id,
+        "input_tokens": call.input_tokens,
+        "max_tokens": call.max_tokens,
+        "input_usd": cost_usd(call.model, Tokens(cache_write=1)),
+        "output_usd": cost_usd(call.model, Tokens(output=1)),
     }
     return await fetch_one(conn, statement("sessions", "usage/open_call"), parameters) is not None
 
@@ -96,7 +97,7 @@ async def close_call(conn: Connection, account: RunAccount, call: OpenCall, used
 
 
 async def close_open_calls(conn: Connection, turn_id: UUID) -> int:
-    """Close what crashed runs of a turn left open, at the most it can have used; returns how many rows had such calls.
+    """Close what crashed runs of a turn left open, estimated; returns how many rows had such calls.
 
     Only for who holds the turn's session, or knows that nobody does.
     """
@@ -112,14 +113,14 @@ async def close_abandoned_calls(conn: Connection) -> int:
 
 
 async def usage_of_turn(conn: Connection, turn_id: UUID, token: int | None = None) -> Usage:
-    """What a turn used, in all its runs or in that of `token`; open calls at the most they can use."""
+    """What a turn used, in all its runs or in that of `token`; open calls estimated."""
     row = await fetch_one(conn, statement("sessions", "usage/of_turn"), {"turn_id": turn_id, "token": token})
     assert row is not None
     return Usage(**row)
 
 
 async def spent(conn: Connection, turn_id: UUID, token: int) -> Decimal:
-    """The US dollars that one run of a turn has spent; open calls at the most they can cost."""
+    """The US dollars that one run of a turn has spent; open calls estimated."""
     return (await usage_of_turn(conn, turn_id, token)).cost_usd
 
 

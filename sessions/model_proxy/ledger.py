@@ -52,7 +52,7 @@ class Ledger:
         return write
 
     async def stop(self) -> None:
-        """Wait for the last writes; a call that cannot be written now stays open, and is counted at the most it can be."""
+        """Wait for the last writes; a call that cannot be written now stays open, and will be estimated."""
         if self._writes:
             _, late = await asyncio.wait(self._writes, timeout=_LAST_WRITES_S)
             for write in late:

@@ -29,13 +29,13 @@ class Asked:
     stream: bool
     likely_input_tokens: int
     most_input_tokens: int
-    most_output_tokens: int
+    max_tokens: int
 
     @property
     def most_usd(self) -> Decimal:
         """The most it can cost: all of its input written to the cache for an hour, the dearest there is."""
         most = self.most_input_tokens
-        return cost_usd(self.model, Tokens(output=self.most_output_tokens, cache_write=most, cache_write_hour=most))
+        return cost_usd(self.model, Tokens(output=self.max_tokens, cache_write=most, cache_write_hour=most))
 
 
 def read(body: bytes) -> Asked:

@@ -62,13 +62,11 @@ class ProxyRun:
 
     async def begin(self, asked: Asked) -> OpenCall:
         """Let a call begin, once the cap allows it and the ledger knows of it. Raises Refused."""
-        call = OpenCall(
-            secrets.token_hex(8), asked.model, asked.most_input_tokens, asked.most_output_tokens, asked.most_usd
-        )
-        while not self._fits(call):
+        while not self._fits(asked.most_usd):
             ended = self._ended
             await ended.wait()
-        self._open[call.id] = call.most_usd
+        call = OpenCall(secrets.token_hex(8), asked.model, asked.likely_input_tokens, asked.max_tokens)
+        self._open[call.id] = asked.most_usd
         try:
             await self._write_ahead(call)
         except BaseException:
@@ -97,15 +95,15 @@ class ProxyRun:
         if self._writes:
             await asyncio.wait(self._writes, timeout=_LAST_WRITES_S)
 
-    def _fits(self, call: OpenCall) -> bool:
-        """Whether the call may begin now; False: once another has ended. Raises Refused where the cap is reached."""
+    def _fits(self, most_usd: Decimal) -> bool:
+        """Whether a call that can cost so much may begin now; False: when another has ended. Raises Refused at the cap."""
         cap = self._account.cap_usd
         if cap is None:
             return True
         if self._spent >= cap:
             self.refused = BudgetExhausted(self._spent, cap)
             raise Refused(_FORBIDDEN, "permission_error", f"This run has spent its {cap} US dollars")
-        all_but_the_dearest = sorted([*self._open.values(), call.most_usd])[:-1]
+        all_but_the_dearest = sorted([*self._open.values(), most_usd])[:-1]
         return self._spent + sum(all_but_the_dearest) < cap
 
     async def _write_ahead(self, call: OpenCall) -> None:

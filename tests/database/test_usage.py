@@ -12,7 +12,7 @@ from sessions import RunAccount, Usage, create_session, take_session
 from sessions.store import append_transcript
 from sessions.usage import BY, By, OpenCall, close_call, close_open_calls, open_call, spent, totals, usage_of_turn
 from sessions.usage_check import check_session, differs_from_result
-from tests.support.model_proxy import MODEL, usd
+from tests.support.model_proxy import MODEL, age_calls, usd
 from tests.support.web import calling, door, error_of
 
 USED = Usage(1, 0, input_tokens=10, output_tokens=20, cache_read_tokens=30, cache_write_tokens=40, cost_usd=usd("0.5"))
@@ -30,8 +30,12 @@ def account(**whose: Any) -> RunAccount:
     return RunAccount(**{"turn_id": uuid4(), "token": 1, **whose})
 
 
+ESTIMATED = usd("2.5") + usd("0.0005")
+"""A million tokens written to the cache, and 50 tokens out, which half a second makes."""
+
+
 def a_call(name: str = "one", model: str = MODEL) -> OpenCall:
-    return OpenCall(name, model, 100, 1_000, usd("2.25"))
+    return OpenCall(name, model, 1_000_000, 50)
 
 
 async def use(conn: Connection, session_id: UUID, whose: RunAccount, model: str = MODEL, used: Usage = USED) -> None:
@@ -45,12 +49,25 @@ async def test_a_call_is_counted_once_however_often_it_is_closed(conn: Connectio
     await open_call(conn, whose, session_id, 1, a_call("one"))
     await open_call(conn, whose, session_id, 1, a_call("two"))
     assert [await close_call(conn, whose, a_call("one"), USED) for _ in range(3)] == [True, False, False]
+    await age_calls(conn, 10)
     assert await close_open_calls(conn, whose.turn_id) == 1
     assert await close_open_calls(conn, whose.turn_id) == 0
     assert not await close_call(conn, whose, a_call("two"), USED), "the estimate stands"
     used = await usage_of_turn(conn, whose.turn_id)
-    assert (used.calls, used.estimated_calls, used.cost_usd) == (2, 1, usd("2.75"))
-    assert (used.input_tokens, used.output_tokens) == (110, 1_020)
+    assert (used.calls, used.estimated_calls, used.cost_usd) == (2, 1, ESTIMATED + usd("0.5"))
+    assert (used.input_tokens, used.output_tokens) == (1_000_010, 70)
+
+
+async def test_an_open_call_is_estimated_by_how_long_it_can_have_gone_on(conn: Connection, session_id: UUID) -> None:
+    whose, call = account(), OpenCall("one", MODEL, 1_000, 64_000)
+    await open_call(conn, whose, session_id, 1, call)
+    await age_calls(conn, 20)
+    used = await usage_of_turn(conn, whose.turn_id)
+    assert (used.estimated_calls, used.input_tokens) == (1, 1_000)
+    assert 2_000 <= used.output_tokens < 5_000
+    assert used.cost_usd == usd("0.0025") + used.output_tokens * usd("0.00001")
+    await age_calls(conn, 3_600)
+    assert (await usage_of_turn(conn, whose.turn_id)).output_tokens == 64_000
 
 
 async def test_of_two_that_close_at_once_one_counts(
@@ -59,6 +76,7 @@ async def test_of_two_that_close_at_once_one_counts(
     whose = account()
     for name in ("one", "two"):
         await open_call(conn, whose, session_id, 1, a_call(name))
+    await age_calls(conn, 10)
     async with conn.transaction():
         await close_open_calls(conn, whose.turn_id)
         late = asyncio.create_task(close_open_calls(other, whose.turn_id))
@@ -66,13 +84,14 @@ async def test_of_two_that_close_at_once_one_counts(
             while not await fetch_one(third, "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
                 await asyncio.sleep(0.01)
     assert await late == 0
-    assert await spent(conn, whose.turn_id, 1) == 2 * usd("2.25")
+    assert await spent(conn, whose.turn_id, 1) == 2 * ESTIMATED
 
 
 async def test_an_open_call_counts_for_its_run_only(conn: Connection, session_id: UUID) -> None:
     whose = account()
     await open_call(conn, whose, session_id, 1, a_call())
-    assert await spent(conn, whose.turn_id, 1) == usd("2.25")
+    await age_calls(conn, 10)
+    assert await spent(conn, whose.turn_id, 1) == ESTIMATED
     assert await spent(conn, whose.turn_id, 2) == 0
     assert (await usage_of_turn(conn, uuid4())).calls == 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from jobs_core import Database, execute
 from sessions import TranscriptLost, TurnEvent, TurnFailed
@@ -86,7 +87,7 @@ async def test_content_blocks_reach_the_model(chat: Chat, sim: SimulatorControl,
 async def test_no_secret_of_the_worker_reaches_a_tool(
     chat: Chat, sim: SimulatorControl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key works (the simulator takes no other), and is in no environment and on no command line all the same."""
+    """The key works (the simulator takes no other), and is in no environment, transcript, log, or on a command line all the same."""
     canaries = {
         "DATABASE_URL": "postgresql://canary-1",
         "JOBS_TOKEN": "canary-2",
@@ -95,20 +96,27 @@ async def test_no_secret_of_the_worker_reaches_a_tool(
         "dotted.name": "canary-6",
         "ANTHROPIC_AUTH_TOKEN": "canary-7",
         "CLAUDE_CODE_SSE_PORT": "canary-8",
+        "ANTHROPIC_API_KEY": "canary-9",
+        "CLAUDE_CODE_OAUTH_TOKEN": "canary-10",
+        "HTTPS_PROXY": "http://canary-11",
     }
     for name, value in canaries.items():
         monkeypatch.setenv(name, value)
     look = "env; tr '\\\\0' '\\\\n' < /proc/$PPID/environ; tr '\\\\0' '\\\\n' < /proc/$PPID/cmdline; echo end-of-look"
-    async with agents(chat.database, sim, tmp_path) as sessions:
-        prompt = f'[[tool Bash {{"command": "{look}"}}]] [[then]] [[text Looked.]]'
-        await chat.ask(sessions, prompt, tools=["Bash"], allowed_tools=["Bash"])
+    prompt = f'[[tool Bash {{"command": "{look}"}}]] [[then]] [[text Looked.]]'
+    with capture_logs() as logs:
+        async with agents(chat.database, sim, tmp_path) as sessions:
+            await chat.ask(sessions, prompt, tools=["Bash"], allowed_tools=["Bash"])
     body = (await sim.requests())[-1].body
     assert body is not None
     results = [block for message in body["messages"] for block in message["content"] if "tool_use_id" in block]
     seen = str(results)
     assert "end-of-look" in seen
     assert "HOME=" in seen
-    assert KEY not in seen
+    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in seen
+    assert "PROXY=" not in seen.upper()
+    for whatever in (seen, str(await chat.transcript()), str(logs), str(list(tmp_path.rglob("*")))):
+        assert KEY not in whatever
     assert SYSTEM_PROMPT not in seen
     assert "canary" not in seen
     assert os.environ["DATABASE_URL"] not in seen

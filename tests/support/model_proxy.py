@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from jobs_core import Database
+from jobs_core import Connection, Database, execute
 from sessions import RunAccount, SessionSettings, Usage, create_session, take_session
 from sessions.model_proxy.proxy import ModelProxy
 from sessions.model_proxy.run import ProxyRun
@@ -104,6 +104,20 @@ async def one_run(database: Database, url: str, **account: Any) -> AsyncIterator
 def usd(text: str) -> Decimal:
     """US dollars."""
     return Decimal(text)
+
+
+async def age_calls(conn: Connection, by_s: float) -> None:
+    """Let all open calls have begun so much earlier."""
+    sql = """
+        UPDATE jobs.usage SET changed_at = changed_at - make_interval(secs => %(by_s)s), open_calls = (
+            SELECT jsonb_object_agg(key, value || jsonb_build_object(
+                'began_at', (value ->> 'began_at')::timestamptz - make_interval(secs => %(by_s)s)
+            ))
+            FROM jsonb_each(open_calls)
+        )
+        WHERE open_calls <> '{}'
+    """
+    await execute(conn, sql, {"by_s": by_s})
 
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]

@@ -18,6 +18,7 @@ from sessions import (
     Audience,
     ClaudeSessions,
     OnEvent,
+    RunAccount,
     SessionSettings,
     TurnEnd,
     begin_turn,
@@ -88,6 +89,7 @@ class Chat:
         on_event: OnEvent | None = None,
         *,
         audience: Audience | None = None,
+        account: RunAccount | None = None,
         **of_agent: Any,
     ) -> TurnEnd:
         """Take the session and run the turn; what came is not settled."""
@@ -101,6 +103,7 @@ class Chat:
             agent=AgentSetup(**{"system_prompt": SYSTEM_PROMPT, **of_agent}),
             audience=audience,
             on_event=on_event,
+            account=account,
         )
 
     async def ask(

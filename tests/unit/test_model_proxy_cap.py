@@ -25,7 +25,7 @@ def a_run(cap_usd: str | None = None, **account: object) -> ProxyRun:
 
 def asks(usd: Decimal | int) -> Asked:
     """A request that costs so much at most: all of it output, of a model of the dearest kind."""
-    return Asked("unknown", stream=True, likely_input_tokens=0, most_input_tokens=0, most_output_tokens=tokens(usd))
+    return Asked("unknown", stream=True, likely_input_tokens=0, most_input_tokens=0, max_tokens=tokens(usd))
 
 
 def tokens(usd: Decimal | int) -> int:

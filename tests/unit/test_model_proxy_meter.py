@@ -15,7 +15,7 @@ from sessions.model_proxy.request import Asked, read
 from sessions.prices import Tokens, cost_usd
 
 MODEL = "claude-sonnet-5"
-ASKED = Asked(MODEL, stream=True, likely_input_tokens=40, most_input_tokens=160, most_output_tokens=1_000)
+ASKED = Asked(MODEL, stream=True, likely_input_tokens=40, most_input_tokens=160, max_tokens=1_000)
 START = {
     "type": "message_start",
     "message": {
@@ -114,7 +114,7 @@ def with_block(block: dict[str, Any]) -> bytes:
 def test_the_most_that_a_request_can_cost_is_a_token_a_byte_cached_for_an_hour_and_a_whole_answer() -> None:
     body = request()
     asked = read(body)
-    assert (asked.most_input_tokens, asked.most_output_tokens) == (len(body), 1_000)
+    assert (asked.most_input_tokens, asked.max_tokens) == (len(body), 1_000)
     assert asked.most_usd == (len(body) * Decimal(4) + 1_000 * Decimal(10)) / 1_000_000
     assert asked.likely_input_tokens == len(body) // 4
 

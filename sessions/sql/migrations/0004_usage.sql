@@ -12,7 +12,7 @@ CREATE TABLE {schema}.usage (
     agent              text,
     calls              integer NOT NULL DEFAULT 0,  -- begun, those that are open included
     estimated_calls    integer NOT NULL DEFAULT 0,  -- of which a part was estimated
-    open_calls         jsonb NOT NULL DEFAULT '{}', -- id of the call → the most it can use: {"input", "output", "usd"}
+    open_calls         jsonb NOT NULL DEFAULT '{}', -- id of a call that is under way → what it is estimated by (of_open_calls)
     input_tokens       bigint NOT NULL DEFAULT 0,
     output_tokens      bigint NOT NULL DEFAULT 0,
     cache_read_tokens  bigint NOT NULL DEFAULT 0,
@@ -30,15 +30,26 @@ CREATE TABLE {schema}.usage (
 CREATE INDEX usage_began ON {schema}.usage (began_at);
 CREATE INDEX usage_session ON {schema}.usage (session_id, began_at);
 
--- A row with its open calls counted at the most they can use: what budgets and totals are made of.
+-- What calls that are under way, or were cut off by a crash, are estimated at: what goes in by the request's size, and 100 tokens out a
+-- second since the call began, as models do at most as a rule, but no more than it asked for.
+CREATE FUNCTION {schema}.of_open_calls(
+    open_calls jsonb, OUT calls bigint, OUT input_tokens bigint, OUT output_tokens bigint, OUT cost_usd numeric
+) LANGUAGE sql STABLE AS $$
+    SELECT count(*), coalesce(sum(t.input), 0)::bigint, coalesce(sum(t.output), 0)::bigint,
+           coalesce(sum(t.input * t.input_usd + t.output * t.output_usd), 0)
+    FROM (
+        SELECT (c.value ->> 'input_tokens')::bigint AS input,
+               least((c.value ->> 'max_tokens')::bigint,
+                     ceil(100 * extract(epoch FROM clock_timestamp() - (c.value ->> 'began_at')::timestamptz))::bigint) AS output,
+               (c.value ->> 'input_usd')::numeric AS input_usd, (c.value ->> 'output_usd')::numeric AS output_usd
+        FROM jsonb_each(open_calls) AS c
+    ) AS t
+$$;
+
+-- A row with its open calls estimated: what budgets and totals are made of.
 CREATE VIEW {schema}.usage_counted AS
 SELECT u.turn_id, u.token, u.model, u.session_id, u.job_id, u.user_id, u.task_id, u.project_id, u.agent, u.guessed_price,
        u.began_at, u.calls, u.estimated_calls, o.calls AS open_calls,
-       u.input_tokens + o.input AS input_tokens, u.output_tokens + o.output AS output_tokens,
-       u.cache_read_tokens, u.cache_write_tokens, u.tool_calls, u.duration_s, u.cost_usd + o.usd AS cost_usd
-FROM {schema}.usage AS u, LATERAL (
-    SELECT count(*) AS calls, coalesce(sum((c.value ->> 'input')::bigint), 0)::bigint AS input,
-           coalesce(sum((c.value ->> 'output')::bigint), 0)::bigint AS output,
-           coalesce(sum((c.value ->> 'usd')::numeric), 0) AS usd
-    FROM jsonb_each(u.open_calls) AS c
-) AS o;
+       u.input_tokens + o.input_tokens AS input_tokens, u.output_tokens + o.output_tokens AS output_tokens,
+       u.cache_read_tokens, u.cache_write_tokens, u.tool_calls, u.duration_s, u.cost_usd + o.cost_usd AS cost_usd
+FROM {schema}.usage AS u, LATERAL {schema}.of_open_calls(u.open_calls) AS o;

@@ -1,4 +1,4 @@
--- Takes session_id. Returns one row: the sums of all the session's usage, open calls at the most they can use.
+-- Takes session_id. Returns one row: the sums of all the session's usage, open calls estimated.
 SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(estimated_calls + open_calls), 0)::bigint AS estimated_calls,
        coalesce(sum(input_tokens), 0)::bigint AS input_tokens, coalesce(sum(output_tokens), 0)::bigint AS output_tokens,
        coalesce(sum(cache_read_tokens), 0)::bigint AS cache_read_tokens,
