@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from benchmarks.against_peers import compared_with_peers, table
+from benchmarks.agents import PROXY, TURN
 from benchmarks.errors import BenchFailed
 from benchmarks.ours import MEASURES, Measure, measured
 from benchmarks.peers import PEERS, node_version
@@ -24,6 +25,8 @@ TABLES: dict[str, dict[str, Measure]] = {
     "history": HISTORY,
     "before-after": BEFORE,
     "live": LIVE,
+    "proxy": PROXY,
+    "turn": TURN,
 }
 """What can be measured of us; `peers` is a table of its own."""
 

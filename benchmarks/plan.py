@@ -17,6 +17,8 @@ PINNED_S, PINNED_FULL_S = 30.0, 120.0
 PICKUPS = 500
 CLAIMS = 300
 PICKUPS_PER_S = 50
+CALLS = 400
+TURNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,16 @@ class Plan:
     def pickups(self) -> int:
         """Jobs of one measurement of the time from create to start."""
         return min(self.jobs, PICKUPS)
+
+    @property
+    def calls(self) -> int:
+        """Calls to the model's API each way."""
+        return min(self.jobs, CALLS)
+
+    @property
+    def turns(self) -> int:
+        """Turns of agents, and starts of the CLI by hand: half a second of a core each."""
+        return min(self.jobs, TURNS)
 
     @property
     def claims(self) -> int:
