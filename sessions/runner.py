@@ -98,7 +98,7 @@ class ClaudeSessions:
         """Kill every CLI that runs, with all its descendants, and end every call to the API."""
         self._host.kill_all()
         if self._proxy:
-            await self._proxy.cut_runs()
+            self._proxy.cut_runs()
 
     async def stop(self) -> None:
         """Write the last of what is shown, and wipe this process' files."""

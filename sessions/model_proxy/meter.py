@@ -1,8 +1,8 @@
 """Counts what one call uses, from the bytes that pass by.
 
-A stream says at its start what went in, and with its last `message_delta` what came out; an answer that is not streamed says
-both in its body. Of one that is cut, what went in is known or guessed by the request's size, and what came out is guessed by
-the size of the deltas.
+A stream says at its start what went in, and with the `message_delta` that ends it what came out; an answer that is not streamed
+says both in its body. Of one that is cut, what went in is known or guessed by the request's size, and what came out is guessed
+by the size of the deltas.
 """
 
 import json
@@ -86,9 +86,9 @@ class Meter:
                     self._count(event["message"].get("usage"))
                 case "content_block_start":
                     self._tool_calls += event["content_block"].get("type") == "tool_use"
-                case "message_delta":
+                case "message_delta":  # there may be several; the last one gives the reason why the model stopped
                     self._count(event["usage"])
-                    self.final = self._told_input
+                    self.final = self._told_input and bool(event["delta"]["stop_reason"])
                 case "error":
                     self.error_type = event["error"].get("type")
 

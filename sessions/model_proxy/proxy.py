@@ -57,12 +57,10 @@ class ModelProxy:
             self._runs.pop(run.credential, None)
             await run.close()
 
-    async def cut_runs(self) -> None:
+    def cut_runs(self) -> None:
         """End all calls at once and let no more begin: the runs are not this process' any more."""
-        runs = list(self._runs.values())
-        self._runs.clear()
-        for run in runs:
-            await run.close()
+        for run in self._runs.values():
+            run.cut()
 
     async def stop(self) -> None:
         """Stop serving."""

@@ -79,7 +79,7 @@ class Relay:
         return run
 
     async def send(self, request: Request, body: bytes) -> httpx.Response:
-        """Ask the API; its answer is not read yet. Raises httpx.TransportError."""
+        """Ask the API; its answer is not read yet. Raises httpx.HTTPError."""
         return await self._upstream.client.send(self._upstream.request(request, body), stream=True)
 
     def tell(self, status: int | None, headers: Mapping[str, str], error_type: str | None) -> None:
@@ -107,15 +107,18 @@ class _Answering:
         """Answer, or cut the connection where the API did."""
         try:
             asked = read(self._body)
-            self._run.check_model(asked.model)
+            self._run.check(asked.model)
             if self._request.url.path == _COUNT:
                 await self._count()
             else:
                 await self._call(asked)
         except Refused as refused:
             await self._give(refused.response())
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             log.info("model_call.was_cut", error=type(error).__name__)
+            cut(self._request.scope)
+        except Exception:
+            log.exception("model_call.broke")
             cut(self._request.scope)
 
     async def _count(self) -> None:
@@ -144,9 +147,9 @@ class _Answering:
                 body = await _read(response)
                 meter.whole(body)
                 end()
+                self._tell(response, meter)
                 await self._give_whole(response, body)
-            self._tell(response, meter)
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             reached = reached and not isinstance(error, _NEVER_SENT)
             self._relay.tell(None, {}, None)
             raise
@@ -165,6 +168,7 @@ class _Answering:
         finally:
             await response.aclose()
         end()
+        self._tell(response, meter)
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _fail(self, response: httpx.Response, end: Callable[[], None]) -> None:
@@ -220,8 +224,6 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None], kn
         watching.cancel()
         await asyncio.gather(working, watching, return_exceptions=True)
         known.discard(working)
-    if not working.cancelled() and (error := working.exception()):
-        raise error
 
 
 async def _gone(receive: Receive) -> None:

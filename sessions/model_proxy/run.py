@@ -25,7 +25,7 @@ from sessions.model_proxy.refusal import Refused
 from sessions.model_proxy.request import Asked
 from sessions.usage import OpenCall
 
-_FORBIDDEN, _UNAVAILABLE = 403, 503
+_UNAUTHORIZED, _FORBIDDEN, _UNAVAILABLE = 401, 403, 503
 _LAST_WRITES_S = 2.0
 
 log = structlog.get_logger()
@@ -50,11 +50,14 @@ class ProxyRun:
         self._ledger = ledger
         self._spent = spent
         self._open: dict[str, Decimal] = {}
+        self._over = False
         self._ended = asyncio.Event()
         self._writes: set[asyncio.Task[None]] = set()
 
-    def check_model(self, model: str) -> None:
-        """Raise Refused for a model that the run may not call."""
+    def check(self, model: str) -> None:
+        """Raise Refused where the run is over, or may not call this model."""
+        if self._over:
+            raise Refused(_UNAUTHORIZED, "authentication_error", "The run of this credential is over")
         models = self._account.models
         if models is not None and model not in models:
             self.refused = TurnFailed(f"The run asked for the model {model!r}, which its agent may not use")
@@ -86,10 +89,15 @@ class ProxyRun:
             self._writes.add(write)
             write.add_done_callback(self._writes.discard)
 
-    async def close(self) -> None:
-        """End the calls that are under way, and wait until the ledger knows of all; where it is away, not for long."""
+    def cut(self) -> None:
+        """End the calls that are under way and let no more begin, at once."""
+        self._over = True
         for relay in self.relays:
             relay.cancel()
+
+    async def close(self) -> None:
+        """Likewise, and wait until the ledger knows of all; where it is away, not for long."""
+        self.cut()
         if self.relays:
             await asyncio.wait(self.relays)
         if self._writes:

@@ -66,9 +66,9 @@ def _kept(headers: Iterable[tuple[str, str]], but: set[str]) -> list[tuple[str, 
 
 
 def _client(settings: SessionSettings, url: str) -> httpx.AsyncClient:
-    """Raises ConfigurationError for a proxy's URL that is none."""
-    local = _is_local(url)
+    """Raises ConfigurationError for a URL that is none, or certificates that cannot be read."""
     try:
+        local = _is_local(url)
         return httpx.AsyncClient(
             proxy=None if local else settings.http_proxy or None,
             trust_env=not local,  # HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE
@@ -77,8 +77,8 @@ def _client(settings: SessionSettings, url: str) -> httpx.AsyncClient:
         )
     except (ValueError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
         raise ConfigurationError(
-            f"The way to the model's API cannot be set up ({type(error).__name__}): check JOBS_HTTP_PROXY, HTTPS_PROXY and "
-            "SSL_CERT_FILE"
+            f"The way to the model's API cannot be set up ({type(error).__name__}): check ANTHROPIC_BASE_URL, "
+            "JOBS_HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
         ) from None
 
 

@@ -17,6 +17,8 @@ from sessions.model_proxy.run import ProxyRun
 from sessions.prices import GUESS
 from sessions.usage import OpenCall
 
+MODEL = "claude-haiku-4-5"
+
 
 def a_run(cap_usd: str | None = None, **account: object) -> ProxyRun:
     cap = None if cap_usd is None else Decimal(cap_usd)
@@ -107,8 +109,18 @@ async def test_without_a_cap_calls_begin_at_once() -> None:
 
 
 async def test_a_model_that_is_not_allowed_is_refused_and_the_run_knows_why() -> None:
-    run = a_run(models={"claude-haiku-4-5"})
-    run.check_model("claude-haiku-4-5")
+    run = a_run(models={MODEL})
+    run.check(MODEL)
     with pytest.raises(Refused):
-        run.check_model("claude-opus-5")
+        run.check("claude-opus-5")
     assert isinstance(run.refused, TurnFailed)
+
+
+async def test_a_run_that_is_over_begins_no_call_that_was_on_its_way() -> None:
+    run = a_run()
+    run.check(MODEL)
+    await run.close()
+    with pytest.raises(Refused) as refused:
+        run.check(MODEL)
+    assert refused.value.status == 401
+    assert run.refused is None

@@ -60,6 +60,12 @@ def test_a_stream_is_counted_however_it_is_cut_into_chunks(cuts: list[int], line
     assert used.cost_usd == COST
 
 
+def test_of_several_counts_of_what_came_out_the_last_one_holds() -> None:
+    early = {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 5}}
+    assert not fed(sse(START, early)).final
+    assert fed(sse(START, early, END)).used(0, reached=True).output_tokens == 77
+
+
 def test_of_a_cut_stream_what_was_seen_is_counted_and_marked() -> None:
     meter = fed(sse(START, DELTA, DELTA))
     used = meter.used(0, reached=True)
