@@ -30,16 +30,17 @@ from sessions.live import Live
 from sessions.live_rows import Audience, Held
 from sessions.narrator import Narrator
 from sessions.options import Access
-from sessions.records import has_transcript, last_answered_turn
+from sessions.records import fence_session, has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
+from sessions.usage import close_open_calls
 from sessions.usage_check import differs_from_result
 
 if TYPE_CHECKING:
+    from sessions.model_proxy.news import ProviderWatch
     from sessions.model_proxy.proxy import ModelProxy
     from sessions.model_proxy.run import ProxyRun
-    from sessions.model_proxy.watch import ProviderWatch
 
 Source = Literal["asked", "resumed", "recorded"]
 
@@ -147,6 +148,9 @@ class ClaudeSessions:
     async def _through_proxy(self, turn: TurnRun, account: RunAccount) -> TurnEnd:
         entries, stands = await self._look(turn)
         if end := _on_record(turn, stands):
+            async with self._db.transaction() as conn:  # of the run that got the answer and crashed
+                await fence_session(conn, session_id, epoch)
+                await close_open_calls(conn, turn_id)
             return end
         async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
             return await self._run(turn, entries, stands, api, Access(url, api.credential))

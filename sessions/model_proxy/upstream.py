@@ -39,7 +39,11 @@ class Upstream:
         )
         self.client = _client(settings, self._url)
 
-    def request(self, request: Request, body: bytes) -> httpx.Request:
+    async def send(self, request: Request, body: bytes) -> httpx.Response:
+        """Ask the API; its answer is not read yet. Raises httpx.HTTPError."""
+        return await self.client.send(self._request(request, body), stream=True)
+
+    def _request(self, request: Request, body: bytes) -> httpx.Request:
         """The same request, for the API: with the credential in place of the run's."""
         query = f"?{request.url.query}" if request.url.query else ""
         # What is not compressed can be counted as it passes, and need not be packed and unpacked on the way.
