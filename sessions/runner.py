@@ -46,6 +46,7 @@ Source = Literal["asked", "resumed", "recorded"]
 
 _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
 _NOT_IN_IT = ("absent", "unseen")
+_OVER = ("finished", "cancelled")
 _NOTHING = Usage()
 
 log = structlog.get_logger()
@@ -147,10 +148,13 @@ class ClaudeSessions:
 
     async def _through_proxy(self, turn: TurnRun, account: RunAccount) -> TurnEnd:
         entries, stands = await self._look(turn)
-        if end := _on_record(turn, stands):
-            async with self._db.transaction() as conn:  # of the run that got the answer and crashed
+        if (
+            stands.state in _OVER
+        ):  # no run comes that would close what one that crashed behind its last answer left open
+            async with self._db.transaction() as conn:
                 await fence_session(conn, session_id, epoch)
                 await close_open_calls(conn, turn_id)
+        if end := _on_record(turn, stands):
             return end
         async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
             return await self._run(turn, entries, stands, api, Access(url, api.credential))
