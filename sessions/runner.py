@@ -148,12 +148,10 @@ class ClaudeSessions:
 
     async def _through_proxy(self, turn: TurnRun, account: RunAccount) -> TurnEnd:
         entries, stands = await self._look(turn)
-        if (
-            stands.state in _OVER
-        ):  # no run comes that would close what one that crashed behind its last answer left open
+        if stands.state in _OVER:  # no CLI runs that would close what a run that crashed behind the answer left open
             async with self._db.transaction() as conn:
-                await fence_session(conn, session_id, epoch)
-                await close_open_calls(conn, turn_id)
+                await fence_session(conn, turn.session_id, turn.epoch)
+                await close_open_calls(conn, turn.turn_id)
         if end := _on_record(turn, stands):
             return end
         async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
