@@ -101,6 +101,8 @@ async def test_what_the_api_says_of_itself_passes(database: Database) -> None:
     )
     async with raw_api(head.encode() + said) as api, one_run(database, api.url) as caller:
         answer = await caller.ask()
+        await caller.ask()
+    assert "cookie:" not in api.heads[1].lower(), "a cookie would go from run to run"
     assert (answer.status_code, answer.content) == (429, said)
     kept = {"retry-after": "77", "anthropic-ratelimit-requests-reset": "3", "request-id": "r", "x-should-retry": "true"}
     assert kept.items() <= dict(answer.headers).items()
