@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
+from assistant import policy
 from jobs_core import InvalidInput, gate
 
 MASK = "********"
@@ -39,6 +40,14 @@ def _small(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rules
 
 
+def _rules(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        policy.parse(rules, role="owner")
+    except InvalidInput as error:
+        raise PydanticCustomError("rule", "{why}", {"why": str(error)}) from None
+    return rules
+
+
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63)]
 """Lower-case letters, digits, `_` and `-`: it stands in ids of chats."""
 Prompt = Annotated[str, Field(min_length=1, max_length=_LONGEST_PROMPT), AfterValidator(_text)]
@@ -47,8 +56,8 @@ ToolName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64), AfterValidator(_built_in)
 ]
 """A built-in tool's name. Patterns (`Bash(ls:*)`) are the gate's; tools of MCP servers come with their server."""
-Policy = Annotated[list[dict[str, Any]], Field(max_length=200), AfterValidator(_small)]
-"""Rules of the gate, whose grammar is the gate's."""
+Policy = Annotated[list[dict[str, Any]], AfterValidator(_small), AfterValidator(_rules)]
+"""Rules of the gate (assistant/policy.py)."""
 ServerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 Word = Annotated[str, Field(max_length=4_000), AfterValidator(_text)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]

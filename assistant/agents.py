@@ -36,7 +36,7 @@ from sessions import AgentSetup, Effort
 
 DEFAULT_AGENT = "assistant"
 FILE_TOOLS = ("Read", "Glob", "Grep", "Write", "Edit")
-"""What an agent may use unless its row says otherwise: files, of which the CLI leaves it those in its workspace."""
+"""What an agent may use unless its row says otherwise: files. The gate asks before it writes, or reads others than its own."""
 
 
 class AgentSettings(BaseModel):

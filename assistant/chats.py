@@ -6,18 +6,22 @@ A message is a job's only by way of the turn that binds it: the first job of the
 and a job that finds nothing left has nothing to do. Verbs take the connection first: the caller owns the transaction.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
 from assistant.agents import DEFAULT_AGENT
-from assistant.deliveries import owe_reply
+from assistant.approvals import Decider, said_in
+from assistant.content import MAX_FILES_BYTES, File, Spoken, blocks_of
+from assistant.deliveries import owe_remark, owe_reply
 from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
+from assistant.files import brings, files_of
 from assistant.incoming import Channel, NewChat, begin_chat, is_open, said_before, say
 from jobs_core import (
     Connection,
@@ -36,6 +40,7 @@ from jobs_core import (
 from sessions import create_session
 
 MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
+_NEWEST = 2**63 - 1
 MAX_ANSWER_CHARS = 1_000_000  # far above what a model writes in one turn; a bound, so that a row has one
 
 
@@ -70,17 +75,21 @@ class Received:
     """A message that is in the chat once the caller's transaction is committed; call `wake()` after that.
 
     job_id: of the job that came with it. job: that job, if it came just now; None where the message was there before.
+    also_wake: who goes on because of what it says.
     """
 
     session_id: str
     message_id: int
     job_id: int
-    job: Created | None
+    job: Created | None = None
+    also_wake: Callable[[], object] | None = field(default=None, repr=False, compare=False)
 
     def wake(self) -> None:
         """Wake idle workers, if there is a new job for them."""
         if self.job:
             self.job.wake()
+        if self.also_wake:
+            self.also_wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,16 @@ class Said:
 
     id: int
     content: str
+    files: Sequence[File] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileNote:
+    """What a list of messages says of a file that came with one."""
+
+    media_type: str
+    name: str | None
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,7 @@ class Message:
     state: Literal["waiting", "answered", "failed"] | None
     turn_id: UUID | None
     created_at: datetime
+    files: Sequence[FileNote] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,48 +139,67 @@ async def receive(
     channel: Channel,
     message: str,
     user_id: str | None,
+    role: Literal["owner", "external"] = "owner",
     idempotency_key: str | None = None,
     agent: str = DEFAULT_AGENT,
     trial: bool = False,
+    files: Sequence[File] = (),
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
 
     user_id: whose message it is; a chat takes those of whoever began it only. None where nobody is known: the owner's. agent,
     trial: of a new chat, which agent answers, and whether it is only tried out. With a key a repeat of the call is the same
-    message, and began the same chat, whenever it comes.
+    message, and began the same chat, whenever it comes. role: of whoever says it: where the chat waits for a decision that is
+    theirs, this is one (approvals.said_in). files: as `read_content` has checked them; with some,
+    the message may be empty.
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
     then.
     """
-    _check(message)
+    _check(message, files)
     if idempotency_key is not None:
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
         session_id = await begin_chat(conn, NewChat(channel, user_id, agent, trial), idempotency_key)
     takes_more = await is_open(conn, session_id, channel, user_id)
-    message_id = await say(conn, session_id, message, idempotency_key) if takes_more else None
+    message_id = await say(conn, session_id, message, files, idempotency_key) if takes_more else None
     if message_id is None:
-        return await _repeated(conn, session_id, message, idempotency_key)
+        return await _repeated(conn, session_id, message, files, idempotency_key)
     job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
     if idempotency_key is not None:
         await execute(conn, statement("assistant", "message/came_with"), {"id": message_id, "job_id": job.id})
-    return Received(session_id, message_id, job.id, job)
+    ready = await said_in(conn, session_id, Decider(user_id or channel, role), message)
+    return Received(session_id, message_id, job.id, job, partial(jobs.notifier.wake, ready))
 
 
 async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
     """Bind the unbound messages of the chat to the turn, for good; returns them in order, [] where none is left.
 
-    Those past 256 KiB in all are left to the turns of their own jobs, which stand behind: together they might be more than a
-    model takes.
+    Those past 256 KiB of text or 8 MB of files in all are left to the turns of their own jobs, which stand behind: together
+    they might be more than a model takes.
     """
-    values = {"session_id": session_id, "turn_id": turn_id, "max_bytes": MAX_MESSAGE_BYTES}
+    values = {
+        "session_id": session_id,
+        "turn_id": turn_id,
+        "max_bytes": MAX_MESSAGE_BYTES,
+        "max_file_bytes": MAX_FILES_BYTES,
+    }
     rows = await fetch(conn, statement("assistant", "message/bind"), values)
-    return sorted((Said(**row) for row in rows), key=lambda said: said.id)
+    return await _with_files(conn, sorted(rows, key=lambda row: int(row["id"])))
 
 
 async def bound(conn: Connection, turn_id: UUID) -> list[Said]:
-    """The messages that a turn bound, in order."""
-    return [Said(**row) for row in await fetch(conn, statement("assistant", "message/bound"), {"turn_id": turn_id})]
+    """The messages that a turn bound, in order, [] once it has ended: somebody may have stopped it."""
+    return await _with_files(conn, await fetch(conn, statement("assistant", "message/bound"), {"turn_id": turn_id}))
+
+
+async def hold(conn: Connection, session_id: str) -> UUID | None:
+    """The Claude session behind a chat in which a turn begins, None where there is no such chat.
+
+    Until the caller's transaction ends nobody stops or resets the chat: what the turn binds is seen by whoever does next.
+    """
+    row = await fetch_one(conn, statement("assistant", "chat/hold"), {"session_id": session_id})
+    return row["claude_session_id"] if row else None
 
 
 async def left_turns(conn: Connection, session_id: str) -> list[UUID]:
@@ -171,6 +210,11 @@ async def left_turns(conn: Connection, session_id: str) -> list[UUID]:
     """
     rows = await fetch(conn, statement("assistant", "message/left_turns"), {"session_id": session_id})
     return [row["turn_id"] for row in rows]
+
+
+def prompt_of(said: Sequence[Said]) -> str | list[dict[str, Any]]:
+    """What a turn asks: all that was said, with its files where they stand in it."""
+    return blocks_of(Spoken(message.content, message.files) for message in said)
 
 
 async def claude_session_of(conn: Connection, session_id: str) -> UUID:
@@ -190,8 +234,29 @@ async def answer(conn: Connection, session_id: str, turn_id: UUID, text: str) ->
 
 async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) -> None:
     """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
-    if await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
-        await _conclude(conn, session_id, turn_id, "system", gate.clean_text(f"This could not be answered: {reason}"))
+    await end_unanswered(conn, session_id, turn_id, gate.clean_text(f"This could not be answered: {reason}"))
+
+
+async def end_unanswered(conn: Connection, session_id: str, turn_id: UUID, text: str) -> bool:
+    """End a turn with a word of the chat's own; False where it ended before, answered or not."""
+    if not await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
+        return False
+    await _conclude(conn, session_id, turn_id, "system", text)
+    return True
+
+
+async def note(conn: Connection, session_id: str, text: str) -> None:
+    """Have the chat say something of itself, which is no turn's end, and owed to nobody."""
+    values = {"session_id": session_id, "type": "system", "content": text, "turn_id": None}
+    await execute(conn, statement("assistant", "message/conclude"), values)
+
+
+async def remark(conn: Connection, text: str, *, session_id: str) -> None:
+    """Say something in the chat that ends no turn, why an answer takes its time, and owe it to where that is read."""
+    values = {"session_id": session_id, "content": gate.clean_text(text)}
+    row = await fetch_one(conn, statement("assistant", "message/remark"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    await owe_remark(conn, session_id, row["id"], text)
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:
@@ -208,9 +273,9 @@ async def history(conn: Connection, session_id: str, *, limit: int = 50, before_
     Raises NoSuchChat.
     """
     await claude_session_of(conn, session_id)
-    values = {"session_id": session_id, "limit": limit, "before_id": before_id}
+    values = {"session_id": session_id, "limit": limit, "before_id": before_id or _NEWEST}
     rows = await fetch(conn, statement("assistant", "message/history"), values)
-    return [Message(**row) for row in reversed(rows)]
+    return [Message(**{**row, "files": [FileNote(**file) for file in row["files"]]}) for row in reversed(rows)]
 
 
 async def replies_to(conn: Connection, message_ids: Sequence[int]) -> dict[int, Reply]:
@@ -219,26 +284,33 @@ async def replies_to(conn: Connection, message_ids: Sequence[int]) -> dict[int, 
     return {row["id"]: Reply("answered" if row["type"] == "ai" else "failed", row["content"]) for row in rows}
 
 
-def _check(message: str) -> None:
+def _check(message: str, files: Sequence[File]) -> None:
     gate.check_text(message, field="message")
-    if not message.strip():
+    if not message.strip() and not files:
         raise InvalidInput("message: is empty; say something", field="message")
     size = len(message.encode())
     if size > MAX_MESSAGE_BYTES:
         raise InvalidInput(f"message: {size} bytes, at most {MAX_MESSAGE_BYTES} are allowed", field="message")
 
 
-async def _repeated(conn: Connection, session_id: str, message: str, idempotency_key: str | None) -> Received:
+async def _with_files(conn: Connection, rows: Sequence[Any]) -> list[Said]:
+    files = await files_of(conn, [row["id"] for row in rows if row["file_bytes"]])
+    return [Said(row["id"], row["content"], files.get(row["id"], ())) for row in rows]
+
+
+async def _repeated(
+    conn: Connection, session_id: str, message: str, files: Sequence[File], idempotency_key: str | None
+) -> Received:
     before = await said_before(conn, session_id, idempotency_key)
     if before is None:
         raise ChatClosed(f"The chat {session_id!r} was closed; leave session_id out to begin a new one")
-    if before.content != message:
+    if before.content != message or not await brings(conn, before.id, files):
         raise KeyReused(
-            f"idempotency_key: {idempotency_key!r} was given to message {before.id}, with another text; "
+            f"idempotency_key: {idempotency_key!r} was given to message {before.id}, with another text or other files; "
             "repeat that one, or take a new key",
             field="idempotency_key",
         )
-    return Received(session_id, before.id, before.job_id, None)
+    return Received(session_id, before.id, before.job_id)
 
 
 async def _conclude(

@@ -78,6 +78,12 @@ async def owe_reply(conn: Connection, session_id: str, turn_id: UUID, kind: Kind
     await execute(conn, statement("assistant", "delivery/owe_reply"), values)
 
 
+async def owe_remark(conn: Connection, session_id: str, message_id: int, text: str) -> None:
+    """Owe a line of a chat that ended no turn; nothing where the chat is on the web."""
+    values = {"session_id": session_id, "message_id": message_id, **_sealed({"text": gate.clean_text(text)})}
+    await execute(conn, statement("assistant", "delivery/owe_remark"), values)
+
+
 async def list_deliveries(
     conn: Connection, *, state: State | None = None, before_id: int | None = None, limit: int = 50
 ) -> list[Delivery]:

@@ -3,13 +3,17 @@
 AssistantError
 ├── NoSuchChat      there is no such chat on this channel: the caller has a wrong id
 ├── ChatClosed      the chat takes no messages any more: the caller begins a new one
+├── NoSuchAnswer    there is no answer of that id in the chat: the caller has a wrong one, or nothing was answered yet
 ├── NoSuchTask      there is no such task, or none of this user's: the caller has a wrong id
 ├── TaskExists      another task stands for this ticket: the caller changes that one
 ├── TaskChanged     somebody else changed the task meanwhile: the caller looks again and decides anew
 ├── NoSuchUser      there is no such person: the caller has a wrong id
 ├── RoleFixed       this person's role cannot be that, for a reason that is told: nothing was changed
 ├── NoSuchAgent     there is no agent of this name
-└── AgentExists     there is one already: edit it, or take another name
+├── AgentExists     there is one already: edit it, or take another name
+├── NoSuchAction    there is no such pending action, or nothing always allowed, under this id: the caller has a wrong one
+├── MayNotDecide    it is not this person's to decide about
+└── NotDecided      it was decided before, is over, or is not what the person was shown: the caller looks at it again
 """
 
 
@@ -23,6 +27,10 @@ class NoSuchChat(AssistantError):
 
 class ChatClosed(AssistantError):
     """The chat is not active."""
+
+
+class NoSuchAnswer(AssistantError):
+    """The chat has no answer of this id."""
 
 
 class NoSuchTask(AssistantError):
@@ -51,3 +59,15 @@ class NoSuchAgent(AssistantError):
 
 class AgentExists(AssistantError):
     """An agent has this name."""
+
+
+class NoSuchAction(AssistantError):
+    """No action, and nothing that is always allowed, has this id."""
+
+
+class MayNotDecide(AssistantError):
+    """The action names others who may decide."""
+
+
+class NotDecided(AssistantError):
+    """The decision changed nothing: it came too late, or for other arguments."""

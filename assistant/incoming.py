@@ -5,12 +5,15 @@ in its row. Both are waited for while the first call's transaction is open. Verb
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID, uuid4, uuid5
 
 from assistant.agents import DEFAULT_AGENT
+from assistant.content import File
 from assistant.errors import NoSuchChat
+from assistant.files import add_files
 from jobs_core import Connection, execute, fetch_one, gate, statement
 from sessions import create_session
 
@@ -77,11 +80,22 @@ def _begun_by_key(channel: Channel, user_id: str | None, idempotency_key: str) -
     return f"{channel}_{uuid5(_BEGUN_BY_KEY, json.dumps([channel, user_id, idempotency_key])).hex}"
 
 
-async def say(conn: Connection, session_id: str, message: str, idempotency_key: str | None) -> int | None:
+async def say(
+    conn: Connection, session_id: str, message: str, files: Sequence[File], idempotency_key: str | None
+) -> int | None:
     """The id of the message, which is new; None where one with this key is there."""
-    values = {"session_id": session_id, "content": message, "idempotency_key": idempotency_key}
+    values = {
+        "session_id": session_id,
+        "content": message,
+        "file_bytes": sum(len(file.content) for file in files),
+        "idempotency_key": idempotency_key,
+    }
     row = await fetch_one(conn, statement("assistant", "message/say"), values)
-    return int(row["id"]) if row else None
+    if row is None:
+        return None
+    if files:
+        await add_files(conn, row["id"], files)
+    return int(row["id"])
 
 
 async def said_before(conn: Connection, session_id: str, idempotency_key: str | None) -> SaidBefore | None:

@@ -72,9 +72,12 @@ async def contact(
 
     address: their id on the channel, which the channel itself vouches for. name, username: what they call themselves, None
     where the channel does not say. tg_user_id: their number at Telegram, by which other addresses of theirs are found;
-    owner_tg_user_id: the owner's, of the settings. Call it first in a transaction. Raises InvalidInput.
+    owner_tg_user_id: the owner's, of the settings. Call it first in a transaction. Raises InvalidInput, also for the channel of
+    the token: who shows that is `owner`.
     """
     where = {"channel": check_id(channel, "channel"), "address": check_id(address, "address")}
+    if where == WEB_TOKEN:
+        raise InvalidInput("address: names whoever holds the web API's token; nobody comes by it", field="address")
     if tg_user_id is not None and not 0 < tg_user_id <= _BIGGEST_ID:
         raise InvalidInput(f"tg_user_id: {tg_user_id} is no person's number at Telegram", field="tg_user_id")
     said = {"name": _tidy(name), "username": _tidy(username)}
@@ -88,7 +91,7 @@ async def contact(
 
 
 async def owner(conn: Connection) -> User:
-    """Whoever holds the web API's token: the owner. Made at the first call, once."""
+    """Whoever holds the web API's token: the owner. Made at the first call, once; call it inside a transaction."""
     user = await _seen(conn, WEB_TOKEN | _UNSAID)
     if user is None:
         await lock(conn)
@@ -165,11 +168,12 @@ async def lock(conn: Connection) -> None:
 
 
 async def merge(conn: Connection, user: User, into: User) -> None:
-    """Make one person of two, with all their channels and chats; the lock is held. Their roles are the caller's to weigh."""
+    """Make one person of two, with all that is theirs; the lock is held. Their roles are the caller's to weigh."""
     both = {"id": user.id, "into": into.id}
     await execute(conn, statement("assistant", "user/move_channels"), both)
     await execute(conn, statement("assistant", "user/merge"), both)
-    await execute(conn, statement("assistant", "chat/give"), {"user_id": user.id, "into": into.id})
+    await execute(conn, statement("assistant", "user/give_all"), both)
+    await execute(conn, statement("assistant", "task/give"), {"user_id": user.id, "into": into.id})
     if user.tg_user_id is not None and into.tg_user_id is None:
         await set_tg_user_id(conn, user.id, None)
         await set_tg_user_id(conn, into.id, user.tg_user_id)

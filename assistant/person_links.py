@@ -8,13 +8,15 @@ from jobs_core import Connection, InvalidInput, execute, fetch_one, statement
 async def link(conn: Connection, channel: str, address: str, user_id: str) -> User:
     """Say that whoever comes by this channel is this person; call it inside a transaction. Returns the person.
 
-    Where somebody is known by it already, those two become one person, with all their channels and chats, and the role of
+    Where somebody is known by it already, those two become one person, with all that is theirs, and the role of
     `user_id`: it is not undone by `unlink`. What jobs were recorded under stays as it was. Raises NoSuchUser, InvalidInput, and
     RoleFixed where an owner would become an external person.
     """
     where = {"channel": check_id(channel, "channel"), "address": check_id(address, "address")}
     await lock(conn)
     user = await get(conn, user_id)
+    if where == WEB_TOKEN and not user.is_owner:
+        raise RoleFixed(f"Whoever holds the web API's token is an owner: make {user.id} one first")
     known = await fetch_one(conn, statement("assistant", "user/of_channel"), where)
     if known is None:
         await execute(conn, statement("assistant", "user/add_channel"), where | {"user_id": user.id})

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from assistant.errors import NoSuchTask, TaskChanged, TaskExists
 from assistant.task import DONE, NewTask, Status, Task, TaskChange, TaskValues
-from jobs_core import Connection, execute, fetch, fetch_one, gate, statement
+from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 from sessions import create_session
 
 MAX_PAGE = 1_000
@@ -20,10 +20,12 @@ _BIGGEST_ID = 2**63 - 1
 
 
 async def create_task(conn: Connection, new: NewTask, *, created_by: str | None) -> Task:
-    """Make a task. Raises TaskExists where one has its external_task_id, InvalidInput for text that cannot be stored."""
-    if created_by is not None:
-        gate.check_name(created_by, field="created_by")
-    values = _storable(new) | {"created_by": created_by}
+    """Make a task; call it inside a transaction. Raises TaskExists where one has its external_task_id.
+
+    Raises InvalidInput for a person who is not there, and for text that cannot be stored.
+    """
+    people = {"assignee": new.assignee, "created_by": created_by}
+    values = _storable(new) | {field: await _person(conn, person, field) for field, person in people.items()}
     row = await fetch_one(conn, statement("assistant", "task/create"), values)
     if row is None:
         raise TaskExists(f"external_task_id: {new.external_task_id!r} has a task already; change that one instead")
@@ -41,13 +43,15 @@ async def update_task(
     """Change the fields of a task that are given; the others keep what stands there. Call it inside a transaction.
 
     if_version: only if it is still that version. Raises NoSuchTask; TaskChanged where somebody else changed it: look at it and
-    decide again; InvalidInput where the task would not be whole any more.
+    decide again; InvalidInput where the task would not be whole any more, or names a person who is not there.
     """
+    given = change.model_dump(exclude_unset=True, include=set(TaskChange.model_fields))
+    if "assignee" in given:  # before the task: who makes one person of two locks them in this order
+        given["assignee"] = await _person(conn, given["assignee"], "assignee")
     task = await _one(conn, "task/lock", task_id, of_user)
     if if_version not in {None, task.version}:
         raise TaskChanged(f"Task {task_id} is at version {task.version}, not {if_version}: look at it and decide again")
     kept = {name: getattr(task, name) for name in TaskValues.model_fields}
-    given = change.model_dump(exclude_unset=True, include=set(TaskChange.model_fields))
     whole = cast("TaskValues", gate.fit(TaskValues, kept | given, field="task"))
     values = _storable(whole) | {"id": task_id, "version": task.version}
     row = await fetch_one(conn, statement("assistant", "task/update"), values)
@@ -81,11 +85,6 @@ async def list_tasks(
     asked = {"status": status, "overdue": overdue, "include_done": include_done or status in DONE}
     values = names | asked | {"before_id": before_id, "limit": min(limit, MAX_PAGE)}
     return [Task(**row) for row in await fetch(conn, statement("assistant", "task/list"), values, prepare=False)]
-
-
-async def hand_over(conn: Connection, of_user: str, to_user: str) -> int:
-    """Make all tasks of one user another's, where two turn out to be one person; returns how many those were."""
-    return await execute(conn, statement("assistant", "task/hand_over"), {"of_user": of_user, "to_user": to_user})
 
 
 async def create_task_session(conn: Connection, task_id: int) -> UUID:
@@ -125,6 +124,17 @@ async def _one(conn: Connection, verb: Literal["task/find", "task/lock"], task_i
     if row is None:
         raise NoSuchTask(f"There is no task {task_id}: list the tasks to see which there are")
     return Task(**row)
+
+
+async def _person(conn: Connection, user_id: str | None, field: str) -> str | None:
+    """A person's id as it is until the caller's transaction ends: one who turned out to be another is that one."""
+    if user_id is None:
+        return None
+    gate.check_name(user_id, field=field)
+    row = await fetch_one(conn, statement("assistant", "task/person"), {"id": user_id})
+    if row is None:
+        raise InvalidInput(f"{field}: there is no user {user_id!r}; ./jobs user find looks for people", field=field)
+    return str(row["id"])
 
 
 def _storable(values: BaseModel) -> dict[str, Any]:

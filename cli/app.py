@@ -10,7 +10,9 @@ import typer
 
 from cli.commands import (
     agent,
+    approvals,
     bench,
+    budget,
     cancel,
     chat,
     create,
@@ -23,10 +25,12 @@ from cli.commands import (
     migrate,
     owed,
     pauses,
+    provider,
     prune,
     redrive,
     role,
     scale,
+    session,
     task,
     test,
     token,
@@ -52,18 +56,22 @@ up.register(app)
 chat.register(app)
 agent.register(app)
 user.register(app)
+session.register(app)
 task.register(app)
 owed.register(app)
 token.register(app)
 create.register(app)
 look.register(app)
 cancel.register(app)
+approvals.register(app)
 emit.register(app)
 explain.register(app)
 redrive.register(app)
 prune.register(app)
 limit.register(app)
 lane.register(app)
+budget.register(app)
+provider.register(app)
 watch.register(app)
 pauses.register(app)
 usage.register(app)

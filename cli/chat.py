@@ -28,6 +28,9 @@ _SERVER_WAITS_S = 60.0  # then it answers 202
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _NEWEST = 50
 
+Content = str | list[dict[str, Any]]
+"""A message as the API takes it: text, or blocks."""
+
 
 class Api:
     """One web API. Every call raises CommandFailed with one line where it is not answered as asked."""
@@ -90,7 +93,7 @@ def _host(url: str) -> str:
 
 def ask(
     settings: CliSettings,
-    message: str,
+    message: str | list[dict[str, Any]],
     session_id: str | None,
     *,
     agent: str | None = None,

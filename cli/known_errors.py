@@ -13,9 +13,10 @@ def one_line(error: Exception) -> str | None:
             return f"Others were faster each time ({first_line(error)}): try again"
         if isinstance(error, core.ConnectionFailed):
             return f"Postgres cannot be reached ({first_line(error)}): see that it runs, and try again"
-    assistant = sys.modules.get("assistant.errors")
-    if assistant is not None and isinstance(error, assistant.AssistantError):
-        return " ".join(str(error).split())
+    for name in ("assistant.errors.AssistantError", "sessions.errors.SessionsError"):
+        module, _, known = name.rpartition(".")
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], known)):
+            return " ".join(str(error).split())
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}: choose another place, or change its permissions"
     return None

@@ -14,6 +14,7 @@ Data = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine output: one JSON value on stdout")]
 JsonLogs = Annotated[bool, typer.Option("--json", help="Machine output: logs as one JSON value a line, on stderr")]
+Title = Annotated[str | None, typer.Option(help="What the chat is called")]
 Queues = Annotated[
     list[str] | None, typer.Option("--queue", help="Serve this queue; repeat for more [default: all known]")
 ]

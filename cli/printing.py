@@ -34,6 +34,14 @@ def print_plain(text: str) -> None:
     sys.stdout.write(plain(text) + "\n")
 
 
+def tell(value: Any, text: str, *, as_json: bool) -> None:
+    """What a command has done: the value for a machine, or the text for a person."""
+    if as_json:
+        print_json(value)
+    else:
+        print_plain(text)
+
+
 def line(value: Any) -> str:
     """A value as one line that is safe for a terminal."""
     if value is None:

@@ -5,10 +5,17 @@ To add a job type: write `handlers/yours.py` with a `register(table)`, as `handl
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assistant.chats import CHAT_TURN
 from jobs_core import ConfigurationError, HandlerTable
+
+if TYPE_CHECKING:
+    from jobs_core import Database
+    from sessions import ClaudeSessions
 
 HANDLERS = ("handlers.hello",)
 
@@ -28,12 +35,30 @@ def build_table(more: str = "") -> HandlerTable:
     return table
 
 
+def bind_agents(more: str, table: HandlerTable, *, database: "Database", sessions: "ClaudeSessions") -> None:
+    """Bind the handlers that ask agents, of modules with a `register_agents(table, database=, sessions=)`, in a worker.
+
+    Raises ConfigurationError naming the module that cannot be used.
+    """
+    for name in (*HANDLERS, *filter(None, more.split(","))):
+        module = sys.modules[name]  # `build_table` has imported it
+        if bind := getattr(module, "register_agents", None):
+            with _naming(name):
+                bind(table, database=database, sessions=sessions)
+
+
 def _register(name: str, table: HandlerTable) -> None:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # last, so that nothing there stands in for a module of ours
-    try:
+    with _naming(name):
         importlib.import_module(name).register(table)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         raise ConfigurationError(
             f"JOBS_HANDLERS: {name} cannot be used ({type(error).__name__}: {error}): "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from cli.settings import CliSettings
-from cli.table import build_table
+from cli.table import bind_agents, build_table
 from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings, HistorySettings
@@ -33,7 +33,7 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
         open_database(core, settings) as database,
         Jobs(database, table) as jobs,
     ):
-        resources = _agents(database, table)  # before the queues are asked for: it binds handlers
+        resources = _agents(database, table, jobs)  # before the queues are asked for: it binds handlers
         if not alone:
             resources.append(Housekeeping(database, HistorySettings.read()))
         worker = (AloneRunner if alone else Worker)(
@@ -46,7 +46,7 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
         await worker.run_process()
 
 
-def _agents(database: Database, table: HandlerTable) -> list[Resource]:
+def _agents(database: Database, table: HandlerTable, jobs: Jobs) -> list[Resource]:
     """Bind the handlers that talk to Claude, where there are credentials to do so, and return what they run on."""
     settings = SessionSettings.read()
     if not settings.has_credentials:
@@ -54,9 +54,12 @@ def _agents(database: Database, table: HandlerTable) -> list[Resource]:
     from assistant.settings import AssistantSettings
     from assistant.workspaces import Workspaces
     from handlers import chat_turn
+    from sessions.budget_keeper import BudgetKeeper
     from sessions.runner import ClaudeSessions
 
     sessions = ClaudeSessions(database, settings)
     root = AssistantSettings.read().workspaces or CliSettings.read().data / "workspaces"
-    chat_turn.register(table, database=database, sessions=sessions, workspaces=Workspaces(root))
-    return [sessions]
+    wake = jobs.notifier.wake
+    chat_turn.register(table, database=database, sessions=sessions, workspaces=Workspaces(root), wake=wake)
+    bind_agents(CliSettings.read().handlers, table, database=database, sessions=sessions)
+    return [sessions, BudgetKeeper(database, settings, wake)]

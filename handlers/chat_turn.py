@@ -1,6 +1,7 @@
 """`chat_turn`: one turn of a chat. Queue `chat`, lane `turn:{chat session}`. Created with each message by `chats.receive`.
 
     bind what was said to a turn, take the session ─▶ the agent works ─▶ answer, turn's end and job's end in one transaction
+                                                            └─ a call needs approval ─▶ action and wait in one transaction
 
 It acts for the user whose chat it is: who that is, and what the agent may do for them, is read at the start of each run.
 
@@ -14,16 +15,20 @@ chat's next job does it then.
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
 
-from assistant import agents, chats
+from assistant import agents, chats, policy
+from assistant.actions import Place
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
+from assistant.gatekeeper import Gatekeeper
 from assistant.people import acting_for
 from assistant.tools import RunContext, tools_for
 from assistant.workspaces import Workspaces
+from handlers.model_run import ModelRun, Wake, nobody, scopes_of
 from jobs_core import (
     Complete,
     ConfigurationError,
@@ -42,10 +47,10 @@ from jobs_core import (
 from sessions import (
     AgentSetup,
     Audience,
+    BudgetShort,
     ClaudeSessions,
-    CredentialsRefused,
+    Content,
     PromptRefused,
-    RateLimited,
     RunAccount,
     SessionsError,
     TranscriptLost,
@@ -58,22 +63,28 @@ from sessions import (
 
 log = structlog.get_logger()
 
-RATE_LIMIT_PAUSE = timedelta(seconds=60)
-"""The CLI itself waits out what is shorter; how much longer the provider wants is not told."""
 DATABASE_PAUSE = timedelta(seconds=1)
 TURN_TIMEOUT = CHAT_TURN.timeout - timedelta(minutes=1)
 """Less than the worker gives the job, so that a turn which takes too long can still say so in its chat."""
+GIVEN_UP = f"given up after {CHAT_TURN.give_up_after}"
+"""Of what is put back for so long: the settle would give it up as well, but without a word in the chat."""
 LEFT = "its job ended before there was an answer. Please ask once more."
 
 
 def register(
-    table: HandlerTable, *, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None = None
+    table: HandlerTable,
+    *,
+    database: Database,
+    sessions: ClaudeSessions,
+    workspaces: Workspaces | None = None,
+    wake: Wake = nobody,
 ) -> None:
     """Bind the handler to its type.
 
     sessions: the agents of this process, started with its worker. workspaces: where they work for the owner; None: nowhere.
+    wake: the worker's notifier.
     """
-    table.register_handler(CHAT_TURN, ChatTurns(database, sessions, workspaces).run)
+    table.register_handler(CHAT_TURN, ChatTurns(database, sessions, workspaces, wake).run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +96,41 @@ class Turn:
     cast: agents.Cast
     claude_session_id: UUID
     epoch: int
-    prompt: str
+    prompt: Content
 
 
 class ChatTurns:
     """The handler of `chat_turn` jobs."""
 
-    def __init__(self, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None) -> None:
+    def __init__(self, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None, wake: Wake) -> None:
         self._database = database
         self._sessions = sessions
         self._workspaces = workspaces
+        self._wake = wake
 
     async def run(self, job: Job[ChatTurnInput]) -> Outcome:
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
+        model = ModelRun(self._database, job, give_up_after=CHAT_TURN.give_up_after, wake=self._wake)
+        say = partial(chats.remark, session_id=job.input.session_id)
         try:
-            turn = await self._begin(job)
+            put_back = await model.enter(interactive=True)
+            if put_back and not model.gives_up:
+                return put_back
+            turn = await model.begin(partial(self._begin, job, model))
+        except BudgetShort as short:
+            return await model.leave(model.wait(short, say))
         except Exception as error:
             if not db.will_pass(error):
                 raise
             return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
         if turn is None:
-            return Complete(ChatTurnResult(status="nothing_to_do"))
+            return await model.leave(Complete(ChatTurnResult(status="nothing_to_do")))
+        if put_back:
+            return await model.leave(_failed(turn, f"{put_back.reason}; {GIVEN_UP}"))
         with structlog.contextvars.bound_contextvars(chat=turn.chat, turn_id=str(turn.id)), acting_for(turn.cast.user):
-            return await self._answer(turn, job)
+            return await model.leave(await self._answer(turn, job, model))
 
-    async def _begin(self, job: Job[ChatTurnInput]) -> Turn | None:
+    async def _begin(self, job: Job[ChatTurnInput], model: ModelRun) -> Turn | None:
         """Find the job's turn, or bind what was said to a new one; None where everything is seen to already."""
         chat = job.input.session_id
         async with self._database.transaction() as conn:
@@ -118,39 +139,57 @@ class ChatTurns:
             if began:
                 turn_id, claude_session_id = began.id, began.session_id
                 said = await chats.bound(conn, turn_id)
+            elif (held := await chats.hold(conn, chat)) is None:
+                return None
             else:
                 for left in await chats.left_turns(conn, chat):
                     await chats.fail(conn, chat, left, LEFT)
                 turn_id = uuid4()
                 said = await chats.bind(conn, chat, turn_id)
-                if not said:
-                    return None
-                claude_session_id = await chats.claude_session_of(conn, chat)
-                await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
+                claude_session_id = held
+                if said:
+                    await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
+            if not said:  # another job has seen to it, or somebody has stopped it
+                return None
             epoch = await take_session(conn, claude_session_id)
             cast = await agents.of_chat(conn, chat)
-        return Turn(turn_id, chat, cast, claude_session_id, epoch, "\n\n".join(message.content for message in said))
+            await model.reserve(conn, turn_id, scopes_of(job, turn_id, chat=chat, agent=cast.agent.name))
+        return Turn(turn_id, chat, cast, claude_session_id, epoch, chats.prompt_of(said))
 
-    async def _answer(self, turn: Turn, job: Job[ChatTurnInput]) -> Outcome:
+    async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
         try:
             async with asyncio.timeout(TURN_TIMEOUT.total_seconds()):
+                agent = self._setup(turn, job)
+                keeper = await self._gatekeeper(turn, job, agent)
+                if keeper.waits:
+                    return keeper.waits
                 end = await self._sessions.run_turn(
                     session_id=turn.claude_session_id,
                     epoch=turn.epoch,
                     turn_id=turn.id,
                     prompt=turn.prompt,
-                    agent=self._setup(turn, job),
-                    account=RunAccount.of(job, turn.id, agent=turn.cast.agent.name),
+                    agent=keeper.guard(agent),
+                    on_event=model.on_event,
+                    account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
                 )
+                await keeper.close()
+                if end.deferred:
+                    return await keeper.ask(end.deferred)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end
             if db.will_pass(error):
                 return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
-            return _not_answered(turn, job, error)
+            return await model.after(error) or _not_answered(turn, job, error, given_up=model.gives_up)
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
+
+    async def _gatekeeper(self, turn: Turn, job: Job[ChatTurnInput], setup: AgentSetup) -> Gatekeeper:
+        agent, user = turn.cast.agent, turn.cast.user
+        place = Place(turn.chat, turn.claude_session_id, turn.id, user.id, agent.name)
+        rules = policy.parse(agent.gate_policy, role=user.role, workspace=setup.workspace)
+        return await Gatekeeper.open(self._database, job, place, rules)
 
     def _setup(self, turn: Turn, job: Job[ChatTurnInput]) -> AgentSetup:
         cast = turn.cast
@@ -169,17 +208,13 @@ def _answered(turn: Turn, text: str) -> Outcome:
     return Complete(ChatTurnResult(status="answered", turn_id=turn.id), also=write)
 
 
-def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outcome:
+def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception, *, given_up: bool) -> Outcome:
     match error:
-        case RateLimited() if datetime.now(UTC) < job.give_up_at:
-            return Snooze(RATE_LIMIT_PAUSE, reason=f"rate limited: {error}", because="rate_limited")
-        case RateLimited():  # the settle would give up as well, but without a word in the chat
-            return _failed(turn, f"{error}; given up after {CHAT_TURN.give_up_after}")
         case PromptRefused() | TranscriptLost():
             return _failed(
                 turn, f"{error} The conversation begins anew: the agent knows nothing of what was said", anew=True
             )
-        case CredentialsRefused() | TurnFailed():
+        case TurnFailed():
             return _failed(turn, str(error))
         case SessionsError() | ConfigurationError():
             reason = str(error)
@@ -188,6 +223,8 @@ def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception) -> Outc
         case _:
             log.error("turn.broke", exc_info=error)
             reason = f"an error of this program ({type(error).__name__}); the log of job {job.id} says more"
+    if given_up:
+        return _failed(turn, f"{reason}; {GIVEN_UP}")
     if job.retry_count >= CHAT_TURN.retries.max_retries:
         return _failed(turn, reason)
     return Retry(reason, because="timeout" if isinstance(error, TimeoutError) else "error")

@@ -61,6 +61,15 @@ async def cancel(
     return Cancelled(ended, asked, ready)
 
 
+async def ask(conn: db.Connection, job_ids: Sequence[int], *, reason: str) -> None:
+    """Leave requests for these jobs and their descendants, in the caller's transaction, which need hold no lane's lock.
+
+    `cancel` after its commit ends them at once; without it any worker's upkeep does.
+    """
+    text = gate.clean_text(reason)
+    await db.execute(conn, statement("jobs_core", "cancel/ask"), {"ids": list(job_ids), "reason": text})
+
+
 async def end_unheld(
     conn: db.Connection,
     job_id: int,

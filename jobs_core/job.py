@@ -166,3 +166,9 @@ async def fence(conn: db.Connection, job: AnyJob) -> None:
     """
     if await db.fetch_one(conn, statement("jobs_core", "job/fence"), {"id": job.id, "token": job.token}) is None:
         raise LeaseLost(f"job {job.id}: token {job.token} is no longer the job's")
+
+
+async def still_held(conn: db.Connection, claims: Sequence[tuple[int, int]]) -> set[int]:
+    """The tokens of those claims, each a job's id and a token, that hold their job; the others never will again."""
+    values = {"ids": [job_id for job_id, _ in claims], "tokens": [token for _, token in claims]}
+    return {row["token"] for row in await db.fetch(conn, statement("jobs_core", "job/held"), values)}

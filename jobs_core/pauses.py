@@ -101,20 +101,37 @@ def pausing(job: AnyJob, outcome: Snooze) -> Also | None:
     """
     if outcome.pause_queue_until is None:
         return outcome.also
-    values = {
-        "queue": job.queue,
-        "because": outcome.because,
-        "reason": gate.clean_text(outcome.reason),
-        "set_by": f"job {job.id}",
-        **due_values(outcome.pause_queue_until, field="pause_queue_until"),
-    }
+    until, reason = outcome.pause_queue_until, gate.clean_text(outcome.reason)
+    due_values(until, field="pause_queue_until")
 
     async def also(conn: db.Connection) -> None:
         if outcome.also:
             await outcome.also(conn)
-        await db.execute(conn, statement("jobs_core", "pause/prolong"), values)
+        await prolong(
+            conn, queue=job.queue, until=until, because=outcome.because, reason=reason, set_by=f"job {job.id}"
+        )
 
     return also
+
+
+async def prolong(
+    conn: db.Connection,
+    *,
+    queue: str,
+    job_type: str | None = None,
+    until: datetime | timedelta,
+    because: str,
+    reason: str,
+    set_by: str,
+) -> None:
+    """Pause a queue, or a type in it, for what a run met: until then, or until what was said so before, if that is later."""
+    values = {"queue": queue, "job_type": job_type, "because": because, "reason": reason, "set_by": set_by}
+    await db.execute(conn, statement("jobs_core", "pause/prolong"), {**values, **due_values(until)})
+
+
+async def lift_all(conn: db.Connection, *, because: str) -> int:
+    """Lift all pauses that runs have set because of that; returns how many. After the commit, call `Notifier.wake_all`."""
+    return await db.execute(conn, statement("jobs_core", "pause/lift_all"), {"because": because})
 
 
 async def _lift(conn: db.Connection, queue: str | None, job_type: str | None, *, operators: bool) -> list[Pause]:

@@ -50,6 +50,12 @@ async def emitted(conn: db.Connection, event: str) -> tuple[Any] | None:
     return (row["payload"],) if row else None
 
 
+async def awaited(conn: db.Connection, events: Sequence[str]) -> set[str]:
+    """Those of these events that a job waits for now."""
+    rows = await db.fetch(conn, statement("jobs_core", "event/awaited"), {"events": list(events)})
+    return {row["event"] for row in rows}
+
+
 async def wait(conn: db.Connection, job: AnyJob, outcome: Wait) -> Settled:
     """Let the job wait; it is ready at once where what it waits for has happened. Raises LeaseLost, InvalidInput."""
     due = {"time": None, "delay_s": None} if outcome.until is None else due_values(outcome.until)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sessions.tools import Tool
+from sessions.verdicts import Acting, Decide, OnToolEnd
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How much a model thinks before it answers; those that know no such thing leave it."""
@@ -18,7 +19,12 @@ class AgentSetup:
     model: None is the settings' one. fallback_model: answers where the model is overloaded or unknown. workspace: the folder
     that tools work in, the caller's to make and clear, under one path on all hosts; None is an empty one. mcp_servers: by name,
     as the CLI's configuration has them. max_turns: so many answers of the model, with tool calls between, are one turn at most.
-    own_tools: what this program itself offers, made for this run.
+    own_tools: what this program itself offers, made for this run. result_schema: the JSON schema of an object that the turn
+    is to come to, in place of an answer in words.
+
+    decide: asked about every tool call before it runs (sessions/gate.py); nothing is allowed by itself then, so that
+    `allowed_tools` must be empty. on_tool_end: told of each call that was let through once its tool has ended, before the
+    model goes on. Both may raise: the run ends, and `run_turn` raises it. acting: for whom, in the audit of decisions.
     """
 
     system_prompt: str
@@ -31,3 +37,7 @@ class AgentSetup:
     effort: Effort | None = None
     mcp_servers: Mapping[str, Any] = field(default_factory=dict)
     max_turns: int | None = None
+    decide: Decide | None = None
+    on_tool_end: OnToolEnd | None = None
+    acting: Acting = field(default_factory=Acting)
+    result_schema: Mapping[str, Any] | None = None

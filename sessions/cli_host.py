@@ -2,38 +2,46 @@
 
     folder ─▶ transcript laid into it ─▶ CLI, mirrored to Postgres ─▶ result ─▶ all its processes killed, folder wiped
 
-The same end comes to a run that is cancelled or has lost its session, at once.
+The same end comes to a run that is cancelled or has lost its session, at once. Where a person wanted its job ended, the CLI
+is interrupted before, so that the transcript says so and no later run goes on with that turn.
 """
 
 import asyncio
 import json
-from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from jobs_core import Database
+from jobs_core.job import current
 from jobs_core.tasks import end_task
 from sessions.agent import AgentSetup
-from sessions.conversation import CliBroke, Content, Heard, Manners, converse
+from sessions.conversation import CliBroke, Content, DeferredCall, Heard, Manners, converse
 from sessions.errors import MirrorFailed
+from sessions.gate import Gate
 from sessions.narrator import Narrator
-from sessions.options import CONTINUE_TURN, Access, build_options, find_cli
+from sessions.options import CONTINUE_TURN, CONTINUE_WITH, Access, build_options, find_cli
 from sessions.processes import kill_run
-from sessions.resume import State, answered_calls, without_answered_deferrals
+from sessions.resume import TurnState, answered_calls, without_deferrals
 from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 from sessions.store import Entries, TranscriptStore
+from sessions.tool_calls import Held
 
 if TYPE_CHECKING:
     from claude_agent_sdk import ClaudeAgentOptions
 
+_INTERRUPT_S = 1.5
+"""How long an interrupted CLI may take to say so: 40 ms are usual."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnRun:
-    """One run of a turn: whose it is, what is asked, of which agent, and who tells how it goes."""
+    """One run of a turn: whose it is, what is asked, of which agent, who tells how it goes, and what stops it for good."""
 
     session_id: UUID
     epoch: int
@@ -41,6 +49,7 @@ class TurnRun:
     prompt: Content
     agent: AgentSetup
     narrator: Narrator
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class CliHost:
@@ -67,20 +76,25 @@ class CliHost:
         for home in list(self._homes):
             kill_run(home)
 
-    async def run(self, turn: TurnRun, entries: Entries, state: State, access: Access) -> Heard:
-        """Run a CLI for a turn that stands at `state` in the transcript `entries`; it reaches the model by `access`.
+    async def run(self, turn: TurnRun, entries: Entries, stands: TurnState, access: Access, told: str = "") -> Heard:
+        """Run a CLI for a turn that stands so in the transcript `entries`; it reaches the model by `access`.
 
-        Raises CliBroke, MirrorFailed, and LeaseLost where another run has taken the session.
+        told: what one that was interrupted must know.
+
+        Raises CliBroke, MirrorFailed, what the agent's gate raised, and LeaseLost where another run has taken the session.
         """
         with self._scratch.run_folder(turn.turn_id) as folder:
             self._homes.add(folder.home)
             try:
-                return await _to_its_end(self._talk(turn, entries, state, folder, access), folder.home)
+                talk = self._talk(turn, entries, stands, folder, access=access, told=told)
+                return await _to_its_end(talk, folder.home, turn.stop)
             finally:
                 kill_run(folder.home)  # what a tool left running
                 self._homes.discard(folder.home)
 
-    async def _talk(self, turn: TurnRun, entries: Entries, state: State, folder: RunFolder, access: Access) -> Heard:
+    async def _talk(
+        self, turn: TurnRun, entries: Entries, stands: TurnState, folder: RunFolder, *, access: Access, told: str
+    ) -> Heard:
         turn.narrator.begin()
         kill = partial(kill_run, folder.home)
         store = TranscriptStore(self._db, turn.session_id, turn.epoch, on_lost=kill)
@@ -88,32 +102,59 @@ class CliHost:
         options = build_options(
             self._settings, folder, turn.agent, cwd=cwd, access=access, store=store, known_calls=answered_calls(entries)
         )
-        _lay_transcript(folder, cwd, turn.session_id, entries)
-        asking = state in {"absent", "unseen"}
+        options = _of_session(options, turn.session_id, stands, told)
+        gate = self._gate(turn, kill)
+        options = gate.guard(options) if gate else options
+        _lay_transcript(folder, cwd, turn.session_id, without_deferrals(entries, but=stands.call))
+        asking = stands.state in {"absent", "unseen"}
         try:
             heard = await converse(
-                _of_session(options, turn.session_id, state),
+                options,
                 _user_message(turn) if asking else None,
-                Manners(self._settings.silence_s, self._starts, kill, turn.narrator.hear),
+                Manners(
+                    self._settings.silence_s,
+                    self._starts,
+                    kill,
+                    turn.narrator.hear,
+                    gate.heard if gate else None,
+                    turn.stop,
+                ),
             )
         except (CliBroke, MirrorFailed):
-            if store.lost:
-                raise store.lost from None
+            if ended_by := store.lost or (gate and gate.failed):
+                raise ended_by from None
             raise
-        if store.lost:
-            raise store.lost
-        return heard
+        if ended_by := store.lost or (gate and gate.failed):
+            raise ended_by
+        return _as_asked(heard, gate) if gate else heard
+
+    def _gate(self, turn: TurnRun, kill: Callable[[], object]) -> Gate | None:
+        agent = turn.agent
+        if agent.decide is None:
+            return None
+        held = Held(turn.session_id, turn.epoch, turn.turn_id)
+        return Gate(self._db, held, agent.decide, acting=agent.acting, on_tool_end=agent.on_tool_end, stop=kill)
 
 
-async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path) -> Heard:
+def _as_asked(heard: Heard, gate: Gate) -> Heard:
+    """What was heard, with the deferred call as its hook saw it: that is how it is asked about again."""
+    call = gate.seen(heard.deferred.id) if heard.deferred else None
+    return replace(heard, deferred=DeferredCall(call.id, call.name, call.input)) if call else heard
+
+
+async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path, stop: asyncio.Event) -> Heard:
     """Await a conversation in a task of its own; cancelled, kill its CLI and wait for its end, however often cancelled.
 
-    A second cancel while the SDK closes its client would leave the CLI and its tools running.
+    A second cancel while the SDK closes its client would leave the CLI and its tools running. `stop` has it interrupted.
     """
     task = asyncio.create_task(conversation)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        if (job := current.get(None)) and job.cancelled:
+            stop.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task}, timeout=_INTERRUPT_S)
         kill_run(home)
         await end_task(task)
         if not task.cancelled():
@@ -121,15 +162,17 @@ async def _to_its_end(conversation: Coroutine[Any, Any, Heard], home: Path) -> H
         raise
 
 
-def _of_session(options: "ClaudeAgentOptions", session_id: UUID, state: State) -> "ClaudeAgentOptions":
+def _of_session(options: "ClaudeAgentOptions", session_id: UUID, stands: TurnState, told: str) -> "ClaudeAgentOptions":
     """The options for a session that is new, or resumed from the transcript in the run's own folder.
 
     `--resume` goes in as an extra argument, because `resume=` would have the SDK load the transcript once more and lay it
     out in the system's temporary folder, where kill -9 leaves it.
     """
-    if state == "absent":
+    if stands.state == "absent":
         return replace(options, session_id=str(session_id))
-    env = options.env | (CONTINUE_TURN if state in {"interrupted", "api_error"} else {})
+    env = dict(options.env)
+    if stands.state in {"interrupted", "api_error"}:
+        env |= CONTINUE_TURN | ({CONTINUE_WITH: f"Continue from where you left off.\n\n{told}"} if told else {})
     return replace(options, extra_args=options.extra_args | {"resume": str(session_id)}, env=env)
 
 
@@ -139,7 +182,7 @@ def _lay_transcript(folder: RunFolder, cwd: Path, session_id: UUID, entries: Ent
 
     project = folder.config / "projects" / project_key_for_directory(str(cwd))
     project.mkdir(parents=True)
-    if entries := without_answered_deferrals(entries):
+    if entries:
         with (project / f"{session_id}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in entries)
 

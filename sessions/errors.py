@@ -2,9 +2,12 @@
 
 SessionsError
 ├── RateLimited             the provider wants a pause: come back later, at no cost
-├── ModelUnavailable        the model or the CLI gave no answer this time: retry
-├── BudgetExhausted         the run has spent its cap: go on when there is more
+├── ModelUnavailable        the model gave no answer this time: likewise, unless others get theirs
+├── AgentBroke              the CLI died or did not start: retry
+├── BudgetExhausted         the run has spent what it had reserved: go on when there is more
+├── BudgetShort             too little is left for a run to begin: wait for it (budgets.py)
 ├── MirrorFailed            Postgres did not take the transcript: retry; what it has is gone on from
+├── NotCopied               a conversation cannot be forked, written to files or read from them: tell whoever asked
 ├── CredentialsRefused      key, permission or credit: no turn will work until an operator acts
 ├── ToolRefused             raised by a tool of ours: the model reads why, and goes on
 └── TurnFailed              this turn will not work however often it is tried: tell whoever asked
@@ -23,11 +26,19 @@ class SessionsError(Exception):
 
 
 class RateLimited(SessionsError):
-    """The provider refused the request because of a rate limit; how long to wait is not told."""
+    """The provider refused the request because of a rate limit. retry_after_s: what it asked for, where that is known."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ModelUnavailable(SessionsError):
-    """Overload, a server's error, a cut connection, a CLI that died or fell silent."""
+    """Overload, a server's error, a cut connection, silence in the middle of a turn."""
+
+
+class AgentBroke(SessionsError):
+    """The CLI could not be started, died, or never said a first word."""
 
 
 class BudgetExhausted(SessionsError):
@@ -41,6 +52,10 @@ class BudgetExhausted(SessionsError):
 
 class MirrorFailed(SessionsError):
     """An entry of the transcript could not be stored; the run was stopped."""
+
+
+class NotCopied(SessionsError):
+    """The conversation is not here, not whole, or not fit to be one here."""
 
 
 class CredentialsRefused(SessionsError):

@@ -7,7 +7,7 @@
 | `tool_call`   | `id`, `name`, `input`: JSON text                                                              |
 | `tool_result` | `id`: of the call; `text`, `is_error`                                                         |
 | `status`      | `state`, one of STATES, and of `calling` the `tool`, of `retrying` `attempt`, `of`, `because`  |
-| `cost`        | `usage`: the tokens of this run, as the API counts them; `cost_usd`: the CLI's own estimate     |
+| `cost`        | what this run has used so far, by the ledger, subagents included: `calls`, tokens, `cost_usd`  |
 | `end`         | `how` this run ended: `answered`, `deferred` (a call waits for a decision), `broke`           |
 
 `parent` in the first four is the id of the call whose subagent it was, None for the agent itself.

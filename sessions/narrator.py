@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from sessions.account import Usage
 from sessions.events import OnEvent, TurnEvent, tool_call, tool_result
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ class Narrator:
     def hear(self, message: "Message") -> None:
         """Tell what this message means."""
         self._safely(lambda: self._hear(message))
+
+    def spent(self, used: Usage) -> None:
+        """Tell what the run has used so far."""
+        about = {
+            "calls": used.calls,
+            "input_tokens": used.input_tokens,
+            "output_tokens": used.output_tokens,
+            "cache_read_tokens": used.cache_read_tokens,
+            "cache_write_tokens": used.cache_write_tokens,
+            "cost_usd": float(used.cost_usd),
+        }
+        self._safely(lambda: self._say(TurnEvent("cost", about)))
 
     def _safely(self, tell: Callable[[], None]) -> None:
         try:
@@ -127,7 +140,6 @@ class Narrator:
             self._say_status("retrying", attempt=told.get("attempt"), of=told.get("max_retries"), because=because)
 
     def _on_end(self, result: "ResultMessage") -> None:
-        self._say(TurnEvent("cost", {"usage": result.usage, "cost_usd": result.total_cost_usd}))
         if result.deferred_tool_use:
             self._say_status("waiting_for_approval", tool=result.deferred_tool_use.name)
 

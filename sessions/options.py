@@ -37,6 +37,8 @@ CONTINUE_TURN = {
     "CLAUDE_CODE_RESUME_INTERRUPTED_TURN_MAX_AGE_MS": "0",  # however long ago that was
 }
 """Environment under which a resumed CLI goes on with the turn it finds interrupted. Documented nowhere; e2e tests hold it."""
+CONTINUE_WITH = "CLAUDE_CODE_RESUME_PROMPT"
+"""What it is told then, in place of "Continue from where you left off."; as much documented, and held likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,9 @@ def build_options(
         max_turns=agent.max_turns,
         system_prompt={"type": "file", "path": str(prompt_file)},
         tools=list(agent.tools),
-        allowed_tools=[*agent.allowed_tools, *shown_names(agent.own_tools)],
+        allowed_tools=[*agent.allowed_tools, *(() if agent.decide else shown_names(agent.own_tools))],
         mcp_servers=served(agent.own_tools, known_calls),
+        output_format={"type": "json_schema", "schema": dict(agent.result_schema)} if agent.result_schema else None,
         permission_mode="dontAsk",
         setting_sources=[],
         strict_mcp_config=True,
@@ -140,5 +143,5 @@ def _environment(settings: SessionSettings, folder: RunFolder, access: Access, m
         "ANTHROPIC_BASE_URL": access.url,
         variable: access.credential,
     }
-    keeps = (*own, *CONTINUE_TURN, *_INHERITED, *_SET_BY_SDK)
+    keeps = (*own, *CONTINUE_TURN, CONTINUE_WITH, *_INHERITED, *_SET_BY_SDK)
     return own | {"JOBS_RUN_CLI": str(find_cli(settings)), "JOBS_RUN_KEEPS": " ".join(keeps)}

@@ -1,10 +1,11 @@
 """Sessions and turns as rows. Every verb takes the connection first: the caller owns the transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from jobs_core import Connection, LeaseLost, execute, fetch_one, statement
+from jobs_core import Connection, LeaseLost, execute, fetch, fetch_one, statement
 from sessions.errors import TurnFailed
 
 
@@ -66,6 +67,12 @@ async def turn_of_job(conn: Connection, job_id: int) -> Turn | None:
     """The newest turn that this job began, None where it began none."""
     row = await fetch_one(conn, statement("sessions", "turn/of_job"), {"job_id": job_id})
     return Turn(**row) if row else None
+
+
+async def jobs_of_turns(conn: Connection, turn_ids: Sequence[UUID]) -> list[int]:
+    """The jobs that began these turns."""
+    rows = await fetch(conn, statement("sessions", "turn/jobs"), {"ids": list(turn_ids)})
+    return [row["job_id"] for row in rows]
 
 
 async def has_transcript(conn: Connection, session_id: UUID, epoch: int) -> bool:

@@ -22,50 +22,63 @@ State = Literal["absent", "unseen", "interrupted", "api_error", "deferred", "can
 Entry = dict[str, Any]
 
 _FINAL_STOPS = ("end_turn", "stop_sequence")
-_CANCELLED = "[Request interrupted by user"
+CANCELLED = "[Request interrupted by user"
 
 
 @dataclass(frozen=True, slots=True)
 class TurnState:
-    """Where a turn stands; `answer` is its text, for `finished` only."""
+    """Where a turn stands.
+
+    answer: its text, for `finished` only; structured: the value that was asked for in its place. call: what waits, by its id,
+    for `deferred` only.
+    """
 
     state: State
     answer: str | None = None
+    structured: dict[str, Any] | None = None
+    call: str | None = None
 
 
 def classify(entries: list[Entry], turn_id: str) -> TurnState:
     """Say where the turn whose prompt has the uuid `turn_id` stands; `entries` is the main transcript in store order."""
     if not entries:
         return TurnState("absent")
-    first = next((index for index, entry in enumerate(entries) if _brings(entry, turn_id)), None)
+    first = next((index for index, entry in enumerate(entries) if brings(entry, turn_id)), None)
     if first is None:
         return TurnState("unseen")
     turn = _turn_from(entries, first)
-    if _waits_for_decision(turn):
-        return TurnState("deferred")
+    if call := _waits_for_decision(turn):
+        return TurnState("deferred", call=call)
     for entry in turn:
         if _attachment(entry).get("type") == "structured_output":
-            return TurnState("finished", json.dumps(entry["attachment"].get("data"), ensure_ascii=False))
+            data = entry["attachment"].get("data")
+            return TurnState("finished", json.dumps(data, ensure_ascii=False), data)
     said = [entry for entry in turn[1:] if entry.get("type") in {"user", "assistant"}]
     return _by_last(said) if said else TurnState("interrupted")
 
 
-def without_answered_deferrals(entries: list[Entry]) -> list[Entry]:
-    """The entries that a CLI may be resumed from: deferred calls that have their result are no longer marked as deferred.
+def without_deferrals(entries: list[Entry], *, but: str | None = None) -> list[Entry]:
+    """The entries that a CLI may be resumed from: no call is marked as deferred but the one that this run is about.
 
-    Where the mark stays, every later CLI runs such a call once more when it starts, and forgets what came after it.
+    A CLI runs a call that is marked when it starts, once more where that has its result, and forgets what came after it. One
+    that an earlier turn left undecided is nobody's any more.
     """
-    answered = answered_calls(entries)
-    return [entry for entry in entries if not (_deferred_call(entry) and _deferred_call(entry) in answered)]
+    return [entry for entry in entries if _deferred_call(entry) in {None, but}]
+
+
+def result_of_call(entries: list[Entry], call_id: str) -> Entry | None:
+    """The `tool_result` block of a call, None where it has none."""
+    results = (block for entry in entries for block in blocks_of(entry) if block.get("type") == "tool_result")
+    return next((block for block in results if block.get("tool_use_id") == call_id), None)
 
 
 def answered_calls(entries: list[Entry]) -> frozenset[str]:
     """The ids of the calls that have a result. One that was cut off has none, though the model is told something."""
-    results = (block for entry in entries for block in _blocks(entry) if block.get("type") == "tool_result")
+    results = (block for entry in entries for block in blocks_of(entry) if block.get("type") == "tool_result")
     return frozenset(block["tool_use_id"] for block in results if "tool_use_id" in block)
 
 
-def _brings(entry: Entry, turn_id: str) -> bool:
+def brings(entry: Entry, turn_id: str) -> bool:
     """A prompt stands in an entry of its own, merged with others into one, or taken into a turn that was running."""
     return (
         entry.get("uuid") == turn_id
@@ -85,9 +98,11 @@ def _turn_from(entries: list[Entry], first: int) -> list[Entry]:
     return turn
 
 
-def _waits_for_decision(turn: list[Entry]) -> bool:
-    deferred = {call for call in map(_deferred_call, turn) if call}
-    return bool(deferred - answered_calls(turn))
+def _waits_for_decision(turn: list[Entry]) -> str | None:
+    """The call that was deferred last and has no result: of several in a message a CLI keeps the last."""
+    answered = answered_calls(turn)
+    deferred = (call for call in map(_deferred_call, reversed(turn)) if call)
+    return next((call for call in deferred if call not in answered), None)
 
 
 def _deferred_call(entry: Entry) -> str | None:
@@ -100,7 +115,7 @@ def _by_last(said: list[Entry]) -> TurnState:
     """Tell by the last thing that was said, of which there is one at least."""
     last = said[-1]
     if last["type"] == "user":
-        cancelled = any(text.startswith(_CANCELLED) for text in _texts([last]))
+        cancelled = any(text.startswith(CANCELLED) for text in _texts([last]))
         return TurnState("cancelled" if cancelled else "interrupted")
     if last.get("isApiErrorMessage"):
         return TurnState("api_error")
@@ -131,10 +146,10 @@ def _attachment(entry: Entry) -> Entry:
     return entry.get("attachment") or {}
 
 
-def _blocks(entry: Entry) -> list[Entry]:
+def blocks_of(entry: Entry) -> list[Entry]:
     content = (entry.get("message") or {}).get("content")
     return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
 
 
 def _texts(entries: Iterable[Entry]) -> list[str]:
-    return [block["text"] for entry in entries for block in _blocks(entry) if block.get("type") == "text"]
+    return [block["text"] for entry in entries for block in blocks_of(entry) if block.get("type") == "text"]

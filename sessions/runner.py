@@ -11,7 +11,7 @@ CLI's files are wiped after it. So any worker can run any turn, and one that die
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
@@ -23,7 +23,7 @@ from sessions.account import RunAccount, Usage
 from sessions.agent import AgentSetup
 from sessions.cli_host import CliHost, TurnRun
 from sessions.conversation import CliBroke, Content, DeferredCall, Heard
-from sessions.errors import ModelUnavailable, TranscriptLost, TurnFailed
+from sessions.errors import AgentBroke, ModelUnavailable, TranscriptLost, TurnFailed
 from sessions.events import OnEvent
 from sessions.failures import to_error
 from sessions.live import Live
@@ -34,6 +34,7 @@ from sessions.records import fence_session, has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
+from sessions.tool_calls import calls_of_turn, word_of_lost_calls
 from sessions.usage import close_open_calls
 from sessions.usage_check import differs_from_result
 
@@ -48,6 +49,7 @@ _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the 
 _NOT_IN_IT = ("absent", "unseen")
 _OVER = ("finished", "cancelled")
 _NOTHING = Usage()
+_GONE = "Your last call, {call}, was not run: its tool is not there any more. Go on without it."
 
 log = structlog.get_logger()
 
@@ -57,7 +59,8 @@ class TurnEnd:
     """A turn's answer, and the usage the provider counted for this run (None where the answer was on record).
 
     With `deferred` there is no answer yet: the call waits for a decision, and `run_turn` goes on once there is one.
-    used: what this run used by the ledger, subagents included; of the whole turn, `usage_of_turn` tells.
+    used: what this run used by the ledger, subagents included; of the whole turn, `usage_of_turn` tells. structured: the value,
+    where the agent has a `result_schema`; `answer` is its JSON then.
     """
 
     answer: str
@@ -65,6 +68,7 @@ class TurnEnd:
     source: Source
     deferred: DeferredCall | None = None
     used: Usage = _NOTHING
+    structured: dict[str, Any] | None = None
 
     @property
     def cost_usd(self) -> Decimal:
@@ -155,6 +159,7 @@ class ClaudeSessions:
         if end := _on_record(turn, stands):
             return end
         async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
+            api.on_used = turn.narrator.spent
             return await self._run(turn, entries, stands, api, Access(url, api.credential))
 
     def _model_proxy(self) -> "ModelProxy":
@@ -167,28 +172,46 @@ class ClaudeSessions:
     async def _run(
         self, turn: TurnRun, entries: Entries, stands: TurnState, api: "ProxyRun", access: Access
     ) -> TurnEnd:
-        broken = ""
-        for _ in range(_STARTS):
+        starts, broken, gone = 0, CliBroke(""), ""
+        while starts < _STARTS:
+            if gone and stands.call == gone:
+                stands = TurnState("interrupted")
             try:
-                heard = await self._host.run(turn, entries, stands.state, access)
+                told = await self._told(turn, entries, stands, gone)
+                heard = await self._host.run(turn, entries, stands, access, told)
             except CliBroke as error:
                 if api.refused:
                     raise api.refused from None
-                broken = str(error)
-                log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=broken)
+                starts, broken = starts + 1, error
+                log.warning("cli.broke", session_id=str(turn.session_id), turn_id=str(turn.turn_id), reason=str(broken))
                 entries, stands = await self._look(turn)
                 if end := _on_record(turn, stands, api.used):
                     return end
                 continue
             _compare(turn, api.used, heard, entries)
+            if heard.tool_gone and not gone and stands.call:
+                gone = stands.call
+                entries, stands = await self._look(turn)
+                continue
+            if heard.tool_gone:
+                raise TurnFailed(f"Turn {turn.turn_id} cannot go on: the tool of its call {gone} is gone")
             if heard.failure:
-                raise api.refused or to_error(heard.failure)
+                raise api.refused or to_error(replace(heard.failure, retry_after_s=api.retry_after_s))
             source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
             if heard.deferred:
                 return TurnEnd("", heard.usage, source, heard.deferred, used=api.used)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
-            return TurnEnd(_not_empty(now.answer or heard.answer), heard.usage, source, used=api.used)
-        raise ModelUnavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
+            return _end(turn, now, TurnEnd(heard.answer, heard.usage, source, used=api.used))
+        unavailable = ModelUnavailable if broken.silent else AgentBroke
+        raise unavailable(f"The Claude Code CLI broke twice in turn {turn.turn_id}: {broken}")
+
+    async def _told(self, turn: TurnRun, entries: Entries, stands: TurnState, gone: str) -> str:
+        """What a model that is to go on must know, which its transcript does not say."""
+        if stands.state not in {"interrupted", "api_error"}:
+            return ""
+        async with self._db.connection() as conn:
+            lost = word_of_lost_calls(await calls_of_turn(conn, turn.turn_id), entries)
+        return "\n\n".join(part for part in (gone and _GONE.format(call=gone), lost) if part)
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:
         """Load the transcript and say where the turn stands.
@@ -217,7 +240,7 @@ def _on_record(turn: TurnRun, stands: TurnState, used: Usage = _NOTHING) -> Turn
     if stands.state == "cancelled":
         raise TurnFailed(f"Turn {turn.turn_id} was stopped by a person")
     if stands.state == "finished":
-        return TurnEnd(_not_empty(stands.answer), None, "recorded", used=used)
+        return _end(turn, stands, TurnEnd("", None, "recorded", used=used))
     return None
 
 
@@ -227,7 +250,14 @@ def _compare(turn: TurnRun, used: Usage, heard: Heard, entries: Entries) -> None
         log.info("usage.differed", turn_id=str(turn.turn_id), how=how, estimated_calls=used.estimated_calls)
 
 
-def _not_empty(answer: str | None) -> str:
+def _end(turn: TurnRun, stands: TurnState, end: TurnEnd) -> TurnEnd:
+    """A turn's end as the transcript has it, of the whole turn and not of the last run.
+
+    Raises TurnFailed for an empty answer, and for words where a value was asked for: the CLI calls both a success.
+    """
+    answer = stands.answer or end.answer
     if not answer:
         raise TurnFailed("The model's answer was empty")
-    return answer
+    if turn.agent.result_schema is not None and not isinstance(stands.structured, dict):
+        raise TurnFailed("The model answered in words where a result of the given form was asked for")
+    return replace(end, answer=answer, structured=stands.structured if turn.agent.result_schema else None)

@@ -1,12 +1,17 @@
 """Settings of the agents: which model, with whose credentials, and how much patience."""
 
+from decimal import Decimal
 from pathlib import Path
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from jobs_core.settings import RoomSettings
+
+CapUsd = Literal["none"] | Annotated[Decimal, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+"""Nobody can tell whether 0 is meant as no cap or as no money: neither is taken for the other."""
 
 
 class SessionSettings(RoomSettings):
@@ -32,6 +37,11 @@ class SessionSettings(RoomSettings):
     """Where running CLIs keep their files; empty: a folder of this user's in the system's temporary folder."""
     claude_cli: Path | None = None
     """The Claude Code CLI; empty: the one that comes with claude-agent-sdk."""
+
+    turn_cap_usd: CapUsd = Decimal(2)
+    """What one turn may cost before its job waits for somebody who approves more; `none`: as much as it takes."""
+    daily_cap_usd: CapUsd = Decimal(50)
+    """What all turns of a UTC day together may cost before all wait; `none`: as much as they take."""
 
     @property
     def has_credentials(self) -> bool:

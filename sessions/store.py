@@ -21,9 +21,12 @@ Entries = list[dict[str, Any]]
 """Transcript entries in store order, as the CLI wrote them."""
 
 
-async def load_transcript(conn: Connection, session_id: UUID, subpath: str = "") -> Entries:
-    """The entries of a session, oldest first, [] where there are none; `subpath` names a subagent's."""
-    parameters = {"session_id": session_id, "subpath": subpath}
+async def load_transcript(conn: Connection, session_id: UUID, subpath: str = "", *, copied: bool = True) -> Entries:
+    """The entries of a session, oldest first, [] where there are none; `subpath` names a subagent's.
+
+    copied: with those that it began with, as a copy of another session or of a file (`copies`).
+    """
+    parameters = {"session_id": session_id, "subpath": subpath, "from_epoch": 0 if copied else 1}
     rows = await fetch(conn, statement("sessions", "transcript/load"), parameters)
     return [json.loads(row["entry"]) for row in rows]
 

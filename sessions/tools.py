@@ -32,7 +32,7 @@ InputT = TypeVar("InputT", bound=BaseModel)
 
 SERVER = "jobs"
 MAX_RESULT_CHARS = 20_000
-"""What a model is given of a result. What may have more than 25,000 tokens the CLI counts by the API, and puts into a file."""
+"""What a model is given of a result. Of 60,000 the CLI keeps all but the beginning in a file; 49,000 passed whole."""
 _LONGEST_CALL_S = 120.0  # less than a CLI may be silent (SessionSettings.silence_s)
 _MOST_FAULTS = 5
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")  # with the server's name before it, within the API's 64 characters
@@ -45,9 +45,9 @@ _call: ContextVar["Call"] = ContextVar("call")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call under way. id: the call's in the transcript. run_id: the CLI's run that calls, one more with each start of a CLI.
+    """A call under way. id: the call's in the transcript. run_id: of the CLI that calls, a new one each time one is started.
 
-    known: the calls of earlier runs whose results the model has seen; of what another one did it may not know.
+    known: the calls by earlier CLIs whose results the model has seen; of what any other one did it knows nothing.
     """
 
     id: str | None
@@ -144,11 +144,13 @@ def _fitted(model: type[BaseModel], arguments: Mapping[str, Any]) -> BaseModel:
 
 
 def _told(error: Exception) -> str:
-    """What the model hears of an error, in one line; what else there is to know is logged, without the text: secrets."""
+    """What the model hears of an error, in one line. The log has its kind and place, not its text, which may hold secrets."""
     match error:
         case ToolRefused() | InvalidInput():
+            log.info("tool.refused", error=type(error).__name__)
             return " ".join(str(error).split())
         case LeaseLost():
+            log.info("tool.lost_its_run")
             return "This run was taken over by another one: nothing was done. Stop."
         case TimeoutError():
             log.warning("tool.timed_out")

@@ -33,12 +33,15 @@ class Checked:
 
 
 async def check_session(conn: Connection, session_id: UUID) -> Checked:
-    """Recompute a session's usage from its transcript, subagents' parts too, and compare it with the ledger's."""
+    """Recompute a session's usage from its transcript, subagents' parts too, and compare it with the ledger's.
+
+    What the session began with as a copy is the original's usage.
+    """
     row = await fetch_one(conn, statement("sessions", "usage/of_session"), {"session_id": session_id})
     assert row is not None
     ledger, recomputed = Usage(**row), Usage()
     for part in await fetch(conn, statement("sessions", "transcript/subpaths"), {"session_id": session_id}):
-        recomputed += of_entries(await load_transcript(conn, session_id, part["subpath"]))
+        recomputed += of_entries(await load_transcript(conn, session_id, part["subpath"], copied=False))
     why, explained = _explain(ledger, recomputed)
     return Checked(session_id, ledger, recomputed, why, explained)
 

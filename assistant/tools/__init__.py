@@ -8,19 +8,14 @@ What it writes, it writes in a transaction that begins with the fence on the run
 
 from typing import Any
 
-from assistant.tools.context import Person, RunContext
+from assistant.tools.context import RunContext
 from assistant.tools.outsiders import outsiders_tools
 from assistant.tools.owner import owners_tools
 from sessions import Tool
 
-__all__ = ["Person", "RunContext", "tools_for"]
+__all__ = ["RunContext", "tools_for"]
 
 
 def tools_for(context: RunContext) -> list[Tool[Any]]:
-    """The tools of this run's person; a role that nobody knows has none."""
-    match context.user.role:
-        case "owner":
-            return owners_tools(context)
-        case "external":
-            return outsiders_tools(context)
-    return []
+    """The tools of this run's person."""
+    return owners_tools(context) if context.user.is_owner else outsiders_tools(context)

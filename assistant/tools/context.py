@@ -3,26 +3,15 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from assistant.effects import once
 from assistant.errors import AssistantError
+from assistant.people import User
 from jobs_core import AnyJob, Connection, Database, fence
 from sessions import ToolRefused, current_call
-
-
-class Person(Protocol):
-    """Whom a run works for; `role` is owner or external."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def role(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +19,7 @@ class RunContext:
     """One run of a turn. chat: the chat session's id."""
 
     database: Database
-    user: Person
+    user: User
     chat: str
     turn_id: UUID
     job: AnyJob

@@ -1,6 +1,7 @@
 """`./jobs chat`: a message through the queue, and its answer."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,9 @@ def chat(
     message: Annotated[str, typer.Argument(help="What to say; - reads stdin")],
     session: Annotated[str | None, typer.Option(help="Go on with this session [default: a new one]")] = None,
     url: Annotated[str | None, typer.Option(help="The web API [default: JOBS_URL, or the ./jobs up that runs]")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option(help="A picture, a PDF or a text to say it with; repeat for more")
+    ] = None,
     timeout: Annotated[str, typer.Option(help="Wait so long for the answer: 30s, 5m, 1h")] = "10m",
     as_json: Json = False,
     data: Data = None,
@@ -25,7 +29,7 @@ def chat(
     from cli.durations import parse_duration
     from cli.settings import CliSettings
 
-    said = read_message(message, session)
+    said = _with_files(read_message(message, session), file or [])
     timeout_s = parse_duration(timeout, option="--timeout").total_seconds()
     return ask(CliSettings.read(data=data, url=url), said, session, timeout_s=timeout_s, as_json=as_json)
 
@@ -42,3 +46,17 @@ def read_message(message: str, session: str | None = None) -> str:
     except UnicodeError:
         raise CommandFailed("the message or --session is not UTF-8 text: convert it with iconv") from None
     return said
+
+
+def _with_files(said: str, files: list[Path]) -> str | list[dict[str, Any]]:
+    """The message as the API takes it: files first, as people attach them and then write."""
+    from assistant.content import TYPES, file_block
+    from cli.errors import CommandFailed
+
+    blocks = list[dict[str, Any]]()
+    for file in files:
+        block = file_block(file.read_bytes(), file.name if file.name.isprintable() else None)
+        if block is None:
+            raise CommandFailed(f"{file} is none of {', '.join(TYPES)}: convert it, or say what is in it")
+        blocks.append(block)
+    return [*blocks, {"type": "text", "text": said}] if blocks else said

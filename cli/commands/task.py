@@ -102,7 +102,12 @@ def add(
     given |= {"deadline": deadline, "schedule_at": schedule_at, "schedule_repeat": schedule_repeat}
     given |= {"next_step": next_step, "project_id": project, "external_task_id": ticket}
     new: Any = gate.fit(NewTask, _given(given), field="task")
-    _print(_ask(lambda conn: create_task(conn, new, created_by=by), data), as_json=as_json)
+
+    async def made(conn: "Connection") -> "Task":
+        async with conn.transaction():
+            return await create_task(conn, new, created_by=by)
+
+    _print(_ask(made, data), as_json=as_json)
 
 
 def edit(

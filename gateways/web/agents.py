@@ -7,9 +7,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from assistant import agents
-from assistant.content import text_of
+from assistant.content import read_content
 from gateways.web.body import read
-from gateways.web.chat import Patience, try_out
+from gateways.web.chat import MAX_BODY_BYTES, Patience, try_out
 from gateways.web.context import Here
 from gateways.web.parameters import Name
 from gateways.web.replies import Waiting
@@ -56,8 +56,8 @@ async def try_one(
     request: Request, context: Here, replies: Waiting, name: Annotated[Name, Path()], wait_s: Patience = None
 ) -> JSONResponse:
     """Say something to an agent, in a new chat that is marked as a trial: 200 with the reply, 202 where none came in time."""
-    said = await read(request, Trial)
-    message = text_of(said.message, field="message")
+    said = await read(request, Trial, max_bytes=MAX_BODY_BYTES)
+    message = read_content(said.message, field="message")
     async with context.database.connection() as conn:
         await agents.load(conn, name)
     return await try_out(context, replies, name, message, wait_s)

@@ -16,16 +16,16 @@ _WHOLE = "body"
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-async def read(request: Request, model: type[ModelT], *, if_empty: bytes = b"") -> ModelT:
+async def read(
+    request: Request, model: type[ModelT], *, if_empty: bytes = b"", max_bytes: int = MAX_BODY_BYTES
+) -> ModelT:
     """The body, or what stands for one that is empty, as an instance of `model`.
 
     Raises Refused where it is too long (413) or no JSON (400), InvalidInput naming the field that does not fit.
     """
-    raw = await _bytes(request) or if_empty
+    raw = await _bytes(request, max_bytes) or if_empty
     try:
-        return cast(
-            "ModelT", gate.fit(model, gate.from_json(raw, field=_WHOLE, max_bytes=MAX_BODY_BYTES), field=_WHOLE)
-        )
+        return cast("ModelT", gate.fit(model, gate.from_json(raw, field=_WHOLE, max_bytes=max_bytes), field=_WHOLE))
     except InvalidInput as error:
         if error.field == _WHOLE:
             raise Refused(400, "bad_json", str(error), field=_WHOLE) from None
@@ -37,16 +37,16 @@ def _inside(place: str) -> str:
     return place.removeprefix(f"{_WHOLE}.")
 
 
-async def _bytes(request: Request) -> bytes:
+async def _bytes(request: Request, max_bytes: int) -> bytes:
     """The bytes; what is too long is read to its end and dropped, for a caller that still sends sees no early answer."""
     body, size = bytearray(), 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size <= MAX_BODY_BYTES:
+            if size <= max_bytes:
                 body += chunk
     except ClientDisconnect:
         raise Refused(400, "cut_off", "The request's body was cut off") from None
-    if size > MAX_BODY_BYTES:
-        raise Refused(413, "too_long", f"The request's body has {size} bytes, at most {MAX_BODY_BYTES} are taken")
+    if size > max_bytes:
+        raise Refused(413, "too_long", f"The request's body has {size} bytes, at most {max_bytes} are taken")
     return bytes(body)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
 from assistant import chats, people
-from assistant.content import text_of
+from assistant.content import MAX_FILES_BYTES, Spoken, read_content
 from gateways.web.body import read
 from gateways.web.context import Context, Here
 from gateways.web.idempotency import IdempotencyKey
@@ -22,6 +22,8 @@ from jobs_core.look import find
 
 Patience = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 """A route's parameter: how long to wait for the reply, in seconds; None: as long as the door waits."""
+MAX_BODY_BYTES = MAX_FILES_BYTES * 4 // 3 + 1024 * 1024
+"""Files come in base64."""
 
 
 class Say(BaseModel):
@@ -54,13 +56,15 @@ async def say(
 
     wait_s: wait no longer than so; 0 is for who watches the chat (`live`).
     """
-    said = await read(request, Say)
-    message = text_of(said.message, field="message")
+    said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
+    message = read_content(said.message, field="message")
     received = await _received(context, said.session_id, message, idempotency_key)
     return await _replied(context, replies, received, wait_s)
 
 
-async def try_out(context: Context, replies: Replies, agent: str, message: str, wait_s: float | None) -> JSONResponse:
+async def try_out(
+    context: Context, replies: Replies, agent: str, message: Spoken, wait_s: float | None
+) -> JSONResponse:
     """Say something to an agent in a new chat that is marked as a trial; the reply as of `say`."""
     received = await _received(context, None, message, None, agent=agent, trial=True)
     return await _replied(context, replies, received, wait_s)
@@ -82,7 +86,7 @@ async def _replied(context: Context, replies: Replies, received: chats.Received,
 
 
 async def _received(
-    context: Context, chat: str | None, message: str, key: str | None, **new_chat: Any
+    context: Context, chat: str | None, message: Spoken, key: str | None, **new_chat: Any
 ) -> chats.Received:
     """Take the owner's message in, also where it meets a deadlock, with a turn that begins its chat anew."""
 
@@ -94,7 +98,8 @@ async def _received(
                 context.jobs,
                 session_id=chat,
                 channel="web",
-                message=message,
+                message=message.text,
+                files=message.files,
                 user_id=owner.id,
                 idempotency_key=key,
                 **new_chat,

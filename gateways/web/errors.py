@@ -1,6 +1,6 @@
 """What a caller is told when something goes wrong: `{"error": {"code", "message", "field"}}`, never a traceback.
 
-InvalidInput 422 · the assistant's errors: 404 or 409, in the table below · database away 503 · Refused: as it says ·
+InvalidInput 422 · errors of chats and tasks: 404 or 409, in the table below · database away 503 · Refused: as it says ·
 anything else 500, and logged
 """
 
@@ -18,6 +18,7 @@ from assistant.errors import (
     AssistantError,
     ChatClosed,
     NoSuchAgent,
+    NoSuchAnswer,
     NoSuchChat,
     NoSuchTask,
     NoSuchUser,
@@ -26,12 +27,15 @@ from assistant.errors import (
     TaskExists,
 )
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
+from sessions.errors import NotCopied
 
 log = structlog.get_logger()
 
-_OF_ASSISTANT: dict[type[AssistantError], tuple[int, str, str]] = {
+_OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     NoSuchChat: (404, "no_such_chat", "session_id"),
     ChatClosed: (409, "chat_closed", "session_id"),
+    NoSuchAnswer: (404, "no_such_answer", "message_id"),
+    NotCopied: (409, "not_copied", "message_id"),
     NoSuchTask: (404, "no_such_task", "task_id"),
     TaskExists: (409, "task_exists", "external_task_id"),
     TaskChanged: (409, "task_changed", "if_version"),
@@ -85,7 +89,7 @@ def _refused(error: Exception) -> Refused:
         case InvalidInput(field=field):
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
-        case AssistantError():
+        case AssistantError() | NotCopied():
             status, code, field = _OF_ASSISTANT[type(error)]
             return Refused(status, code, str(error), field=field)
         case RequestValidationError():

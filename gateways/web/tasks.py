@@ -49,7 +49,7 @@ async def one(context: Here, task_id: Id) -> Task:
 async def create(request: Request, context: Here) -> Task:
     """Make a task; 409 where its ticket has one."""
     made = await read(request, Made)
-    async with context.database.connection() as conn:
+    async with context.database.transaction() as conn:
         return await core.create_task(conn, made, created_by=made.created_by)
 
 

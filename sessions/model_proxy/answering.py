@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
+from sessions.failures import retry_after_s
 from sessions.model_proxy.listener import cut
 from sessions.model_proxy.meter import Meter
 from sessions.model_proxy.news import News, error_type
@@ -23,6 +24,8 @@ from sessions.usage import OpenCall
 
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 _FIRST_ERROR = 400
+_NOT_AGAIN = dict.fromkeys((401, 429), ((b"x-should-retry", b"false"),))
+"""What the CLI would wait out while others run into the same: all wait together instead (sessions/provider.py)."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 log = structlog.get_logger()
@@ -102,7 +105,8 @@ class Answering:
         body = await _read(response)
         call.end()
         self._news.trouble(response.status_code, response.headers, error_type(body))
-        await self._give_whole(response, body)
+        self._run.retry_after_s = retry_after_s(response.headers)
+        await self._give_whole(response, body, *_NOT_AGAIN.get(response.status_code, ()))
 
     def _ended(self, response: httpx.Response, call: "_Call") -> None:
         """Count a call whose answer has come to its end; done before its caller can know of that end."""
@@ -113,11 +117,12 @@ class Answering:
             self._news.success()
 
     async def _start(self, response: httpx.Response, *more: tuple[bytes, bytes]) -> None:
-        headers = [*passed_on(response), *more]
+        replaced = {name for name, _ in more}
+        headers = [*(pair for pair in passed_on(response) if pair[0] not in replaced), *more]
         await self._send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
-    async def _give_whole(self, response: httpx.Response, body: bytes) -> None:
-        await self._start(response, (b"content-length", str(len(body)).encode()))
+    async def _give_whole(self, response: httpx.Response, body: bytes, *more: tuple[bytes, bytes]) -> None:
+        await self._start(response, (b"content-length", str(len(body)).encode()), *more)
         await self._send({"type": "http.response.body", "body": body})
 
     async def _give(self, response: Response) -> None:

@@ -13,6 +13,7 @@ side by side (docs/decisions/0019).
 import asyncio
 import secrets
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -25,6 +26,9 @@ from sessions.model_proxy.refusal import Refused
 from sessions.model_proxy.request import Asked
 from sessions.usage import OpenCall
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _UNAUTHORIZED, _FORBIDDEN, _UNAVAILABLE = 401, 403, 503
 _LAST_WRITES_S = 2.0
 
@@ -32,9 +36,10 @@ log = structlog.get_logger()
 
 
 class ProxyRun:
-    """A run, from its first call to its last. `used`: so far, of calls that have ended.
+    """A run, from its first call to its last. `used`: so far, of calls that have ended; `on_used` is told when that grows.
 
-    refused: the error for the runner to raise where the CLI's failure came from a refusal here; the last one.
+    refused: the error for the runner to raise where the CLI's failure came from a refusal here; the last one. retry_after_s:
+    what the API asked for when it refused the last call.
     """
 
     def __init__(
@@ -42,7 +47,9 @@ class ProxyRun:
     ) -> None:
         self.credential = f"jobs-run-{secrets.token_urlsafe(32)}"
         self.used = Usage()
+        self.on_used: Callable[[Usage], object] | None = None
         self.refused: Exception | None = None
+        self.retry_after_s: float | None = None
         self.relays: set[asyncio.Task[None]] = set()
         self._account = account
         self._session_id = session_id
@@ -82,6 +89,8 @@ class ProxyRun:
         del self._open[call.id]
         self._spent += used.cost_usd
         self.used += used
+        if self.on_used:
+            self.on_used(self.used)
         self._ended.set()
         self._ended = asyncio.Event()
         if self._ledger:

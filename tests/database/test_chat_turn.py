@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -33,7 +34,10 @@ from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
 from sessions import (
+    Acting,
+    AgentBroke,
     Audience,
+    BudgetExhausted,
     CredentialsRefused,
     MirrorFailed,
     ModelUnavailable,
@@ -84,12 +88,16 @@ class Bench:
 
     async def claim(self) -> AnyJob:
         await execute(self.conn, "UPDATE jobs.jobs SET ready_seq = nextval('jobs.ready_seq') WHERE state = 'pending'")
+        await execute(self.conn, "DELETE FROM jobs.pauses")
         (job,) = await claim(self.conn, worker_id=self.worker_id, queues=["chat"], job_types=[CHAT_TURN.name], slots=1)
         return job
 
+    def executor(self) -> Executor:
+        return Executor(self.jobs, 1, on_stuck=pytest.fail)
+
     async def run(self) -> str | None:
         """Claim the next job, however long it would wait, run and settle it; returns its state, None: nothing written."""
-        settled = await Executor(self.jobs, 1, on_stuck=pytest.fail).run(await self.claim())
+        settled = await self.executor().run(await self.claim())
         return settled.state if settled else None
 
     async def seen(self, received: chats.Received) -> JobView:
@@ -136,9 +144,10 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
         "epoch": 1,
         "turn_id": turn["id"],
         "prompt": "hello",
+        "on_event": asked["on_event"],
         "audience": Audience(received.session_id, token),
     }
-    assert replace(agent, own_tools=()) == agents.setup_for(
+    assert replace(agent, own_tools=(), decide=None, on_tool_end=None, acting=Acting()) == agents.setup_for(
         await agents.load(conn, "assistant"), await people.owner(conn), owner="owner", workspaces=None
     )
 
@@ -205,7 +214,7 @@ async def test_a_job_of_a_chat_that_is_not_there_has_nothing_to_do(bench: Bench)
 
 async def test_a_repeated_run_goes_on_with_its_turn_and_leaves_later_messages_to_the_next(bench: Bench) -> None:
     first = await bench.say("one")
-    bench.agent.raises = ModelUnavailable("overloaded")
+    bench.agent.raises = AgentBroke("it died")
     assert await bench.run() == "pending"
     second = await bench.say("two", first.session_id)
     bench.agent.raises = None
@@ -298,10 +307,12 @@ async def test_no_connection_is_held_while_the_agent_works(database_url: str, be
     [
         (RateLimited("429"), "pending", 0),
         (ConnectionFailed[0]("the database went away"), "pending", 0),
-        (ModelUnavailable("529"), "pending", 1),
+        (ModelUnavailable("529"), "pending", 0),
+        (CredentialsRefused("the key is refused"), "pending", 0),
+        (BudgetExhausted(Decimal(2), Decimal(2)), "pending", 0),
+        (AgentBroke("it died"), "pending", 1),
         (MirrorFailed("not stored"), "pending", 1),
         (ZeroDivisionError("a surprise"), "pending", 1),
-        (CredentialsRefused("the key is refused"), "failed", 0),
         (TurnFailed("prompt too long"), "failed", 0),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
@@ -320,7 +331,14 @@ async def test_what_goes_wrong_decides_whether_a_turn_waits_is_retried_or_fails(
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(RateLimited("429"), "rate_limited"), (TimeoutError(), "timeout"), (ModelUnavailable("529"), "error")],
+    [
+        (RateLimited("429"), "rate_limited"),
+        (ModelUnavailable("529"), "rate_limited"),
+        (CredentialsRefused("401"), "rate_limited"),
+        (BudgetExhausted(Decimal(2), Decimal(2)), "budget"),
+        (TimeoutError(), "timeout"),
+        (AgentBroke("it died"), "error"),
+    ],
 )
 async def test_why_a_run_gave_no_answer_is_recorded(
     bench: Bench, conn: Connection, error: Exception, reason: str
@@ -331,16 +349,33 @@ async def test_why_a_run_gave_no_answer_is_recorded(
     assert [row["reason"] for row in await fetch(conn, "SELECT reason FROM jobs.attempts")] == [reason]
 
 
-async def test_a_turn_that_the_provider_limits_for_too_long_says_so_in_its_chat(bench: Bench, conn: Connection) -> None:
+@pytest.mark.parametrize("error", [RateLimited("429"), CredentialsRefused("401"), AgentBroke("it died")])
+async def test_a_turn_that_is_put_back_for_too_long_says_so_in_its_chat(
+    bench: Bench, conn: Connection, error: Exception
+) -> None:
     received = await bench.say("hello")
-    bench.agent.raises = RateLimited("429")
+    bench.agent.raises = error
+    assert await bench.run() == "pending"
+    await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp()")
+    await execute(conn, "UPDATE jobs.provider SET state = 'open', until = NULL")
+    assert await bench.run() == "failed"
+    given_up = f"This could not be answered: {error}; given up after 1 day, 0:00:00"
+    assert (await bench.lines(received))[-1] == ("system", given_up)
+
+
+async def test_a_turn_whose_time_is_over_while_the_provider_is_paused_says_so_and_asks_nothing(
+    bench: Bench, conn: Connection
+) -> None:
+    received = await bench.say("hello")
+    bench.agent.raises = RateLimited("429", retry_after_s=30)
     assert await bench.run() == "pending"
     await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp()")
     assert await bench.run() == "failed"
     assert (await bench.lines(received))[-1] == (
         "system",
-        "This could not be answered: 429; given up after 1 day, 0:00:00",
+        "This could not be answered: the provider is paused: 429; given up after 1 day, 0:00:00",
     )
+    assert len(bench.agent.asked) == 1
 
 
 @pytest.mark.parametrize("error", [PromptRefused("too long"), TranscriptLost("it is gone")])
@@ -383,7 +418,7 @@ async def test_an_empty_answer_is_an_error_of_the_turn(bench: Bench, answer: str
     assert (await bench.lines(received))[1] == ("system", "This could not be answered: the model's answer was empty")
 
 
-@pytest.mark.parametrize("error", [ModelUnavailable("529"), ZeroDivisionError("secret")])
+@pytest.mark.parametrize("error", [AgentBroke("it died"), ZeroDivisionError("secret")])
 async def test_the_last_failure_is_told_in_the_chat(bench: Bench, error: Exception) -> None:
     received = await bench.say("hello")
     await bench.spend_retries()
@@ -411,7 +446,7 @@ async def test_a_turn_that_takes_too_long_is_stopped_and_told(bench: Bench, monk
 
 async def test_a_turn_whose_job_was_ended_for_it_is_told_by_the_chats_next_job(bench: Bench, conn: Connection) -> None:
     first = await bench.say("one")
-    bench.agent.raises = ModelUnavailable("529")
+    bench.agent.raises = AgentBroke("it died")
     await bench.run()
     await end(conn, await bench.claim(), "failed", error="lost: its worker died too often")
     second = await bench.say("two", first.session_id)
@@ -425,7 +460,7 @@ async def test_a_turn_whose_job_was_ended_for_it_is_told_by_the_chats_next_job(b
 async def test_a_turn_stays_in_the_session_it_began_in(bench: Bench, conn: Connection) -> None:
     """A chat that is reset between two runs of a turn gets its new session with the next turn."""
     received = await bench.say("one")
-    bench.agent.raises = ModelUnavailable("529")
+    bench.agent.raises = AgentBroke("it died")
     await bench.run()
     reset = UUID(int=7)
     await execute(conn, "INSERT INTO jobs.sessions (id) VALUES (%(id)s)", {"id": reset})

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from assistant import chats
-from assistant.deliveries import Delivery, list_deliveries, owe
+from assistant.deliveries import Delivery, list_deliveries, owe, owe_reply
 from assistant.notifications import list_notifications, mark_read, notify
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
 from tests.support.database import Undone
@@ -50,6 +50,8 @@ async def test_an_answer_in_a_chat_of_telegram_is_owed_in_the_transaction_that_w
         created_at=owed.created_at,
     )
     assert 0 <= owed.random_id < 2**63
+    await owe_reply(conn, chat, turn_id, "answer", "Hi again.")
+    assert await list_deliveries(conn) == [owed]
 
 
 async def test_a_failure_is_owed_once_however_often_it_is_told(jobs: Jobs, conn: Connection) -> None:

@@ -141,12 +141,13 @@ async def test_one_that_waited_for_locks_as_long_as_it_takes_would_stop_them(
 @pytest.mark.usefixtures("next_is_there")
 async def test_a_migration_that_gets_no_lock_says_who_has_it(database: Database) -> None:
     async with database.connection() as reader, database.connection() as conn, reader.transaction():
-        await fetch(
-            reader, "SELECT pg_sleep(1.1) FROM (SELECT FROM jobs.jobs) AS none RIGHT JOIN (SELECT) AS one ON true"
+        (row,) = await fetch(
+            reader,
+            "SELECT pg_sleep(1.1)::text, pg_backend_pid() AS pid FROM (SELECT FROM jobs.jobs) AS none "
+            "RIGHT JOIN (SELECT) AS one ON true",
         )
-        pid = reader.info.backend_pid
         with pytest.raises(
-            DatabaseUnusable, match=rf"9001 next was not applied: for 0 s .* pid {pid} \(tests, idle in"
+            DatabaseUnusable, match=rf"9001 next was not applied: for 0 s .* pid {row['pid']} \(tests, idle in"
         ):
             await migrate(conn, ROOMS, wait_s=0)
     async with database.connection() as conn:

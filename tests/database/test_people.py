@@ -12,6 +12,8 @@ from tests.support.database import until_blocked
 from tests.support.mutants import mutated
 from tests.support.people import ADA, EVE, contact, owner, set_role
 
+NO_TURNS = ("SELECT pg_advisory_xact_lock(hashtextextended('{schema}.users', 0))", "SELECT 1")
+
 
 async def rows(conn: Connection) -> list[Any]:
     return await fetch(conn, "SELECT name, username, role FROM jobs.users ORDER BY created_at")
@@ -70,7 +72,7 @@ async def test_of_two_first_contacts_at_once_one_makes_the_person(
 async def test_without_the_turn_that_they_take_the_second_of_them_breaks(
     database: Database, conn: Connection, other: Connection
 ) -> None:
-    with mutated(("SELECT pg_advisory_xact_lock(hashtextextended('{schema}.users', 0))", "SELECT 1")):
+    with mutated(NO_TURNS):
         async with conn.transaction():
             await people.contact(conn, "telegram", str(EVE))
             second = asyncio.create_task(contact(database, EVE))
@@ -104,8 +106,9 @@ async def test_a_copied_name_gives_no_right(database: Database) -> None:
         await contact(database, ADA, channel="matrix", owner_tg_user_id=ADA, name="Ada"),
         await contact(database, ada.id, channel="matrix", owner_tg_user_id=ADA, name=ada.id),
         await contact(database, "token", channel="Web", owner_tg_user_id=ADA, name="owner"),
+        await contact(database, "token2", channel="web", name="owner"),
     ]
-    assert [copy.role for copy in copies] == ["external"] * 5
+    assert [copy.role for copy in copies] == ["external"] * 6
     assert ada.id not in {copy.id for copy in copies}
 
 
@@ -148,11 +151,26 @@ async def test_the_last_owner_stays_owner_and_so_does_whoever_holds_the_token(da
         await set_role(database, bob, "external")
 
 
-async def test_of_two_owners_who_are_demoted_at_once_one_stays(database: Database, conn: Connection) -> None:
-    both = [await set_role(database, await contact(database, n), "owner") for n in (1, 2)]
-    results = await asyncio.gather(*(set_role(database, one, "external") for one in both), return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["RoleFixed", "User"]
-    assert len(await people.list_users(conn, role="owner")) == 1
+async def test_of_two_owners_who_are_demoted_at_once_one_stays(
+    database: Database, conn: Connection, other: Connection
+) -> None:
+    one, two = [await set_role(database, await contact(database, n), "owner") for n in (1, 2)]
+    async with conn.transaction():
+        await people.set_role(conn, one.id, "external")
+        second = asyncio.create_task(set_role(database, two, "external"))
+        await until_blocked(other, "-- Makes those who change")
+    with pytest.raises(RoleFixed):
+        await second
+    assert [user.id for user in await people.list_users(conn, role="owner")] == [two.id]
+
+
+async def test_without_their_turns_none_of_the_two_stays_owner(database: Database, conn: Connection) -> None:
+    one, two = [await set_role(database, await contact(database, n), "owner") for n in (1, 2)]
+    with mutated(NO_TURNS):
+        async with conn.transaction():
+            await people.set_role(conn, one.id, "external")
+            await set_role(database, two, "external")
+    assert await people.list_users(conn, role="owner") == []
 
 
 async def test_people_are_listed_the_newest_first_by_pages_and_roles(database: Database, conn: Connection) -> None:
@@ -181,6 +199,7 @@ async def test_one_who_is_called_nothing_is_called_by_the_address(database: Data
     [
         ("", "1", {}),
         ("telegram", "", {}),
+        ("web", "token", {}),
         ("telegram", "a\0b", {}),
         ("telegram", "1\u200b", {}),
         ("telegram", "x" * 201, {}),

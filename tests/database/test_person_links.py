@@ -9,6 +9,8 @@ from assistant.errors import NoSuchChat, NoSuchUser, RoleFixed
 from assistant.people import User
 from assistant.person_links import link, unlink
 from assistant.person_search import find
+from assistant.task import NewTask
+from assistant.tasks import create_task, find_task
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
 from tests.support.people import ADA, EVE, contact, owner, set_role
 
@@ -35,6 +37,7 @@ async def test_two_who_are_one_have_all_channels_and_chats_together(database: Da
     eve = await contact(database, EVE, tg_user_id=EVE, name="Eve")
     ada = await owner(database)
     async with database.transaction() as conn:
+        task = await create_task(conn, NewTask(title="x", assignee=eve.id), created_by=ada.id)
         theirs = await chats.receive(conn, jobs, session_id=None, channel="telegram", message="hi", user_id=eve.id)
     one = await linked(database, EVE, ada)
     assert (one.id, one.role, one.tg_user_id) == (ada.id, "owner", EVE)
@@ -43,6 +46,8 @@ async def test_two_who_are_one_have_all_channels_and_chats_together(database: Da
         assert [user.id for user in await people.list_users(conn)] == [ada.id]
         (chat,) = await fetch(conn, "SELECT user_id FROM jobs.chat_sessions")
         assert chat["user_id"] == ada.id
+        moved = await find_task(conn, task.id)
+        assert (moved.assignee, moved.created_by, moved.version) == (ada.id, ada.id, task.version + 1)
         await chats.receive(
             conn, jobs, session_id=theirs.session_id, channel="telegram", message="more", user_id=ada.id
         )
@@ -84,9 +89,13 @@ async def test_nobody_says_anything_in_a_chat_of_somebody_else(
 
 
 async def test_no_owner_is_lost_by_a_link(database: Database) -> None:
-    ada, eve = await owner(database), await contact(database, EVE)
-    with pytest.raises(RoleFixed, match="link the other way"):
+    eve = await contact(database, EVE)
+    with pytest.raises(RoleFixed, match="holds the web API's token is an owner"):
         await linked(database, "token", eve, channel="web")
+    ada = await owner(database)
+    await linked(database, ADA, ada)
+    with pytest.raises(RoleFixed, match="link the other way"):
+        await linked(database, ADA, eve)
     second = await set_role(database, eve, "owner")
     assert (await linked(database, "token", second, channel="web")).role == "owner"
     assert (await owner(database)).id == second.id != ada.id

@@ -143,9 +143,9 @@ async def test_with_a_way_past_it_a_worker_listens_and_keeps_its_lease_while_the
     """All server connections are taken for two leases."""
     async with Database(pooled_url, name="tests", direct_dsn=direct_url) as database:
         with capture_logs() as logs:
-            async with working(database, {NOTE: complete}, lease_s=2.0, renew_s=0.2) as (jobs, worker):
+            async with working(database, {NOTE: complete}, lease_s=4.0, renew_s=0.2) as (jobs, worker):
                 await until(lambda: _is(worker._listener.listening))
-                await fill(pooled_url, for_s=4.0)
+                await fill(pooled_url, for_s=8.0)
                 job_id = (await jobs.create(NOTE, Note())).id
                 assert (await ended(database, job_id)).state == "complete"
     assert "lease.lost" not in {log["event"] for log in logs}

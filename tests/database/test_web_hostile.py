@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateways.web import chat
 from gateways.web.body import MAX_BODY_BYTES
 from jobs_core import Connection, Jobs, fetch
 from tests.support.web import calling, door, error_of
@@ -71,18 +72,19 @@ async def test_what_cannot_be_said_is_refused_by_its_field(
 
 
 @pytest.mark.parametrize("path", POSTS)
-async def test_a_body_over_a_mebibyte_is_refused_before_it_is_parsed(
+async def test_a_body_that_is_too_long_is_refused_before_it_is_parsed(
     jobs: Jobs, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    most = chat.MAX_BODY_BYTES if path == "/api/chat" else MAX_BODY_BYTES
     parsed = list[int]()
     monkeypatch.setattr("jobs_core.gate.from_json", lambda text, **_: parsed.append(len(text)))
 
     async def endless() -> Any:
-        for _ in range(64):
+        for _ in range(most // 65_536 + 32):
             yield b"x" * 65_536
 
     async with calling(door(jobs)) as client:
-        assert error_of(await client.post(path, content=b"x" * (MAX_BODY_BYTES + 1)), 413)["code"] == "too_long"
+        assert error_of(await client.post(path, content=b"x" * (most + 1)), 413)["code"] == "too_long"
         assert error_of(await client.post(path, content=endless()), 413)["code"] == "too_long"
     assert parsed == []
 

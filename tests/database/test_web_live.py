@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -383,6 +384,7 @@ async def test_feeds_that_nobody_watches_are_forgotten_and_nothing_is_looked_for
     assert feeds._listening == 0
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system cuts off nobody who takes nothing")
 async def test_a_client_that_stops_reading_is_let_go(talk: Talk, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for it is bounded, and forgotten when that is full; and its socket is closed, or it would count for ever."""
     monkeypatch.setattr(server, "_NOTHING_TAKEN_S", 1.0)

@@ -19,8 +19,11 @@ def path_of(template: str) -> str:
         .replace("{event}", "e")
         .replace("{name}", "a")
         .replace("{user_id}", "u")
+        .replace("{action_id}", "1")
+        .replace("{always_id}", "1")
         .replace("{key:path}", "a")
         .replace("{lane:path}", "a")
+        .replace("{scope:path}", "day")
     )
 
 

@@ -6,11 +6,13 @@ import pytest
 
 from assistant.deliveries import owe
 from assistant.notifications import notify
-from jobs_core import Connection, Jobs
+from jobs_core import Connection, Jobs, execute
+from tests.support.tool_calls import THEY_ARE_KNOWN
 from tests.support.web import calling, door, error_of
 
 
-async def test_a_task_is_made_found_changed_and_listed(jobs: Jobs) -> None:
+async def test_a_task_is_made_found_changed_and_listed(jobs: Jobs, conn: Connection) -> None:
+    await execute(conn, THEY_ARE_KNOWN)
     async with calling(door(jobs)) as client:
         given = {"title": "Call the bank", "assignee": "ada", "deadline": "2020-01-31T09:00:00+01:00"}
         response = await client.post("/api/tasks", json=given | {"created_by": "olga"})
@@ -44,6 +46,7 @@ async def test_a_task_is_made_found_changed_and_listed(jobs: Jobs) -> None:
         (("POST", "/api/tasks", {"json": {"title": "a\0"}}), 422, "title"),
         (("POST", "/api/tasks", {"json": {"title": "x", "version": 7}}), 422, "version"),
         (("POST", "/api/tasks", {"json": {"title": "x", "created_by": ""}}), 422, "created_by"),
+        (("POST", "/api/tasks", {"json": {"title": "x", "assignee": "nobody"}}), 422, "assignee"),
         (("POST", "/api/tasks", {"json": {"title": "x", "deadline": "soon"}}), 422, "deadline"),
         (("GET", "/api/tasks/7", {}), 404, "task_id"),
         (("GET", f"/api/tasks/{2**63}", {}), 422, "task_id"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from jobs_core import Connection, db
 from tests.drills.main import add_pgbouncer
 from tests.drills.report import show
+from tests.drills.walk import mutants
 from tests.drills.walk.rules import RULES
 from tests.drills.walk.search import Report, search
 from tests.support.database import by_way_of, fresh_database, make_template, quick_folder, server
@@ -59,6 +60,10 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "attempts outlast a prune": (
         ("DELETE FROM {schema}.attempts\n    WHERE", "DELETE FROM {schema}.attempts\n    WHERE false AND"),
     ),
+    **mutants.LANES,
+    **mutants.STICKY,
+    **mutants.TURNS,
+    **mutants.AGEING,
 }
 """By what is taken out: the texts to replace in the statements."""
 

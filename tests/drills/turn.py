@@ -97,7 +97,11 @@ def _worker(dsn: str, sim: SimulatorControl, folder: Path, cli: Path, mutant: st
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE", "JOBS_"))}
     own = {"DATABASE_URL": dsn, "ANTHROPIC_BASE_URL": sim.url, "ANTHROPIC_API_KEY": KEY, "PYTHONPATH": str(CHECKOUT)}
     own |= {f"JOBS_{name}": str(value) for name, value in SETTINGS.items()}
-    own |= {"JOBS_HANDLERS": "tests.drills.turn_agent", "JOBS_SCRATCH_FOLDER": str(folder / "s")}
+    own |= {
+        "JOBS_HANDLERS": "tests.drills.turn_agent",
+        "JOBS_SCRATCH_FOLDER": str(folder / "s"),
+        "JOBS_DATA": str(folder),
+    }
     own |= {"JOBS_CLAUDE_CLI": str(cli), FOLDER: str(folder), MUTANT: mutant}
     command = [sys.executable, "-m", "cli", "worker", "--processes", "2", "--queue", CHAT_TURN.queue]
     with (folder / "log").open("ab") as log:

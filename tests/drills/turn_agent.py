@@ -1,6 +1,6 @@
 """What the turn drill adds to real worker processes, by way of JOBS_HANDLERS: Bash for the chat's agent, and points to wait at.
 
-A chat has no tools of its own. Everything else is as in life: `chat_turn`'s handler, its sessions, its settle.
+It is all that the agent has. Everything else is as in life: `chat_turn`'s handler, its sessions, its settle.
 Outside the worker nothing knows this module; JOBS_DRILL_FOLDER is where the two meet, as files.
 """
 

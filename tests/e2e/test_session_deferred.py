@@ -73,7 +73,7 @@ async def test_with_its_mark_left_in_the_transcript_a_decided_call_would_be_run_
     """The mutant: the CLI of the next turn runs it, and the session is lost for what came after the call."""
     runs = tmp_path / "runs"
     prompt = ECHO % runs + "[[then]] [[text Done.]]"
-    monkeypatch.setattr(cli_host, "without_answered_deferrals", lambda entries: entries)
+    monkeypatch.setattr(cli_host, "without_deferrals", lambda entries, **_: entries)
     turn_id = await chat.new_turn()
     await defer(sim, tmp_path, chat, turn_id, prompt)
     with gate(lambda _: "allow"), pytest.raises(AssertionError):

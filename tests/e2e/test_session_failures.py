@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from jobs_core import ConfigurationError, Database
 from sessions import (
+    AgentBroke,
     CredentialsRefused,
     ModelUnavailable,
     PromptRefused,
@@ -117,7 +118,7 @@ async def test_a_cli_that_starts_and_then_does_nothing_is_ended(
     monkeypatch.setattr(conversation, "FIRST_MESSAGE_S", 3.0)
     reason = "said nothing for 3 s" if size < 2**16 else "did not take the prompt in 3 s"
     async with agents(chat.database, sim, tmp_path, claude_cli=cli) as sessions:
-        with pytest.raises(ModelUnavailable, match=f"broke twice .* {reason}"):
+        with pytest.raises(AgentBroke, match=f"broke twice .* {reason}"):
             await chat.ask(sessions, "x" * size)
 
 
@@ -126,7 +127,7 @@ async def test_a_cli_that_cannot_work_says_why(chat: Chat, sim: SimulatorControl
     cli.write_text("#!/bin/sh\necho 'no such luck' >&2\nexit 3\n")
     cli.chmod(0o755)
     async with agents(chat.database, sim, tmp_path, claude_cli=cli) as sessions:
-        with pytest.raises(ModelUnavailable, match="no such luck"):
+        with pytest.raises(AgentBroke, match="no such luck"):
             await chat.ask(sessions, "Hello.")
     with pytest.raises(ConfigurationError, match="no such luck"):
         await probe(session_settings(sim, tmp_path, claude_cli=cli))
@@ -141,7 +142,7 @@ async def test_no_more_clis_start_at_once_than_the_settings_say(
     chats = [await Chat(database).begin() for _ in range(4)]
     async with agents(database, sim, tmp_path, claude_cli=cli, cli_starts_at_once=2) as sessions:
         ends = await asyncio.gather(*(chat.ask(sessions, "Hello.") for chat in chats), return_exceptions=True)
-    assert [type(end) for end in ends] == [ModelUnavailable] * 4
+    assert [type(end) for end in ends] == [AgentBroke] * 4
     at_once = list(itertools.accumulate(int(line) for line in log.read_text().split()))
     assert len(at_once) == 16
     assert max(at_once) <= 2

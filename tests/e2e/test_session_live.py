@@ -78,7 +78,8 @@ async def test_a_turn_is_seen_while_it_runs_with_its_call_its_cost_and_its_end(
         await watcher.until("end")
     assert watcher.shown.text() == end.answer == "Half an answer."
     assert watcher.shown.cost
-    assert watcher.shown.cost["usage"]["output_tokens"] > 0
+    assert watcher.shown.cost["calls"] == 2
+    assert watcher.shown.cost["output_tokens"] > 0
     assert watcher.shown.cost["cost_usd"] > 0
 
 

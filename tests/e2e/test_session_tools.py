@@ -9,18 +9,21 @@ from typing import Any
 
 import pytest
 
-from assistant import tasks
+from assistant import chats, people, tasks
+from assistant.deliveries import list_deliveries
 from assistant.notifications import list_notifications
 from assistant.task import NewTask
 from assistant.tools import RunContext, tools_for
-from jobs_core import AnyJob, Database, Jobs, fetch
+from handlers import chat_turn
+from jobs_core import AnyJob, Database, HandlerTable, Jobs, fetch
 from jobs_core.claim import claim
 from jobs_core.leases import register
 from sessions import Call, Tool, current_call
 from simulator.client import SimulatorControl
 from tests.support.job_types import NOTE, table
 from tests.support.sessions import Chat, agents
-from tests.support.tool_calls import ADA, BOB
+from tests.support.tool_calls import ADA
+from workers.executor import Executor
 
 OF_OUTSIDERS = [
     "mcp__jobs__get_my_tasks",
@@ -54,49 +57,51 @@ def results(body: dict[str, Any] | None) -> list[str]:
 
 
 async def test_outsiders_are_offered_their_three_tools_each_for_themselves_and_nothing_else(
-    database: Database, sim: SimulatorControl, tmp_path: Path, job: AnyJob
+    database: Database, sim: SimulatorControl, tmp_path: Path
 ) -> None:
-    """Two at once in one process: each lists their tasks, changes one, tries the other's, and a tool that they have not."""
-    async with database.connection() as conn:
-        for who in ("ada", "bob"):
-            await tasks.create_task(conn, NewTask(title=f"for {who}", assignee=who), created_by=None)
+    """Two at once in one worker: each lists their tasks, changes one, tries the other's, and a tool that they have not.
 
-    async def run(who: Any, own: int, other: int) -> None:
-        chat = await Chat(database).begin()
-        turn_id = await chat.new_turn()
-        calls = [
-            ("get_my_tasks", {}),
-            ("update_task_status", {"task_id": own, "status": "waiting"}),
-            ("update_task_status", {"task_id": other, "status": "done"}),
-            ("update_task_status", {"task_id": own, "status": "perhaps"}),
-            ("create_task", {"title": "sneaked in"}),
-        ]
-        prompt = f"{who.id}: {script(*calls)} [[then]] [[text Done.]]"
-        own_tools = tools_for(RunContext(database, who, "telegram_1", turn_id, job))
-        end = await chat.run(sessions, turn_id, prompt, own_tools=own_tools)
-        assert end.answer == "Done."
-
-    async with agents(database, sim, tmp_path) as sessions:
-        await asyncio.gather(run(ADA, 1, 2), run(BOB, 2, 1))
-    asked = await sim.requests()
-    assert [sorted(tool["name"] for tool in request.body["tools"]) for request in asked if request.body] == [
-        OF_OUTSIDERS
-    ] * 4
-    for who, own, other in ((ADA, 1, 2), (BOB, 2, 1)):
-        (answered,) = [
-            results(request.body)
-            for request in asked
-            if f"{who.id}: [[" in str(request.body) and "tool_result" in str(request.body)
-        ]
-        listed, changed, refused, unfit, absent = answered
-        assert listed == f"Task {own}: for {who.id} (open)"
-        assert changed == f"Task {own} is waiting now."
-        assert f"There is no task {other}:" in refused
+    Their answers are owed to their chats.
+    """
+    known, of_chats = HandlerTable(), list[str]()
+    async with agents(database, sim, tmp_path) as sessions, database.connection() as conn:
+        chat_turn.register(known, database=database, sessions=sessions)
+        async with Jobs(database, known) as jobs:
+            for n, name in ((1, "Ada"), (2, "Bob")):
+                calls = [
+                    ("get_my_tasks", {}),
+                    ("update_task_status", {"task_id": n, "status": "waiting"}),
+                    ("update_task_status", {"task_id": 3 - n, "status": "done"}),
+                    ("update_task_status", {"task_id": n, "status": "perhaps"}),
+                    ("create_task", {"title": "sneaked in"}),
+                ]
+                message = f"I am {name}: {script(*calls)} [[then]] [[text Done.]]"
+                async with database.transaction() as own:
+                    user = await people.contact(own, "telegram", str(n), name=name)
+                    await tasks.create_task(own, NewTask(title=f"for {name}", assignee=user.id), created_by=None)
+                    said = await chats.receive(
+                        own, jobs, session_id=None, channel="telegram", message=message, user_id=user.id
+                    )
+                of_chats.append(said.session_id)
+            worker_id = await register(conn, queues=["chat"], job_types=["chat_turn"], slots=2, lease_s=600)
+            turns = await claim(conn, worker_id=worker_id, queues=["chat"], job_types=["chat_turn"], slots=2)
+            executor = Executor(jobs, 2, on_stuck=pytest.fail)
+            ended = await asyncio.gather(*(executor.run(turn) for turn in turns))
+        assert [settled.state for settled in ended if settled] == ["complete"] * 2
+        owed = {one.chat: one.payload for one in await list_deliveries(conn)}
+        assert owed == {chat: {"text": "Done."} for chat in of_chats}
+        assert [task.status for task in await tasks.list_tasks(conn, include_done=True)] == ["waiting"] * 2
+    bodies = [request.body for request in await sim.requests() if request.body]
+    assert [sorted(tool["name"] for tool in body["tools"]) for body in bodies] == [OF_OUTSIDERS] * 4
+    for n, name in ((1, "Ada"), (2, "Bob")):
+        (told,) = [of for body in bodies if f"I am {name}" in str(body["messages"]) and (of := results(body))]
+        listed, changed, refused, unfit, absent = told
+        assert listed == f"Task {n}: for {name} (open)"
+        assert changed == f"Task {n} is waiting now."
+        assert f"There is no task {3 - n}:" in refused
         assert "status" in unfit
         assert "perhaps" not in unfit
         assert "No such tool available" in absent
-    async with database.connection() as conn:
-        assert [task.status for task in await tasks.list_tasks(conn, include_done=True)] == ["waiting"] * 2
 
 
 async def test_a_word_that_was_passed_on_before_a_crash_is_not_passed_on_again(

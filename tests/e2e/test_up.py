@@ -2,8 +2,11 @@
 
 import json
 import os
+import select
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,6 +25,31 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def running(home: Home) -> Iterator[Started]:
     with home.up() as up:
         yield up
+
+
+@contextmanager
+def on_terminal(home: Home, *command: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], str]]]:
+    """A command on a terminal of its own, and what reads all that it shows up to a text."""
+    ours, its = os.openpty()
+    environment = {**home._environment, "TERM": "dumb"}
+    started = [*home._command, *command]
+    with subprocess.Popen(
+        started, stdin=its, stdout=its, stderr=its, env=environment, cwd="/", start_new_session=True
+    ) as process:
+        os.close(its)
+
+        def read(wanted: str) -> str:
+            shown = ""
+            while wanted not in shown:
+                assert select.select([ours], [], [], 60)[0], f"{wanted} is not shown: {shown}"
+                shown += os.read(ours, 4096).decode()
+            return shown
+
+        try:
+            yield process, read
+        finally:
+            process.kill()
+            os.close(ours)
 
 
 def test_a_message_is_answered_and_a_second_one_goes_on_with_the_session(home: Home, running: Started) -> None:
@@ -51,6 +79,22 @@ def test_a_wait_that_is_over_says_how_to_ask_later(home: Home, running: Started)
         client.post("/api/chat", json={"session_id": None, "message": "[[stall 2s]] [[text late]]"}, timeout=0.5)
     [job] = home.json("ls", "--type", "chat_turn", "--limit", "1")
     until(lambda: home.json("show", str(job["id"]))["state"] == "complete", "the turn ends by itself", 60)
+
+
+def test_on_a_terminal_text_comes_before_the_answer_and_ctrl_c_stops_the_waiting_only(
+    home: Home, running: Started
+) -> None:
+    with on_terminal(home, "chat", "[[text Half an]] [[stall]]") as (chat, read):
+        assert "Half an" in read("Half an")
+        os.killpg(chat.pid, signal.SIGINT)
+        assert "the message is safe" in read("tells how it goes")
+        assert chat.wait(30) == 130
+    [job] = home.json("ls", "--type", "chat_turn", "--limit", "1")
+    assert job["state"] == "running"
+    assert home.run("cancel", str(job["id"])).returncode == 0
+    with on_terminal(home, "chat", "[[text The whole answer.]]") as (chat, read):
+        assert read("session web_").count("The whole answer.") == 1
+        assert chat.wait(30) == 0
 
 
 def test_another_shell_asks_for_more_workers_and_for_fewer(home: Home, running: Started) -> None:

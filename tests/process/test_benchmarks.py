@@ -19,7 +19,7 @@ from benchmarks.contenders.script import TEXT
 from benchmarks.contenders.us import KINDS, Us
 from benchmarks.errors import BenchFailed
 from benchmarks.lineup import raw, us
-from benchmarks.measures import before, drain, history
+from benchmarks.measures import before, drain, history, live
 from benchmarks.measures.year import make_history
 from benchmarks.peers import PEERS
 from benchmarks.plan import Plan
@@ -80,6 +80,16 @@ def test_what_the_model_proxy_adds_is_measured_beside_the_direct_way() -> None:
     assert [row["measure"][-3:] for row in rows] == ["p50", "p95", "p95"]
     assert all(row["us"] > 0 and row["reference"] > 0 for row in rows[:2])
     assert rows[2]["us"] == pytest.approx(rows[1]["us"] - rows[1]["reference"])
+
+
+async def test_each_piece_of_a_stream_is_timed_to_its_watcher(server_dsn: str) -> None:
+    async with running(server_dsn) as server:
+        seen = await live.streamed(server, 1.0)
+        looks = await live.looked(server, 3)
+    assert 0.5 * live.STREAMS * live.DELTAS_PER_S < len(seen.lags_ms) <= live.STREAMS * live.DELTAS_PER_S
+    assert seen.lags_ms[0] > 0
+    assert 0 < seen.transactions_per_s < seen.rows_per_s
+    assert len(looks) == 3
 
 
 def commit_all(folder: Path) -> None:

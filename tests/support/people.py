@@ -15,7 +15,7 @@ EVERYTHING: dict[str, Any] = {
     "fallback_model": "claude-sonnet-5",
     "effort": "high",
     "tools": ["Bash", "Read"],
-    "gate_policy": [{"tool": "Bash", "verdict": "ask"}],
+    "gate_policy": [{"tool": "Bash", "then": "ask"}],
     "mcp_servers": {
         "notes": NOTES,
         "web": {"type": "http", "url": "https://mcp.example/x", "headers": {"X-Key": "hidden"}},

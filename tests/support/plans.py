@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, LiteralString
 
 from jobs_core import Connection, fetch, statement
 
@@ -12,7 +12,12 @@ Plans = dict[tuple[str, str, str], dict[str, Any]]
 
 
 async def explain_all(
-    conn: Connection, statements: Mapping[str, Arguments], *, fill: Iterable[str], tables: str
+    conn: Connection,
+    statements: Mapping[str, Arguments],
+    *,
+    fill: Iterable[str],
+    tables: str,
+    room: LiteralString = "jobs_core",
 ) -> Plans:
     """The plan of each statement once the tables are filled; fresh statistics are taken of `tables`."""
     found: Plans = {}
@@ -22,7 +27,7 @@ async def explain_all(
         if statistics == "fresh":
             await conn.execute(f"ANALYZE {tables}")
         for name, arguments in statements.items():
-            first, *_, tenth = await explain(conn, statement("jobs_core", name), arguments)
+            first, *_, tenth = await explain(conn, statement(room, name), arguments)
             found[statistics, "new", name], found[statistics, "prepared", name] = first, tenth
     return found
 

@@ -6,13 +6,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
 
-from jobs_core import Database
+from jobs_core import AnyJob, Database, Job
 from sessions import (
     AgentSetup,
     Audience,
@@ -130,6 +131,12 @@ class Chat:
         async with asyncio.timeout(30):
             while f'"type": "{kind}"' not in json.dumps(await self.transcript()):
                 await asyncio.sleep(0.02)
+
+
+def some_job() -> AnyJob:
+    """A job as its run sees it, which stands in no database."""
+    now = datetime.now(UTC)
+    return Job(1, "chat_turn", "chat", 2, "{}", None, None, None, None, 1, 0, 0, False, now, now, now, 1)
 
 
 def said(body: dict[str, Any] | None, role: str) -> list[str]:

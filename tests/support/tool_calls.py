@@ -1,27 +1,27 @@
 """People of tests, and their tools, called as a CLI's run calls them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from assistant.people import Role, User
 from assistant.tools import RunContext, tools_for
 from sessions import Call
 from sessions import tools as own_tools
 
 
-@dataclass(frozen=True)
-class Someone:
+def someone(user_id: str, name: str, role: Role = "external") -> User:
     """A person as a run knows them."""
-
-    id: str
-    name: str
-    role: str = "external"
+    now = datetime.now(UTC)
+    return User(user_id, name, None, role, None, now, now)
 
 
-ADA = Someone("ada", "Ada")
-BOB = Someone("bob", "Bob")
-OWNER = Someone("olga", "Olga", "owner")
+ADA, BOB, OWNER = someone("ada", "Ada"), someone("bob", "Bob"), someone("olga", "Olga", "owner")
+THEY_ARE_KNOWN = (
+    "INSERT INTO jobs.users (id, name, role) VALUES ('ada', 'Ada', 'external'), ('bob', 'Bob', 'external'), "
+    "('olga', 'Olga', 'owner')"
+)
 
 
 async def call(

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.table import build_table
+from cli.table import bind_agents, build_table
 from handlers.hello import Greeting, Hello, greet
 from jobs_core import ConfigurationError, Job
 
@@ -55,6 +55,21 @@ def test_a_module_that_cannot_be_used_is_named(module: str) -> None:
     """It is missing, has no register(table), or registers a type twice."""
     with pytest.raises(ConfigurationError, match=f"JOBS_HANDLERS: {module} cannot be used"):
         build_table(module)
+
+
+def test_modules_that_ask_agents_are_given_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind = "given = []\n\ndef register_agents(table, *, database, sessions):\n    given.append((database, sessions))\n"
+    (tmp_path / "asks_agents.py").write_text(EXTRA + bind)
+    (tmp_path / "asks_wrongly.py").write_text(EXTRA.replace("extra", "wrong") + "register_agents = 7\n")
+    monkeypatch.chdir(tmp_path)
+    database, sessions = object(), object()
+    table = build_table("asks_agents,asks_wrongly")
+    bind_agents("asks_agents", table, database=database, sessions=sessions)  # type: ignore[arg-type]  # stand-ins
+    import asks_agents
+
+    assert asks_agents.given == [(database, sessions)]
+    with pytest.raises(ConfigurationError, match="JOBS_HANDLERS: asks_wrongly cannot be used"):
+        bind_agents("asks_wrongly", table, database=database, sessions=sessions)  # type: ignore[arg-type]  # stand-ins
 
 
 async def test_the_example_greets() -> None:

@@ -147,11 +147,8 @@ def test_how_it_goes_is_told_when_it_changes() -> None:
     assert states(*said) == ["starting", "retrying", "thinking", "writing", "calling", "waiting_for_approval"]
 
 
-def test_the_cost_is_told_at_the_end_and_the_clis_own_words_are_not() -> None:
-    events = told(
-        block("1", TextBlock("API Error: 529"), error="server_error"), result(usage={"n": 1}, total_cost_usd=0.5)
-    )
-    assert [(event.kind, event.about) for event in events][1:] == [("cost", {"usage": {"n": 1}, "cost_usd": 0.5})]
+def test_the_clis_own_words_for_what_went_wrong_are_not_the_models() -> None:
+    assert shown(block("1", TextBlock("API Error: 529"), error="server_error"), result()).items == []
 
 
 def test_what_a_listener_raises_ends_the_telling_and_nothing_else() -> None:
@@ -194,7 +191,7 @@ def test_a_reset_stands_for_all_that_came_before() -> None:
     later = [
         ("tool_result", {"id": "a", "text": "done", "is_error": False}),
         ("text", {"text": "Seen.", "message": "n", "parent": None}),
-        ("cost", {"usage": None, "cost_usd": None}),
+        ("cost", {"cost_usd": 0.5}),
     ]
     for kind, about in events:
         seen.apply(kind, about)

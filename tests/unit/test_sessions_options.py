@@ -1,5 +1,6 @@
 """What a CLI is started with, what the wrapper leaves of an environment, and that none of it costs a worker without agents."""
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,20 @@ def test_the_surroundings_are_closed(tmp_path: Path) -> None:
     assert options.permission_mode == "dontAsk"
     assert options.strict_mcp_config
     assert options.verbatim_prompts
+
+
+def test_what_an_agent_has_of_its_own_is_passed_on_and_secrets_in_a_file(tmp_path: Path) -> None:
+    """A model that would step in for itself is left out, with which the CLI does not start."""
+    servers = {"notes": {"command": "notes", "env": {"TOKEN": "canary"}}}
+    agent = AgentSetup("", model="a", fallback_model="b", effort="low", max_turns=3, mcp_servers=servers)
+    options = build_options(settings(), RunFolder(tmp_path), agent, cwd=tmp_path, access=ACCESS)
+    assert (options.model, options.fallback_model, options.effort, options.max_turns) == ("a", "b", "low", 3)
+    (named,) = options.extra_args.items()
+    assert named == ("mcp-config", str(tmp_path / "mcp.json"))
+    assert json.loads((tmp_path / "mcp.json").read_text()) == {"mcpServers": servers}
+    assert "canary" not in repr(options)
+    itself = AgentSetup("", fallback_model=settings().model)
+    assert build_options(settings(), RunFolder(tmp_path), itself, cwd=tmp_path, access=ACCESS).fallback_model is None
 
 
 def run_wrapper(folder: Path, environment: dict[str, str], path: str | None = None, **given: str) -> str:

@@ -1,12 +1,13 @@
 """What a transcript says about a turn, on entries that the real CLI wrote (tests/support/record_transcripts.py)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessions.resume import TurnState, classify, without_answered_deferrals
+from sessions.resume import TurnState, classify, result_of_call, without_deferrals
 
 TURN, SECOND, THIRD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000" for n in "123")
 
@@ -20,7 +21,7 @@ def recorded(case: str) -> list[dict[str, Any]]:
     ("case", "expected"),
     [
         ("finished", TurnState("finished", "One, two.")),
-        ("structured", TurnState("finished", '{"colour": "grün"}')),
+        ("structured", TurnState("finished", '{"colour": "grün"}', {"colour": "grün"})),
         ("before_answer", TurnState("interrupted")),
         ("tool_running", TurnState("interrupted")),
         ("tool_done", TurnState("interrupted")),
@@ -30,7 +31,7 @@ def recorded(case: str) -> list[dict[str, Any]]:
     ],
 )
 def test_a_recorded_turn_is_told_for_what_it_is(case: str, expected: TurnState) -> None:
-    assert classify(recorded(case), TURN) == expected
+    assert replace(classify(recorded(case), TURN), call=None) == expected
 
 
 def test_no_entries_are_absent_and_other_turns_are_unseen() -> None:
@@ -58,8 +59,18 @@ def test_a_deferred_call_that_was_answered_waits_for_nobody() -> None:
     result = {"type": "tool_result", "tool_use_id": call, "content": "denied", "is_error": True}
     answered = [*entries, {"type": "user", "uuid": "r", "message": {"role": "user", "content": [result]}}]
     assert classify(answered, TURN) == TurnState("interrupted")
-    assert without_answered_deferrals(answered) == [entry for entry in answered if "toolUseID" not in str(entry)]
-    assert without_answered_deferrals(entries) == entries
+    assert without_deferrals(answered) == [entry for entry in answered if "toolUseID" not in str(entry)]
+    assert without_deferrals(entries, but=call) == entries
+    assert result_of_call(answered, call) == result
+    assert result_of_call(entries, call) is None
+
+
+def test_of_several_calls_that_were_deferred_the_last_without_a_result_waits() -> None:
+    entries = recorded("deferred")
+    marks = [{"type": "attachment", "attachment": {"type": "hook_deferred_tool", "toolUseID": id_}} for id_ in "ab"]
+    assert classify([*entries, *marks], TURN) == TurnState("deferred", call="b")
+    kept = without_deferrals([*entries, *marks], but="b")
+    assert [entry["attachment"]["toolUseID"] for entry in kept if "toolUseID" in entry.get("attachment", {})] == ["b"]
 
 
 def test_what_a_subagent_says_is_no_answer() -> None:

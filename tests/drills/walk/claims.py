@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from jobs_core import AnyJob
 from jobs_core.claim import FROM_THE_START, claim, start, start_many
+from jobs_core.sticky import remember
 from jobs_core.suspects import claim_alone
 from tests.drills.walk.known import Known, Violation
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
@@ -13,13 +14,14 @@ from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 def ready(
     walk: Walk, types: Sequence[str] = tuple(TYPES), *, alone: bool = False, limited: bool = False
 ) -> list[Known]:
-    """What stands ready for a claim of that kind, in its order."""
+    """What stands ready for a claim of that kind, in its order. limited: those that wait for slots, permits or turns."""
     found = [
         job
         for job in walk.model.jobs.values()
-        if job.state == "ready" and job.alone is alone and bool(job.limits) is limited and job.job_type in types
+        if job.state == "ready" and job.alone is alone and job.apart is limited and job.job_type in types
     ]
-    return sorted((job for job in found if not walk.model.pauses.keep_back(job)), key=lambda job: job.place)
+    free = (job for job in found if not walk.model.pauses.keep_back(job))
+    return walk.model.turns.order(sorted(free, key=lambda job: job.place))
 
 
 def ids_of(jobs: Iterable[Known]) -> list[int]:
@@ -41,15 +43,25 @@ async def begin(walk: Walk, runs: Sequence[AnyJob], part: float) -> list[int]:
     for run in begun:
         await start(walk.conn, run)
         walk.model.jobs[run.id].state = "running"
+        await remember_its_worker(walk, run)
     return [run.id for run in begun]
+
+
+async def remember_its_worker(walk: Walk, run: AnyJob) -> None:
+    """Its worker is the last one of its key, if it has one; a suspect's is not."""
+    job = walk.model.jobs[run.id]
+    if job.sticky:
+        await remember(walk.conn, run)
+        if not job.alone:
+            walk.model.sticky[job.sticky] = job.worker or 0
 
 
 def types_of_one(walk: Walk) -> list[str]:
     """All types, or those that some worker knows."""
-    return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 3)
+    return list(TYPES) if walk.chance(0.7) else walk.dice.sample(list(TYPES), 5)
 
 
-@rule(22)
+@rule(20)
 async def claim_some(walk: Walk) -> str:
     """The first in priority and readiness, of the types that the worker knows."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, 5))
@@ -57,7 +69,7 @@ async def claim_some(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, ids_of(ready(walk, types))[:slots], start_part=0.4)
 
 
-@rule(2.1)
+@rule(2.6)
 async def claim_with_floors(walk: Walk) -> str:
     """Jobs up to a number of their class are not looked at."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3))
@@ -68,7 +80,7 @@ async def claim_with_floors(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(2.2)
+@rule(2.6)
 async def claim_twice_at_once(walk: Walk) -> str:
     """Of all that is ready: what one has locked the other passes over; none is taken twice, and none is left."""
     worker, wanted = walk.worker(), ids_of(ready(walk))
@@ -82,9 +94,9 @@ async def claim_twice_at_once(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(40)
+@rule(46)
 async def claim_one_alone(walk: Walk) -> str:
-    """The first suspect; one with limits where none without stands ready."""
+    """The first suspect; one with limits, or that takes turns, where none without stands ready."""
     worker, wanted = walk.worker(alone=True), ids_of(ready(walk, alone=True))[:1]
     limited = [] if wanted else ready(walk, alone=True, limited=True)
     if not wanted and not limited and walk.chance(0.9):
@@ -96,7 +108,7 @@ async def claim_one_alone(walk: Walk) -> str:
     return await _claimed(walk, worker, [run] if run else [], wanted, start_part=0.9)
 
 
-@rule(2.1)
+@rule(3.2)
 async def claim_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -108,7 +120,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(9.3)
+@rule(10)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]
@@ -118,7 +130,7 @@ async def start_one(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(10)
+@rule(11)
 async def start_several(walk: Walk) -> str:
     """In one statement, stale ones among them."""
     held, stale = [walk.run() for _ in range(3)], walk.runs[:1]

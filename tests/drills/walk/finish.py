@@ -3,6 +3,7 @@
 from jobs_core import Complete, Limit, execute, fetch
 from jobs_core.claim import claim
 from jobs_core.claim_limited import claim_limited
+from jobs_core.lanes import release
 from jobs_core.limits import set_limit
 from jobs_core.settle import settle
 from jobs_core.suspects import claim_alone
@@ -24,6 +25,7 @@ UPDATE jobs.workers SET dead_at = clock_timestamp() WHERE dead_at IS NULL;
 DELETE FROM jobs.pauses
 """
 _AWAITED = "SELECT DISTINCT wait_event AS event FROM jobs.jobs WHERE wait_event <> 'jobs:children'"
+_HELD = "SELECT lane FROM jobs.lanes WHERE held_at IS NOT NULL ORDER BY lane"
 _LEFT = "SELECT id, state, lane, lane_pos, parent_id, wait_event FROM jobs.jobs ORDER BY id"
 
 
@@ -35,6 +37,8 @@ async def all_end(walk: Walk) -> None:
     worker, alone = await new_worker(walk, alone=False), await new_worker(walk, alone=True)
     for _ in range(_ROUNDS):
         await rescue(walk.conn)
+        for row in await fetch(walk.conn, _HELD):
+            await release(walk.conn, row["lane"])
         await promote_due(walk.conn)
         await deal_with_cancels(walk.conn, walk.jobs, worker, lambda *_: None)
         for row in await fetch(walk.conn, _AWAITED):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HELD = ("claimed", "running")
+HOLDING = "holding"
+"""The type whose failed jobs hold their lane."""
 
 
 class Violation(AssertionError):
@@ -23,7 +25,9 @@ class Known:
     joined: has a place in its lane. due: in which order the times came that it waited for; None: not yet. seq: its readiness,
     as last seen. claims, resumes, not_started: how often it was claimed, went on after a wait, and was taken from a worker
     that had not started it. limits, slots: by key, its weight, and what it took at its last claim. left_h: of the time in
-    which its runs may put it back; None: it was never claimed. gone: it has ended, and history holds it no more.
+    which its runs may put it back; None: it was never claimed. gone: it has ended, and history holds it no more. sticky: what a
+    worker has at hand after it. prefers, until: the worker that it waits for, and the end of that, as last seen. fair: whose
+    turn it takes; None: it takes none. first_priority: the class it was created in, where it has gone up since.
     """
 
     id: int
@@ -36,6 +40,11 @@ class Known:
     queue: str = "default"
     limits: dict[str, int] = field(default_factory=dict)
     retry_of: int | None = None
+    sticky: str | None = None
+    fair: str | None = None
+    first_priority: int | None = None
+    prefers: int | None = None
+    until: float | None = None
     state: str = "scheduled"
     worker: int | None = None
     token: int | None = None
@@ -63,6 +72,16 @@ class Known:
         return self.state in HELD
 
     @property
+    def apart(self) -> bool:
+        """Whether claims of its own kind take it: it waits for slots, permits or a turn."""
+        return bool(self.limits) or self.fair is not None
+
+    @property
+    def holds_lane(self) -> bool:
+        """Whether its lane is held when it fails."""
+        return self.job_type == HOLDING
+
+    @property
     def gives_up(self) -> bool:
         """Whether a run that puts it back ends it."""
         return self.left_h is not None and self.left_h <= 0
@@ -80,9 +99,10 @@ class Known:
 
 @dataclass(slots=True)
 class Worker:
-    """alone: runs suspects only. good: its lease runs. dead: buried or retired."""
+    """alone: runs suspects only. slots: how many it says it runs at once. good: its lease runs. dead: buried or retired."""
 
     alone: bool
+    slots: int
     good: bool = True
     dead: bool = False
 

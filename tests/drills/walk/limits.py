@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute
+from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute, fetch
 from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.limits import forget_limits, list_limits, remove_limit, set_limit
 from tests.drills.walk.claims import begin, ids_of, ready, types_of_one
 from tests.drills.walk.known import Violation, must
 from tests.drills.walk.model_limits import DECLARED, PER_S
 from tests.drills.walk.new_jobs import created, new
+from tests.drills.walk.tables import turns_of
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
 _MOST_LOOKS = 10
@@ -23,7 +24,14 @@ async def _look(
     return await claim_limited(conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots, alone=alone)
 
 
-@rule(6)
+async def look_at_turns(walk: Walk) -> None:
+    """The model learns which turns were noted. Raises Violation where they are not those of what was claimed."""
+    if walk.model.turns.claimed:
+        sql = "SELECT queue, job_type, priority, key, served FROM jobs.fair_keys WHERE served > 0"
+        walk.model.turns.learn(turns_of(row.values() for row in await fetch(walk.conn, sql)))
+
+
+@rule(2.6)
 async def create_limited(walk: Walk) -> str:
     """Under a key or two, some of them in a lane, for later, or with a unique key besides."""
     walk.has_room()
@@ -34,15 +42,16 @@ async def create_limited(walk: Walk) -> str:
 
 @rule(14)
 async def claim_some_limited(walk: Walk) -> str:
-    """All that have their slots and permits, in their order, and none besides."""
+    """All that have their slots, permits and turns, in their order, and none besides."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, MOST_JOBS))
-    walk.job(lambda job: job.state == "ready" and job.limits)  # one that is paused, too
+    walk.job(lambda job: job.state == "ready" and job.apart)  # one that is paused, too
     runs = list[AnyJob]()
     for _ in range(_MOST_LOOKS):
         waiting, held = ready(walk, types, limited=True), walk.model.held_slots()
         found = await _look(walk.conn, worker, slots=slots - len(runs), types=types)
         walk.model.limits.judge(waiting, held, {run.id for run in found.jobs})
         walk.took(found.jobs, worker)
+        await look_at_turns(walk)
         runs += found.jobs
         if found.again_in_s != 0 or len(runs) == slots:
             break
@@ -54,7 +63,7 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(28.8)
+@rule(435)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's."""
     worker = walk.worker()
@@ -74,7 +83,7 @@ async def claim_limited_twice_at_once(walk: Walk) -> str:
     return f"worker {worker}: {[run.id for run in first.jobs]} and {[run.id for run in second.jobs]}"
 
 
-@rule(2.7)
+@rule(3.7)
 async def claim_limited_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -101,7 +110,7 @@ def _some_numbers(walk: Walk) -> Limit:
     return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
 
 
-@rule(9.4)
+@rule(15)
 async def close_a_limit_while_one_claims(walk: Walk) -> str:
     """Whichever is first: the claim has its slots, or none; mostly it is opened again."""
     worker = walk.worker()
@@ -122,7 +131,7 @@ async def close_a_limit_while_one_claims(walk: Walk) -> str:
     return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
 
 
-@rule(1.5)
+@rule(1.7)
 async def remove_a_limit(walk: Walk) -> str:
     """Unless jobs hold slots of it; the next job of the key makes it anew."""
     key = walk.pick(DECLARED)
@@ -140,7 +149,7 @@ async def remove_a_limit(walk: Walk) -> str:
     return f"{key}: it was there: {there}"
 
 
-@rule(1.4)
+@rule(2)
 async def forget_unused_limits(walk: Walk) -> str:
     """Two days later: those made for jobs, of which nothing is held and for which nothing stands ready."""
     await execute(walk.conn, "UPDATE jobs.limits SET created_at = created_at - interval '2 days'")
@@ -166,7 +175,7 @@ async def an_hour_fills_the_buckets(walk: Walk) -> str:
     return ""
 
 
-@rule(1.3)
+@rule(2.5)
 async def list_the_limits(walk: Walk) -> str:
     """As an operator sees them: who holds what, and how many wait."""
     waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]

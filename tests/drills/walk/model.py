@@ -3,7 +3,7 @@
 The walk tells it what was done; it says which rows there must be then. Nothing here looks at the database.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -12,8 +12,11 @@ from jobs_core import RetryPolicy
 from jobs_core.children import CHILDREN, record_of
 from jobs_core.upkeep import MAX_LOST_ALONE
 from tests.drills.walk.known import EventKey, Known, Step, Worker, must
+from tests.drills.walk.model_ageing import Ageing
+from tests.drills.walk.model_lanes import Lanes
 from tests.drills.walk.model_limits import Limits
 from tests.drills.walk.model_pauses import Pauses
+from tests.drills.walk.model_turns import Turns, key_of
 
 RETRIES = RetryPolicy(max_retries=2, first_s=3600, last_s=3600)
 GIVE_UP_H = 24.0
@@ -24,12 +27,13 @@ GIVE_UP_H = 24.0
 class Model:
     """Everything that the tables must show. events: those emitted, with their payload. awaited: names with a row of theirs.
 
-    notes: who wrote it, by job, kind and number. redrives: the job that does an ended one again.
+    notes: who wrote it, by job, kind and number. redrives: the job that does an ended one again. sticky: the worker that
+    ran the last one, by key.
     """
 
     jobs: dict[int, Known] = field(default_factory=dict)
     ended: dict[int, Known] = field(default_factory=dict)
-    lanes: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    lanes: Lanes = field(default_factory=Lanes)
     workers: dict[int, Worker] = field(default_factory=dict)
     attempts: Counter[tuple[int, int, str]] = field(default_factory=Counter)
     steps: dict[tuple[int, str], Step] = field(default_factory=dict)
@@ -40,6 +44,9 @@ class Model:
     effects: Counter[tuple[int, int]] = field(default_factory=Counter)
     limits: Limits = field(default_factory=Limits)
     pauses: Pauses = field(default_factory=Pauses)
+    sticky: dict[str, int] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
+    ageing: Ageing = field(default_factory=Ageing)
     notes: dict[tuple[int, str, int], int] = field(default_factory=dict)
     redrives: dict[int, int] = field(default_factory=dict)
     tokens: set[int] = field(default_factory=set)
@@ -50,6 +57,7 @@ class Model:
         self.jobs[job.id] = job
         if not later:
             self._become_due(job)
+            self._prefer(job)
 
     def holder(self, job_type: str, unique_key: str | None) -> int | None:
         """The job that has this key."""
@@ -61,11 +69,15 @@ class Model:
     def claim(self, job_id: int, worker: int, token: int) -> None:
         """A worker has it; the token is a new one, higher than all before."""
         job = self.jobs[job_id]
-        must(job.state == "ready", f"S4: job {job_id} was claimed, though it is {job.state}")
+        mine = job.state == "ready" or job.prefers == worker
+        must(mine, f"S4: job {job_id} was claimed by worker {worker}, though it is {job.state}, for {job.prefers}")
         must(not self.pauses.keep_back(job), f"job {job_id} was claimed, though it is paused")
         must(token > max(self.tokens, default=0), f"S3: token {token} was drawn after a higher one")
         self.limits.take(job, self.held_slots())
+        if job.fair is not None:
+            self.turns.claimed[key_of(job)] = None
         self.tokens.add(token)
+        job.prefers = job.due = None
         job.state, job.worker, job.token, job.told = "claimed", worker, token, False
         job.left_h = GIVE_UP_H if job.left_h is None else job.left_h
         job.claims += 1
@@ -92,11 +104,14 @@ class Model:
             self.requests |= self.family(job.id)
         del self.jobs[job.id]
         job.state, job.worker = state, None
+        if state != "complete":
+            job.priority = job.priority if job.first_priority is None else job.first_priority
         self.ended[job.id] = job
         if job.joined and job.lane:
-            self.lanes[job.lane].remove(job.id)
-            for next_ in self.lanes[job.lane][:1]:
-                self._ready_if(self.jobs[next_], "blocked")
+            self.lanes.jobs[job.lane].remove(job.id)
+            if state == "failed" and job.holds_lane:
+                self.lanes.hold_for(job.lane, job)
+            self._promote(job.lane)
         if job.parent_id:
             self.steps[job.parent_id, record_of(job.id)] = Step("done", job.token or 0)
             parent = self.jobs.get(job.parent_id)
@@ -104,6 +119,26 @@ class Model:
                 self.go_on(parent)
         if state == "cancelled":
             self.requests.discard(job.id)
+
+    def hold(self, lane: str, held_by: str, reason: str | None) -> None:
+        """Somebody holds it: its first job waits with the others, unless it was claimed before."""
+        self.lanes.hold(lane, held_by, reason)
+        first = self.jobs.get(self.lanes.first(lane))
+        if first and first.token is None:
+            first.state, first.prefers, first.due = "blocked", None, None
+
+    def release(self, lane: str) -> None:
+        """It goes on with the first that waits."""
+        del self.lanes.holds[lane]
+        self._promote(lane)
+
+    def prefer_none(self, worker: int) -> list[Known]:
+        """No job waits for this worker any more; returns those that did."""
+        self.sticky = {key: id_ for key, id_ in self.sticky.items() if id_ != worker}
+        waited = [job for job in self.jobs.values() if job.prefers == worker]
+        for job in waited:
+            job.state, job.prefers, job.due = "ready", None, None
+        return waited
 
     def put_back(
         self, job: Known, reason: str, *, later: bool, charge: int, final: bool, policy: RetryPolicy = RETRIES
@@ -178,7 +213,7 @@ class Model:
 
     def fall_due(self, job: Known) -> None:
         """Upkeep found it due."""
-        job.due = None
+        job.due = job.prefers = None
         if job.joined or not job.lane:
             job.state = "ready"
         else:
@@ -202,9 +237,22 @@ class Model:
         job.state = "ready"
         if job.lane:
             job.joined = True
-            self.lanes[job.lane].append(job.id)
-            job.state = "ready" if self.lanes[job.lane][0] == job.id else "blocked"
+            self.lanes.jobs[job.lane].append(job.id)
+            job.state = "ready" if self.lanes.head(job.lane) == job.id else "blocked"
 
-    def _ready_if(self, job: Known, state: str) -> None:
-        if job.state == state:
-            job.state = "ready"
+    def _promote(self, lane: str) -> None:
+        head = self.jobs.get(self.lanes.head(lane))
+        if head and head.state == "blocked":
+            head.state = "ready"
+            self._prefer(head)
+
+    def _prefer(self, job: Known) -> None:
+        """It waits for the worker that ran the last one of its key, if that lives and has room."""
+        id_ = self.sticky.get(job.sticky or "", 0)
+        worker = self.workers.get(id_)
+        if job.state != "ready" or job.apart or not worker or worker.dead or not worker.good:
+            return
+        running = sum(other.worker == id_ and other.state == "running" for other in self.jobs.values())
+        waiting = sum(other.prefers == id_ for other in self.jobs.values())
+        if running + waiting < worker.slots:
+            job.state, job.prefers = "scheduled", id_

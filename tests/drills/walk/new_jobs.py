@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from jobs_core import Created, NewJob
@@ -13,6 +13,8 @@ from tests.drills.walk.walk import QUEUES, TYPES, Walk
 
 HOUR = timedelta(hours=1)
 LANES = ("a", "b")
+STICKY_KEYS = ("k0", "k1")
+USERS = (None, "u1", "u2", "u3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class New:
     debounce: timedelta | None = None
     queue: str = "default"
     limits: Mapping[str, int] = field(default_factory=dict)
+    sticky: str | None = None
+    user_id: str | None = None
 
     def __str__(self) -> str:
         """What is not as usual."""
@@ -42,7 +46,8 @@ class New:
         """As `create_many` takes it."""
         return NewJob(
             TYPES[self.job_type],
-            {"text": self.text, "lane": self.lane or "", "limits": dict(self.limits)},
+            {"text": self.text, "lane": self.lane or "", "sticky": self.sticky or "", "limits": dict(self.limits)},
+            self.user_id,
             queue=self.queue,
             priority=self.priority,
             scheduled_for=self.at,
@@ -65,6 +70,8 @@ class New:
             self.unique_while,
             self.queue,
             dict(self.limits),
+            sticky=self.sticky,
+            fair=None if TYPES[self.job_type].fair_by is None else self.user_id or "",
         )
 
 
@@ -75,24 +82,26 @@ def new(
     kind: UniqueWhile = walk.dice.choice(UNIQUE_WHILE)
     ahead = walk.dice.choice((HOUR, datetime.now(UTC) + HOUR)) if later else None
     limits = some_limits(walk) if limited or (limited is None and walk.chance(0.15)) else {}
-    return New(
-        type_of(walk, lane=lane, limits=limits),
-        walk.dice.choice(LANES) if lane else None,
-        later,
-        walk.dice.choice((0, 2, 2, 4)),
-        f"u{walk.dice.randrange(2)}" if unique else None,
-        kind if unique else None,
+    return replace(
+        of_some_type(walk, walk.dice.choice(LANES) if lane else None, limits),
+        later=later,
+        priority=walk.dice.choice((0, 2, 2, 4)),
+        unique_key=f"u{walk.dice.randrange(2)}" if unique else None,
+        unique_while=kind if unique else None,
         at=ahead if later else walk.dice.choice((None, None, timedelta(seconds=-1))),
         queue=QUEUES[walk.chance(0.3)],
-        limits=limits,
     )
 
 
-def type_of(walk: Walk, *, lane: bool, limits: Mapping[str, int]) -> str:
-    """The name of a type that has a lane, limits, both or neither."""
+def of_some_type(walk: Walk, lane: str | None, limits: Mapping[str, int]) -> New:
+    """A job of a type that has a lane, limits, both or neither; with what its type wants besides."""
     if limits:
-        return "lane_bound" if lane else "bound"
-    return "lane_note" if lane else walk.dice.choice(("note", "note", "counted"))
+        return New("lane_bound" if lane else "bound", lane, limits=limits)
+    if lane:
+        key = walk.dice.choice((None, *STICKY_KEYS)) if lane in LANES else None
+        return walk.dice.choice((New("lane_note", lane), New("holding", lane, sticky=key)))
+    sticky, fair = New("sticky", sticky=walk.dice.choice(STICKY_KEYS)), New("fair", user_id=walk.dice.choice(USERS))
+    return walk.dice.choice((New("note"), New("note"), New("counted"), sticky, fair))
 
 
 def some_limits(walk: Walk) -> dict[str, int]:

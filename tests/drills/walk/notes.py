@@ -36,7 +36,7 @@ def _learn(walk: Walk, notebook: Notebook) -> None:
         walk.model.notes[notebook.job_id, note.kind, n] = notebook.token
 
 
-@rule(10)
+@rule(9.4)
 async def say_something(walk: Walk) -> str:
     """Several runs in one statement, stale ones among them."""
     runs = {run.token: run for run in (walk.run()[0], walk.run()[0])}
@@ -57,7 +57,7 @@ async def say_something(walk: Walk) -> str:
     return f"{[run.id for run in runs.values()]}, holding {sorted(holding)}"
 
 
-@rule(1.5)
+@rule(2.4)
 async def say_something_stale(walk: Walk) -> str:
     """It is not written, and says nothing any more."""
     run = walk.stale_run()
@@ -67,7 +67,7 @@ async def say_something_stale(walk: Walk) -> str:
     return f"job {run.id} token {run.token}"
 
 
-@rule(9.2)
+@rule(9.1)
 async def say_something_while_somebody_has_the_job(walk: Walk) -> str:
     """A settle, say: its row is passed over, and it is said again."""
     run, _ = walk.run()

@@ -14,7 +14,7 @@ _MOST = 3
 """In force at once: more, and hardly a claim finds anything."""
 
 
-@rule(1.6)
+@rule(2)
 async def pause_a_queue_or_a_type(walk: Walk) -> str:
     """For an hour, or until somebody resumes it; the last word stands."""
     if len(walk.model.pauses.in_force()) >= _MOST:
@@ -28,7 +28,7 @@ async def pause_a_queue_or_a_type(walk: Walk) -> str:
     return f"{queue}, {job_type}, timed: {timed}"
 
 
-@rule(5)
+@rule(3.1)
 async def resume_one(walk: Walk) -> str:
     """Just this, whoever set it; one that is not paused is not there to lift."""
     place = walk.pick(walk.model.pauses.left_h) if walk.chance(0.9) else Place(QUEUES[0], "note")
@@ -52,7 +52,7 @@ async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     return f"job {job.id}, queue {job.queue}, later: {later}"
 
 
-@rule(39)
+@rule(25)
 async def hours_pass(walk: Walk) -> str:
     """For pauses, and for what runs and pauses take of a job's time.
 
@@ -73,7 +73,7 @@ async def hours_pass(walk: Walk) -> str:
     return f"{hours} h"
 
 
-@rule(1.3)
+@rule(1.6)
 async def put_pauses_away_that_are_over(walk: Walk) -> str:
     """Upkeep: what was paused is claimed again before, and its time is not forgotten."""
     in_force = walk.model.pauses.in_force()
@@ -85,7 +85,7 @@ async def put_pauses_away_that_are_over(walk: Walk) -> str:
     return str(over)
 
 
-@rule(1.4)
+@rule(1.5)
 async def forget_times_of_pauses(walk: Walk) -> str:
     """Housekeeping: those that no living job's time depends on."""
     await forget_paused_times(walk.conn)

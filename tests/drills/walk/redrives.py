@@ -49,23 +49,34 @@ def _learn(walk: Walk, letters: Letters, batches: Sequence[Batch]) -> str:
         if job.id in redriven:
             must(before is None, f"S9: job {job.id} was redriven as {before} before, and as {redriven[job.id]} again")
             must(holder is None, f"S10: job {holder} has the key of job {job.id}, which was redriven")
-            _begin_anew(walk, job, redriven[job.id])
+            begin_anew(walk, job, redriven[job.id])
         else:
             why = ("redriven", before) if before else ("met", holder)
             must((left[job.id].why, left[job.id].by) == why, f"job {job.id}: {left[job.id]}, must be {why}")
     return f"{letters}: {redriven}, left {sorted(left)}"
 
 
-def _begin_anew(walk: Walk, old: Known, job_id: int) -> None:
+def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
+    """The model learns of the job that does this one again."""
     new = Known(
-        job_id, old.job_type, old.priority, old.lane, None, old.unique_key, old.unique_while, old.queue, old.limits
+        job_id,
+        old.job_type,
+        old.priority,
+        old.lane,
+        unique_key=old.unique_key,
+        unique_while=old.unique_while,
+        queue=old.queue,
+        limits=old.limits,
+        retry_of=old.id,
+        sticky=old.sticky,
+        fair=old.fair,
     )
-    new.retry_of = old.id
     walk.model.create(new, later=False)
     walk.model.redrives[old.id] = job_id
+    return new
 
 
-@rule(17)
+@rule(13)
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
     walk.has_room()
@@ -83,7 +94,7 @@ async def redrive_in_bulk(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(2.7)
+@rule(3.7)
 async def redrive_one(walk: Walk) -> str:
     """By its id; one that was redriven before is left, and told, unless it is to be redriven again."""
     walk.has_room()
@@ -92,7 +103,7 @@ async def redrive_one(walk: Walk) -> str:
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(1.3)
+@rule(1.8)
 async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     """What lives, has completed, or is kept no more: left, and told."""
     job = walk.pick(
@@ -104,7 +115,7 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule(5.8)
+@rule(5.1)
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
     walk.has_room()

@@ -1,8 +1,10 @@
 """All rules of a walk: each of these modules registers its own."""
 
 from tests.drills.walk import (  # noqa: F401 - for what importing them does
+    ageing,
     claims,
     creates,
+    lanes,
     limits,
     notes,
     pauses,
@@ -12,6 +14,8 @@ from tests.drills.walk import (  # noqa: F401 - for what importing them does
     sql_creates,
     stale,
     steps,
+    sticky,
+    turns,
     upkeep,
     waits,
 )

@@ -9,7 +9,7 @@ from jobs_core import AnyJob, Cancel, Complete, Connection, Created, Fail, Outco
 from jobs_core.settle import Completed, end_many, settle
 from tests.drills.walk.known import Known, Violation
 from tests.drills.walk.model import RETRIES
-from tests.drills.walk.new_jobs import HOUR, LANES, New, created, some_limits, type_of
+from tests.drills.walk.new_jobs import HOUR, LANES, New, created, of_some_type, some_limits
 from tests.drills.walk.walk import TYPES, Walk, rule
 from tests.support.database import Undone
 
@@ -25,14 +25,14 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(10)
+@rule(13)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(9)
+@rule(12)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
     run, job = walk.run()
@@ -40,14 +40,14 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(12)
+@rule(11)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     walk.has_room()
     run, job = walk.run()
     lane = job.lane if job.lane in LANES else None
     limits = some_limits(walk) if job.limits else {}
-    one = New(type_of(walk, lane=bool(lane), limits=limits), lane, limits=limits)
+    one = of_some_type(walk, lane, limits)
     event, payload = f"also {job.id}", {"output": 0}
     got = list[Created]()
 
@@ -60,7 +60,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(10)
+@rule(9.8)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = walk.run()
@@ -78,7 +78,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(10)
+@rule(12)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
     run, job = walk.run()
@@ -91,7 +91,7 @@ async def retry(walk: Walk) -> str:
     return f"job {job.id}, now: {now}, policy: {own}"
 
 
-@rule(9.9)
+@rule(12)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
     run, job = walk.run()
@@ -103,7 +103,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(10)
+@rule(13)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     wanted_dead = walk.model.requests if walk.chance(0.5) else set()
@@ -113,14 +113,14 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(11)
+@rule(8.9)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(9.5)
+@rule(12)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
@@ -128,7 +128,7 @@ async def end_as_cancelled(walk: Walk) -> str:
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(13)
+@rule(12)
 async def end_several(walk: Walk) -> str:
     """Completed runs without a lane, a parent or limits, in one statement; stale ones among them."""
     plain = [run for run in walk.runs if not run.lane and not run.parent_id and not run.limited]
@@ -145,7 +145,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(9.4)
+@rule(12)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = walk.run()
@@ -156,7 +156,7 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(11)
+@rule(14)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
     _, job = walk.run(lambda job: not job.gives_up)
@@ -167,7 +167,7 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(34)
+@rule(42)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     walk.has_room()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from psycopg import errors
 
@@ -42,14 +43,15 @@ async def _create(conn: Connection, one: New, role: str | None) -> tuple[list[in
 def _one(walk: Walk) -> New:
     if walk.chance(0.2):
         return idempotent(walk)
-    return new(walk, lane=walk.chance(0.6), later=walk.chance(0.2), unique=walk.chance(0.3))
+    one = new(walk, lane=walk.chance(0.6), later=walk.chance(0.2), unique=walk.chance(0.3))
+    return replace(one, sticky=None)  # what SQL creates waits for no worker
 
 
 def _role(walk: Walk, one: New) -> str | None:
     return walk.role if one.job_type in ALLOWED and walk.chance(0.8) else None
 
 
-@rule(1.9)
+@rule(2.1)
 async def create_by_sql(walk: Walk) -> str:
     """Of any kind: what Python would have done."""
     walk.has_room()
@@ -59,7 +61,7 @@ async def create_by_sql(walk: Walk) -> str:
     return learned(walk, [one], ids, met)
 
 
-@rule(1.4)
+@rule(1.7)
 async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     one = _one(walk)
@@ -68,7 +70,7 @@ async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return str(one)
 
 
-@rule(1.7)
+@rule(3)
 async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     """With the same key: one job."""
     walk.has_room()
@@ -83,7 +85,7 @@ async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     return "; and ".join(learned(walk, [one], ids, met) for ids, met in both)
 
 
-@rule(3.1)
+@rule(3.6)
 async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     name, key = walk.pick((name, key) for (_, name), key in walk.model.keys.items() if not key.expired)
@@ -95,7 +97,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(1.4)
+@rule(2.2)
 async def a_role_oversteps(walk: Walk) -> str:
     """Another type, the function of all types, or a look at the jobs: refused."""
     attempts = (

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn, get_args
 
 from jobs_core import AnyJob, Complete, InvalidInput, StepUnknown, Wait
@@ -9,7 +10,7 @@ from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
 from jobs_core.steps import Policy, Waiting
 from tests.drills.walk.known import Known, Step, must
-from tests.drills.walk.new_jobs import HOUR, New, some_limits, stands_for, type_of
+from tests.drills.walk.new_jobs import HOUR, of_some_type, some_limits, stands_for
 from tests.drills.walk.waits import settle_wait
 from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 from tests.support.database import Undone
@@ -22,7 +23,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(9.5)
+@rule(9.3)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
@@ -98,7 +99,7 @@ def _policy(walk: Walk) -> Policy:
     return walk.dice.choice(get_args(Policy))
 
 
-@rule(14)
+@rule(12)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     walk.has_room()
@@ -108,14 +109,12 @@ async def spawn(walk: Walk) -> str:
     lane = walk.pick(lane for lane in CHILD_LANES if lane != job.lane) if walk.chance(0.4) else None
     later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
     limits = some_limits(walk) if walk.chance(0.15) else {}
-    child = New(
-        type_of(walk, lane=bool(lane), limits=limits),
-        lane,
-        later,
+    child = replace(
+        of_some_type(walk, lane, limits),
+        later=later,
         unique_key=unique,
         unique_while="unfinished" if unique else None,
         at=HOUR if later else None,
-        limits=limits,
     )
     place = (job.id, f"spawn:{name}")
     known, met = walk.model.steps.get(place), stands_for(walk, child)
@@ -136,7 +135,7 @@ async def spawn(walk: Walk) -> str:
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(110)
+@rule(96)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
@@ -151,7 +150,7 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(1328)
+@rule(1737)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))

@@ -1,6 +1,7 @@
 """What the tables show after a step, and whether that is so: by SQL alone, and row for row against the model."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -9,8 +10,9 @@ from tests.drills.walk.known import Known, Violation
 from tests.drills.walk.looks import EMPTY, LOOK, PREPARE
 from tests.drills.walk.model import Model
 from tests.drills.walk.model_pauses import Place
+from tests.drills.walk.model_turns import Key
 
-_OF_THE_MODEL = {"due", "told", "seq", "claims", "resumes", "not_started", "limits", "slots", "left_h", "gone"}
+_OF_THE_MODEL = {"due", "told", "seq", "until", "claims", "resumes", "not_started", "limits", "slots", "left_h", "gone"}
 _COMPARED = [one.name for one in fields(Known) if one.name not in _OF_THE_MODEL]
 
 
@@ -40,6 +42,7 @@ async def check(conn: Connection, model: Model, fingerprints: dict[int, str]) ->
     for what, (there, wanted) in _pairs(seen, model).items():
         if there != wanted:
             raise Violation(f"{what}: {_difference(there, wanted)}")
+    model.turns.learn(turns_of(seen["turns"]))
     _take_over(seen["jobs"], model)
     _count_claims(model, Counter(job_id for job_id, *_ in seen["attempts"]))
 
@@ -59,10 +62,15 @@ def _pairs(seen: dict[str, Any], model: Model) -> dict[str, tuple[Any, Any]]:
         counts[job_type, state] += n
     return {
         "job": (jobs, {job.id: {name: getattr(job, name) for name in _COMPARED} for job in model.jobs.values()}),
-        "S4: lane": (lanes, {lane: ids for lane, ids in model.lanes.items() if ids}),
+        "S4: lane": (lanes, {lane: ids for lane, ids in model.lanes.jobs.items() if ids}),
+        "S4: held lanes": (
+            {lane: tuple(hold) for lane, *hold in seen["holds"]},
+            {lane: (hold.held_by, hold.reason, hold.failed) for lane, hold in model.lanes.holds.items()},
+        ),
+        "last workers of keys": (dict(seen["sticky"]), model.sticky),
         "S9: history": (
             {row[0]: row[1:-1] for row in seen["history"]},
-            {j.id: [j.state, j.token, j.parent_id, j.retries, j.lost, j.lane, j.retry_of] for j in kept},
+            {j.id: [j.state, j.token, j.parent_id, j.retries, j.lost, j.lane, j.retry_of, j.priority] for j in kept},
         ),
         "ended and not kept": (counts, counted),
         "attempts": (Counter(map(tuple, seen["attempts"])), model.attempts),
@@ -98,6 +106,11 @@ def _pairs(seen: dict[str, Any], model: Model) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def turns_of(rows: Iterable[Iterable[Any]]) -> dict[Key, int]:
+    """The number of each one's last turn, of rows of queue, type, class, whose, number."""
+    return {(queue, job_type, priority, fair): served for queue, job_type, priority, fair, served in rows}
+
+
 def _slots(model: Model) -> dict[tuple[str, int], int]:
     """By key and job."""
     return {(key, job.id): n for job in model.jobs.values() if job.held for key, n in job.slots.items()}
@@ -127,6 +140,7 @@ def _take_over(rows: list[dict[str, Any]], model: Model) -> None:
             if seq <= last:
                 raise Violation(f"job {job.id} became ready ahead of one that was ready before")
             job.seq = seq
+        job.until = row["until"]
 
 
 def _count_claims(model: Model, attempts: Counter[int]) -> None:

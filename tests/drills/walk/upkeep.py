@@ -1,10 +1,12 @@
 """Rules of what is done for all: workers that come, go and die, times that come, and requests to cancel."""
 
+from collections.abc import Sequence
+
 from jobs_core import execute
 from jobs_core.leases import register, renew, retire
 from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_strays, rescue
 from jobs_core.waits import forget, go_on
-from tests.drills.walk.known import Violation, Worker
+from tests.drills.walk.known import Known, Violation, Worker
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 from workers.cancels import deal_with_cancels
 
@@ -12,7 +14,7 @@ MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(3)
+@rule(2.1)
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
@@ -22,9 +24,10 @@ async def register_a_worker(walk: Walk) -> str:
 
 async def new_worker(walk: Walk, *, alone: bool) -> int:
     """A live worker's id."""
-    worker = await register(walk.conn, queues=QUEUES, job_types=list(TYPES), slots=5, lease_s=0.01)
+    slots = walk.dice.choice((1, 2, 5))
+    worker = await register(walk.conn, queues=QUEUES, job_types=list(TYPES), slots=slots, lease_s=0.01)
     await _lease(walk, worker, "1 day")
-    walk.model.workers[worker] = Worker(alone)
+    walk.model.workers[worker] = Worker(alone, slots)
     return worker
 
 
@@ -43,7 +46,7 @@ def _busy(walk: Walk) -> int:
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(1.4)
+@rule(1.7)
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -56,7 +59,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(8.6)
+@rule(6.8)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -79,7 +82,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(9.6)
+@rule(6.4)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -88,7 +91,7 @@ async def retire_a_worker(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(4662)
+@rule(12000)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
     gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
@@ -103,7 +106,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(172)
+@rule(292)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
@@ -140,7 +143,7 @@ async def put_stopped_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(2.1)
+@rule(1.9)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -154,11 +157,16 @@ async def some_jobs_times_come(walk: Walk) -> str:
     return f"jobs {[job.id for job in jobs]}"
 
 
-@rule(1.4)
+@rule(1.7)
 async def promote(walk: Walk) -> str:
     """Waits that are over, due jobs, and those that join their lane, in the order in which they fell due."""
     over = walk.model.over()
     await promote_due(walk.conn)
+    return promoted(walk, over)
+
+
+def promoted(walk: Walk, over: Sequence[Known]) -> str:
+    """The model learns that upkeep has looked at these."""
     for job in over:
         _let_go_on(walk, waiting=True, id_=job.id)
     for job in over:
@@ -166,7 +174,7 @@ async def promote(walk: Walk) -> str:
     return str([job.id for job in over])
 
 
-@rule(50)
+@rule(82)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     over = [job for job in walk.model.over() if job.state == "waiting"]
@@ -186,12 +194,19 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(3)
+@rule(2.1)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
-    some = list(walk.model.jobs.values())
-    fits = walk.dice.choice((lambda _: True, lambda job: job.held, lambda job: walk.model.children(job.id)))
-    job = walk.pick(list(filter(fits, some)) or some)
+    return await _cancel(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
+
+
+@rule(10)
+async def cancel_what_runs(walk: Walk) -> str:
+    """Its run is to be told, and what it created with it."""
+    return await _cancel(walk, walk.job(lambda job: job.held))
+
+
+async def _cancel(walk: Walk, job: Known) -> str:
     got = await walk.jobs.cancel(job.id, reason="enough")
     ended, asked = walk.model.cancel(job.id)
     if got is None or (set(got.ended), set(got.asked)) != (set(ended), asked):
@@ -199,7 +214,7 @@ async def cancel(walk: Walk) -> str:
     return f"{ended}, to be told: {asked}"
 
 
-@rule(1.5)
+@rule(2.8)
 async def cancel_one_that_has_ended(walk: Walk) -> str:
     """It stays as it is."""
     job_id = walk.pick(walk.model.ended)
@@ -208,10 +223,10 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(735)
+@rule(41)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
-    asked = sorted(walk.model.requests, reverse=True)
+    asked = sorted(walk.model.requests)
     if not asked:
         raise NotNow
     worker, told = walk.worker(alone=None), list[int]()
@@ -230,7 +245,7 @@ async def deal_with_requests(walk: Walk) -> str:
     return f"worker {worker}: {asked}, told {told}"
 
 
-@rule(1.5)
+@rule(1.7)
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")

@@ -18,7 +18,7 @@ async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait) -> Non
     walk.model.wait(job, outcome.event, timed=outcome.until is not None)
 
 
-@rule(9.9)
+@rule(12)
 async def wait_for_an_event(walk: Walk) -> str:
     """As an outcome, with and without a time; one that was emitted before counts."""
     run, job = walk.run()
@@ -29,7 +29,7 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(8.7)
+@rule(9.6)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
     run, job = walk.run()
@@ -49,7 +49,7 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(10)
+@rule(9.8)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
     run, job = walk.run()
@@ -75,7 +75,7 @@ async def wait_for(walk: Walk) -> str:
     return f"job {job.id}, {event}: {payload}"
 
 
-@rule(1.4)
+@rule(1.7)
 async def emit(walk: Walk) -> str:
     """The first one counts; who waits goes on."""
     event = walk.pick(sorted(_awaited(walk))) if _awaited(walk) and walk.chance(0.8) else _event(walk)
@@ -85,7 +85,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule(2.8)
+@rule(3.2)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
@@ -93,7 +93,7 @@ async def emit_again(walk: Walk) -> str:
     return event
 
 
-@rule(1.4)
+@rule(2.1)
 async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """It was not told."""
     event = _event(walk)
@@ -102,7 +102,7 @@ async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return event
 
 
-@rule(11)
+@rule(13)
 async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     """The two at once: it goes on."""
     run, job = walk.run(lambda job: not job.gives_up)
@@ -113,7 +113,7 @@ async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     return f"job {job.id}, {event}"
 
 
-@rule(5.4)
+@rule(7)
 async def a_waits_time_comes(walk: Walk) -> str:
     """Upkeep may let it go on, and its run learns that it is late."""
     job = walk.job(lambda job: job.state == "waiting" and job.timed and job.due is None)

@@ -4,16 +4,19 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from jobs_core import AnyJob, Connection, HandlerTable, Jobs, JobType, LeaseLost, Limit, execute
+from jobs_core.job_types import LONGEST_STICKY
 from jobs_core.notes import Notebook
 from jobs_core.steps import Steps
-from tests.drills.walk.known import Known, Violation
+from tests.drills.walk.known import HOLDING, Known, Violation
 from tests.drills.walk.model import RETRIES, Model
+from tests.drills.walk.model_ageing import SPAN_H
 from tests.drills.walk.model_limits import DECLARED
 
 T = TypeVar("T")
@@ -25,10 +28,11 @@ _A_WALK_TAKES_H = 0.2  # at most, on a slow machine
 
 
 class Input(BaseModel):
-    """Of all jobs of a walk. limits: weights by key."""
+    """Of all jobs of a walk. sticky: a key, or none. limits: weights by key."""
 
     text: str = ""
     lane: str = ""
+    sticky: str = ""
     limits: dict[str, int] = {}
 
 
@@ -36,16 +40,26 @@ def _lane(given: Input) -> str:
     return given.lane
 
 
+def _sticky_key(given: Input) -> str | None:
+    return given.sticky or None
+
+
 def _limits(given: Input) -> list[Limit]:
     return [replace(DECLARED[key], weight=weight) for key, weight in given.limits.items()]
 
 
-NOTE = JobType("note", Input, retries=RETRIES)
+_AGEING = timedelta(hours=SPAN_H)
+NOTE = JobType("note", Input, retries=RETRIES, ageing=_AGEING)
 COUNTED = JobType("counted", Input, retries=RETRIES, retention="none", brief=True)
-LANE_NOTE = JobType("lane_note", Input, retries=RETRIES, lane=_lane)
-BOUND = JobType("bound", Input, retries=RETRIES, limits=_limits, retention="long")
+LANE_NOTE = JobType("lane_note", Input, retries=RETRIES, ageing=_AGEING, lane=_lane)
+HOLDS = JobType(
+    HOLDING, Input, retries=RETRIES, lane=_lane, holds_lane=True, sticky_key=_sticky_key, sticky_for=LONGEST_STICKY
+)
+STICKY = JobType("sticky", Input, retries=RETRIES, ageing=_AGEING, sticky_key=_sticky_key, sticky_for=LONGEST_STICKY)
+FAIR = JobType("fair", Input, retries=RETRIES, ageing=_AGEING, fair_by="user_id")
+BOUND = JobType("bound", Input, retries=RETRIES, ageing=_AGEING, limits=_limits, retention="long")
 LANE_BOUND = JobType("lane_bound", Input, retries=RETRIES, lane=_lane, limits=_limits)
-TYPES = {job_type.name: job_type for job_type in (NOTE, COUNTED, LANE_NOTE, BOUND, LANE_BOUND)}
+TYPES = {job_type.name: job_type for job_type in (NOTE, COUNTED, LANE_NOTE, HOLDS, STICKY, FAIR, BOUND, LANE_BOUND)}
 QUEUES = ["default", "other"]
 
 

@@ -1,0 +1,152 @@
+"""The audit of what the gate decided, and the journal of the calls that it let through. Verbs take the connection first.
+
+Each is one statement, which holds its own fence: a call costs one before its tool and one after.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from jobs_core import Connection, LeaseLost, execute, fetch, fetch_one, gate, statement
+from sessions.verdicts import Acting, Allow, Deny, ToolCall, Verdict, canonical, digest_of
+
+_MAX_ARGUMENTS_CHARS = 2_000
+_MOST_NAMED = 10
+_MOST_NAMED_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The turn that a run works on, in a session that it took under `epoch`."""
+
+    session_id: UUID
+    epoch: int
+    turn_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call that was let through. ended: its tool came to an end, which `failed` says of."""
+
+    call_id: str
+    tool: str
+    arguments: str
+    ended: bool
+    failed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A row of the audit."""
+
+    id: int
+    at: datetime
+    session_id: UUID
+    turn_id: UUID
+    token: int | None
+    user_id: str | None
+    agent: str
+    subagent: bool
+    tool: str
+    call_id: str
+    digest: str
+    allowed_digest: str | None
+    verdict: Literal["allow", "deny", "ask"]
+    decided_by: str
+
+
+async def record_decision(conn: Connection, held: Held, acting: Acting, call: ToolCall, verdict: Verdict) -> bool:
+    """Record a verdict, and the call itself if it is let through; whether it may go to its tool.
+
+    False of an `Allow`: it went there before. Raises LeaseLost where another run has taken the session.
+    """
+    arguments = canonical(call.input)
+    allowed = None
+    if isinstance(verdict, Allow):
+        allowed = digest_of(arguments if verdict.input is None else canonical(verdict.input))
+    values = {
+        **_names(held, call),
+        "turn_id": held.turn_id,
+        "token": acting.token,
+        "user_id": acting.user_id,
+        "agent": acting.agent,
+        "subagent": call.subagent,
+        "tool": gate.clean_text(call.name, max_chars=gate.MAX_NAME_CHARS),
+        "digest": digest_of(arguments),
+        "allowed_digest": allowed,
+        "verdict": "allow" if allowed else "deny" if isinstance(verdict, Deny) else "ask",
+        "decided_by": gate.clean_text(verdict.by, max_chars=gate.MAX_NAME_CHARS),
+        "arguments": gate.clean_text(arguments, max_chars=_MAX_ARGUMENTS_CHARS),
+    }
+    row = await fetch_one(conn, statement("sessions", "tool_call/decide"), values)
+    if row is None:
+        raise _taken(held)
+    return bool(row["allowed"])
+
+
+async def record_end(conn: Connection, held: Held, call: ToolCall, *, failed: bool) -> None:
+    """Record that the tool of a call has ended. Raises LeaseLost where another run has taken the session."""
+    values = {**_names(held, call), "failed": failed}
+    if not await execute(conn, statement("sessions", "tool_call/end"), values):
+        raise _taken(held)
+
+
+async def calls_of_turn(conn: Connection, turn_id: UUID) -> list[Called]:
+    """The calls of a turn that were let through, its subagents' left out, the oldest first."""
+    rows = await fetch(conn, statement("sessions", "tool_call/of_turn"), {"turn_id": turn_id})
+    return [Called(**row) for row in rows]
+
+
+async def decisions(
+    conn: Connection, session_id: UUID, *, limit: int = 50, before_id: int | None = None
+) -> list[Decision]:
+    """The newest decisions about a session's calls, newest first; page on with the last one's id as `before_id`."""
+    values = {"session_id": session_id, "limit": limit, "before_id": before_id}
+    return [Decision(**row) for row in await fetch(conn, statement("sessions", "tool_call/decisions"), values)]
+
+
+def word_of_lost_calls(calls: Iterable[Called], entries: list[dict[str, Any]]) -> str:
+    """What to tell a model that goes on: the calls that its transcript does not show; '' where it shows all."""
+    shown = {
+        block.get("id")
+        for entry in entries
+        for block in _blocks(entry)
+        if isinstance(block, dict) and block.get("type") == "tool_use"
+    }
+    lost = [call for call in calls if call.call_id not in shown]
+    if not lost:
+        return ""
+    lines = [_line(call) for call in lost[:_MOST_NAMED]]
+    if len(lost) > _MOST_NAMED:
+        lines.append(f"- and {len(lost) - _MOST_NAMED} more")
+    return (
+        "Before you were interrupted you had called tools of which this conversation shows nothing:\n"
+        + "\n".join(lines)
+        + "\nDo not repeat a call before you have checked whether it took effect."
+    )
+
+
+def _line(call: Called) -> str:
+    arguments = gate.clean_text(call.arguments, max_chars=_MOST_NAMED_CHARS)
+    became = "its outcome is unknown"
+    if call.ended:
+        became = "it failed" if call.failed else "it ran to its end; what it returned is lost"
+    return f"- {call.tool} {arguments} (call {call.call_id}): {became}"
+
+
+def _blocks(entry: dict[str, Any]) -> list[Any]:
+    content = (entry.get("message") or {}).get("content")
+    return content if isinstance(content, list) else []
+
+
+def _names(held: Held, call: ToolCall) -> dict[str, Any]:
+    call_id = gate.check_name(call.id, field="tool_use_id")
+    return {"session_id": held.session_id, "epoch": held.epoch, "call_id": call_id}
+
+
+def _taken(held: Held) -> LeaseLost:
+    return LeaseLost(
+        f"session {held.session_id}: epoch {held.epoch} is no longer the session's; another run has taken it"
+    )

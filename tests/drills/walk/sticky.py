@@ -1,0 +1,94 @@
+"""Rules of sticky jobs: whom they wait for, who claims them, and how they come to be anybody's."""
+
+import asyncio
+
+from jobs_core import AnyJob, execute
+from jobs_core.sticky import claim_sticky, leave, remember
+from jobs_core.upkeep import promote_due
+from tests.drills.walk.claims import begin, ids_of, remember_its_worker, types_of_one
+from tests.drills.walk.known import Known, must
+from tests.drills.walk.new_jobs import LANES, STICKY_KEYS, New, created
+from tests.drills.walk.upkeep import promoted
+from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
+
+
+@rule(12)
+async def create_sticky(walk: Walk) -> str:
+    """Of a key that some worker has at hand, if any; in a lane, too."""
+    walk.has_room()
+    known = [key for key, id_ in walk.model.sticky.items() if walk.model.workers[id_].good]
+    if not known and walk.chance(0.8):
+        raise NotNow
+    key = walk.dice.choice(known or STICKY_KEYS)
+    plain = New("sticky", sticky=key, priority=walk.dice.choice((1, 2)), queue=walk.dice.choice(QUEUES))
+    several = [plain] * walk.dice.choice((1, 2, 2, 3))
+    several += [New("holding", walk.dice.choice(LANES), sticky=key)] if walk.chance(0.3) else []
+    return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
+
+
+@rule(34)
+async def remember_who_ran_it(walk: Walk) -> str:
+    """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
+    current = {run.token for run, _ in walk.current()}
+    runs = [run for run in walk.runs if (job := walk.model.jobs.get(run.id)) and job.sticky]
+    stale = walk.chance(0.15)
+    run = walk.pick(run for run in runs if (run.token in current) is not stale)
+    if stale:
+        await remember(walk.conn, run)
+    else:
+        await remember_its_worker(walk, run)
+    return f"job {run.id}, stale: {stale}"
+
+
+def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
+    """Jobs that wait for this worker, which may claim them now, in their order."""
+    found = [job for job in walk.model.jobs.values() if job.prefers == worker and job.job_type in types]
+    free = (job for job in found if not walk.model.pauses.keep_back(job))
+    return sorted(free, key=lambda job: (job.priority, job.until or 0))
+
+
+@rule(66)
+async def claim_what_waits_for_a_worker(walk: Walk) -> str:
+    """It takes the first of them, paused ones not; none where its lease is no longer good."""
+    worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
+    known, types, slots = walk.model.workers[worker], types_of_one(walk), walk.dice.choice((1, 1, 5))
+    good = known.good and not known.dead
+    wanted = ids_of(_waiting(walk, worker, types)[:slots]) if good else []
+    runs = await claim_sticky(walk.conn, worker_id=worker, queues=QUEUES, job_types=types, slots=slots)
+    must({run.id for run in runs} == {*wanted}, f"worker {worker} took {[run.id for run in runs]}, must have {wanted}")
+    walk.took(runs, worker)
+    return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
+
+
+@rule(66)
+async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
+    """Whichever is first: its worker has it, or it is anybody's."""
+    worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
+    mine = [job for job in walk.model.jobs.values() if job.prefers == worker]
+    past = "UPDATE jobs.jobs SET scheduled_for = clock_timestamp() - interval '1 second' WHERE id = %(id)s"
+    for job in mine:
+        await execute(walk.conn, past, {"id": job.id})
+        walk.model.time_comes(job)
+    over = walk.model.over()
+
+    async def claims() -> list[AnyJob]:
+        async with walk.jobs.database.connection() as conn:
+            return await claim_sticky(conn, worker_id=worker, queues=QUEUES, job_types=list(TYPES), slots=MOST_JOBS)
+
+    runs, _ = await asyncio.gather(claims(), promote_due(walk.conn))
+    walk.took(runs, worker)
+    said = promoted(walk, [job for job in over if not job.held])
+    return f"worker {worker} has {[run.id for run in runs]}; due: {said}"
+
+
+@rule(48)
+async def a_worker_drains(walk: Walk) -> str:
+    """It claims no more: what waits for it is anybody's, at once, and it is no key's last worker."""
+    preferred = sorted({job.prefers for job in walk.model.jobs.values() if job.prefers})
+    worker = walk.pick(preferred or (walk.model.sticky.values() if walk.chance(0.1) else ()))
+    ready = await leave(walk.conn, worker)
+    waited = walk.model.prefer_none(worker)
+    must(
+        {(one.queue, one.job_type) for one in ready} == {(job.queue, job.job_type) for job in waited}, f"told: {ready}"
+    )
+    return f"worker {worker}: {ids_of(waited)}"
