@@ -30,22 +30,24 @@ from sessions.live import Live
 from sessions.live_rows import Audience, Held
 from sessions.narrator import Narrator
 from sessions.options import Access
-from sessions.records import has_transcript, last_answered_turn
+from sessions.records import fence_session, has_transcript, last_answered_turn
 from sessions.resume import TurnState, classify
 from sessions.settings import SessionSettings
 from sessions.store import Entries, load_transcript
 from sessions.tool_calls import calls_of_turn, word_of_lost_calls
+from sessions.usage import close_open_calls
 from sessions.usage_check import differs_from_result
 
 if TYPE_CHECKING:
+    from sessions.model_proxy.news import ProviderWatch
     from sessions.model_proxy.proxy import ModelProxy
     from sessions.model_proxy.run import ProxyRun
-    from sessions.model_proxy.watch import ProviderWatch
 
 Source = Literal["asked", "resumed", "recorded"]
 
 _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
 _NOT_IN_IT = ("absent", "unseen")
+_OVER = ("finished", "cancelled")
 _NOTHING = Usage()
 _GONE = "Your last call, {call}, was not run: its tool is not there any more. Go on without it."
 
@@ -151,6 +153,10 @@ class ClaudeSessions:
 
     async def _through_proxy(self, turn: TurnRun) -> TurnEnd:
         entries, stands = await self._look(turn)
+        if stands.state in _OVER:  # no CLI runs that would close what a run that crashed behind the answer left open
+            async with self._db.transaction() as conn:
+                await fence_session(conn, turn.session_id, turn.epoch)
+                await close_open_calls(conn, turn.turn_id)
         if end := _on_record(turn, stands):
             return end
         async with self._model_proxy().run(turn.account, turn.session_id, turn.epoch) as (api, url):

@@ -1,6 +1,7 @@
 """Writes the usage ledger for the proxy: before each call in its way, after it in the background, until it is written."""
 
 import asyncio
+import itertools
 from decimal import Decimal
 from uuid import UUID
 
@@ -59,7 +60,7 @@ class Ledger:
                 write.cancel()
 
     async def _close(self, account: RunAccount, call: OpenCall, used: Usage) -> None:
-        while True:
+        for attempt in itertools.count():
             try:
                 async with self._database.connection() as conn:
                     await close_call(conn, account, call, used)
@@ -68,5 +69,6 @@ class Ledger:
                 if not db.will_pass(error):
                     log.exception("model_call.not_recorded", turn_id=str(account.turn_id))
                     return
-                log.warning("ledger.was_away", reason=db.describe(error))
+                if not attempt:
+                    log.warning("ledger.was_away", reason=db.describe(error))
             await asyncio.sleep(_TRY_AGAIN_S)

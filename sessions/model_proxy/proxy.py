@@ -11,10 +11,10 @@ from jobs_core import Database
 from sessions.account import RunAccount
 from sessions.model_proxy.ledger import Ledger
 from sessions.model_proxy.listener import Listener
+from sessions.model_proxy.news import News, ProviderWatch
 from sessions.model_proxy.relay import Relay
 from sessions.model_proxy.run import ProxyRun
 from sessions.model_proxy.upstream import Upstream
-from sessions.model_proxy.watch import ProviderWatch
 from sessions.settings import SessionSettings
 
 
@@ -77,7 +77,7 @@ class ModelProxy:
                 if self._ledger:
                     await self._ledger.sweep()
                 upstream = Upstream(self._settings)
-                listener = Listener(Relay(self._runs, upstream, self._watch))
+                listener = Listener(Relay(self._runs, upstream, News(self._watch)))
                 await listener.start()
                 self._serving = Serving(upstream, listener)
         return self._serving

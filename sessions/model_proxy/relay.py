@@ -1,4 +1,4 @@
-"""Passes requests on: the proxy as an ASGI application.
+"""The door of the proxy, as an ASGI application: whose request it is, and its end where the CLI goes away.
 
 whose credential? ─▶ what is asked? ─▶ may it begin? ─▶ API ─▶ bytes pass as they come, and are counted
     401                  400, 404         403, 503       │
@@ -7,46 +7,31 @@ whose credential? ─▶ what is asked? ─▶ may it begin? ─▶ API ─▶ b
 """
 
 import asyncio
-import json
-import time
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
-import httpx
-import structlog
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from sessions.failures import retry_after_s
+from sessions.model_proxy.answering import COUNT, MESSAGES, Answering
 from sessions.model_proxy.listener import cut
-from sessions.model_proxy.meter import Meter
+from sessions.model_proxy.news import News
 from sessions.model_proxy.refusal import Refused
-from sessions.model_proxy.request import Asked, read
 from sessions.model_proxy.run import ProxyRun
-from sessions.model_proxy.upstream import Upstream, passed_on
-from sessions.model_proxy.watch import ProviderWatch
+from sessions.model_proxy.upstream import Upstream
 
 _MAX_BODY_BYTES: Final = 40 * 1024 * 1024  # the API takes 32 MB
 _WARM_UP = {"/", "/api/hello"}
-_MESSAGES, _COUNT = "/v1/messages", "/v1/messages/count_tokens"
-_FIRST_ERROR, _SERVER_ERROR = 400, 500
-_NOT_AGAIN = dict.fromkeys((401, 429), ((b"x-should-retry", b"false"),))
-"""What the CLI would wait out while others run into the same: all wait together instead (sessions/provider.py)."""
-_TROUBLE = {401, 402, 403, 408, 409, 429}
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-
-log = structlog.get_logger()
 
 
 class Relay:
     """All requests of one process' CLIs. runs: by credential."""
 
-    def __init__(self, runs: Mapping[str, ProxyRun], upstream: Upstream, watch: ProviderWatch | None) -> None:
+    def __init__(self, runs: Mapping[str, ProxyRun], upstream: Upstream, news: News) -> None:
         self._runs = runs
         self._upstream = upstream
-        self._watch = watch
+        self._news = news
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or end it when its CLI goes away."""
@@ -62,8 +47,10 @@ class Relay:
         if run is None:
             await JSONResponse({})(scope, receive, send)
             return
-        relay = _Answering(self, request, body, run, send)
-        await _while_connected(receive, relay.answer(), run.relays)
+        answering = Answering(request, body, run, send, self._upstream, self._news)
+        if not await _while_connected(receive, answering.answer(), run.relays):
+            cut(scope)
+            await asyncio.sleep(0)  # uvicorn wants to have seen it before we return
 
     def _run_of(self, request: Request) -> ProxyRun | None:
         """The run that asks; None: what the CLI asks to warm its connection up. Raises Refused."""
@@ -77,127 +64,9 @@ class Relay:
             raise Refused(
                 401, "authentication_error", "This credential belongs to no run of this worker, or to none any more"
             )
-        if request.method != "POST" or path not in {_MESSAGES, _COUNT}:
+        if request.method != "POST" or path not in {MESSAGES, COUNT}:
             raise Refused(404, "not_found_error", f"The model proxy passes no {request.method} {path}")
         return run
-
-    async def send(self, request: Request, body: bytes) -> httpx.Response:
-        """Ask the API; its answer is not read yet. Raises httpx.HTTPError."""
-        return await self._upstream.client.send(self._upstream.request(request, body), stream=True)
-
-    def tell(self, status: int | None, headers: Mapping[str, str], error_type: str | None) -> None:
-        """Tell who watches the provider of an answer that is no success."""
-        if self._watch and (status is None or status < _FIRST_ERROR or _is_trouble(status, error_type)):
-            _told(lambda watch: watch.on_trouble(status, headers, error_type), self._watch)
-
-    def tell_success(self) -> None:
-        """Likewise of one that is."""
-        if self._watch:
-            _told(lambda watch: watch.on_success(), self._watch)
-
-
-class _Answering:
-    """One request while it is answered."""
-
-    def __init__(self, relay: Relay, request: Request, body: bytes, run: ProxyRun, send: Send) -> None:
-        self._relay = relay
-        self._request = request
-        self._body = body
-        self._run = run
-        self._send = send
-
-    async def answer(self) -> None:
-        """Answer, or cut the connection where the API did."""
-        try:
-            asked = read(self._body)
-            self._run.check(asked.model)
-            if self._request.url.path == _COUNT:
-                await self._count()
-            else:
-                await self._call(asked)
-        except Refused as refused:
-            await self._give(refused.response())
-        except httpx.HTTPError as error:
-            log.info("model_call.was_cut", error=type(error).__name__)
-            cut(self._request.scope)
-        except Exception:
-            log.exception("model_call.broke")
-            cut(self._request.scope)
-
-    async def _count(self) -> None:
-        response = await self._relay.send(self._request, self._body)
-        await self._give_whole(response, await _read(response))
-
-    async def _call(self, asked: Asked) -> None:
-        call = await self._run.begin(asked)
-        meter, reached, began_s = Meter(asked), True, time.monotonic()
-        ended = False
-
-        def end() -> None:
-            nonlocal ended
-            if not ended:
-                ended = True
-                self._run.end(call, meter.used(time.monotonic() - began_s, reached=reached))
-
-        try:
-            response = await self._relay.send(self._request, self._body)
-            if response.status_code >= _FIRST_ERROR:
-                reached = False
-                await self._fail(response, end)
-            elif response.headers.get("content-type", "").startswith("text/event-stream"):
-                await self._stream(response, meter, end)
-            else:
-                body = await _read(response)
-                meter.whole(body)
-                end()
-                self._tell(response, meter)
-                await self._give_whole(response, body)
-        except httpx.HTTPError as error:
-            reached = reached and not isinstance(error, _NEVER_SENT)
-            self._relay.tell(None, {}, None)
-            raise
-        finally:
-            end()
-
-    async def _stream(self, response: httpx.Response, meter: Meter, end: Callable[[], None]) -> None:
-        """Pass a stream on, chunk by chunk as they come."""
-        try:
-            await self._start(response)
-            async for chunk in response.aiter_bytes():
-                meter.feed(chunk)
-                if meter.final:
-                    end()  # before the CLI can see the end, and ask again
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        finally:
-            await response.aclose()
-        end()
-        self._tell(response, meter)
-        await self._send({"type": "http.response.body", "body": b""})
-
-    async def _fail(self, response: httpx.Response, end: Callable[[], None]) -> None:
-        body = await _read(response)
-        end()
-        self._relay.tell(response.status_code, response.headers, _error_type(body))
-        self._run.retry_after_s = retry_after_s(response.headers)
-        await self._give_whole(response, body, *_NOT_AGAIN.get(response.status_code, ()))
-
-    def _tell(self, response: httpx.Response, meter: Meter) -> None:
-        if meter.error_type:
-            self._relay.tell(response.status_code, response.headers, meter.error_type)
-        elif meter.final:
-            self._relay.tell_success()
-
-    async def _start(self, response: httpx.Response, *more: tuple[bytes, bytes]) -> None:
-        replaced = {name for name, _ in more}
-        headers = [*(pair for pair in passed_on(response) if pair[0] not in replaced), *more]
-        await self._send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-
-    async def _give_whole(self, response: httpx.Response, body: bytes, *more: tuple[bytes, bytes]) -> None:
-        await self._start(response, (b"content-length", str(len(body)).encode()), *more)
-        await self._send({"type": "http.response.body", "body": body})
-
-    async def _give(self, response: Response) -> None:
-        await response(self._request.scope, self._request.receive, self._send)
 
 
 async def _body(request: Request) -> bytes:
@@ -210,15 +79,11 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-async def _read(response: httpx.Response) -> bytes:
-    try:
-        return await response.aread()
-    finally:
-        await response.aclose()
+async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None], known: set[asyncio.Task[None]]) -> bool:
+    """Do the work while its caller is there; False: it was not brought to its end.
 
-
-async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None], known: set[asyncio.Task[None]]) -> None:
-    """Do the work while its caller is there; the task is in `known` meanwhile, so that it can be ended from outside."""
+    The task is in `known` meanwhile, so that it can be ended from outside.
+    """
     working = asyncio.create_task(work)
     known.add(working)
     watching = asyncio.create_task(_gone(receive))
@@ -229,29 +94,9 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None], kn
         watching.cancel()
         await asyncio.gather(working, watching, return_exceptions=True)
         known.discard(working)
+    return not working.cancelled()
 
 
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _is_trouble(status: int, error_type: str | None) -> bool:
-    return status in _TROUBLE or status >= _SERVER_ERROR or error_type == "billing_error"
-
-
-def _error_type(body: bytes) -> str | None:
-    """The API's word for an error; `billing_error` for the 400 that says it in its text only."""
-    with suppress(ValueError, KeyError, TypeError, AttributeError):
-        error = json.loads(body)["error"]
-        if "credit balance" in str(error.get("message")).lower():
-            return "billing_error"
-        return str(error["type"])
-    return None
-
-
-def _told(tell: Callable[[ProviderWatch], None], watch: ProviderWatch) -> None:
-    try:
-        tell(watch)
-    except Exception:  # the answer belongs to the CLI, whatever becomes of its news
-        log.exception("provider_watch.broke")

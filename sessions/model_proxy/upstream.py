@@ -3,6 +3,7 @@
 import ipaddress
 import ssl
 from collections.abc import Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -39,7 +40,11 @@ class Upstream:
         )
         self.client = _client(settings, self._url)
 
-    def request(self, request: Request, body: bytes) -> httpx.Request:
+    async def send(self, request: Request, body: bytes) -> httpx.Response:
+        """Ask the API; its answer is not read yet. Raises httpx.HTTPError."""
+        return await self.client.send(self._request(request, body), stream=True)
+
+    def _request(self, request: Request, body: bytes) -> httpx.Request:
         """The same request, for the API: with the credential in place of the run's."""
         query = f"?{request.url.query}" if request.url.query else ""
         # What is not compressed can be counted as it passes, and need not be packed and unpacked on the way.
@@ -73,6 +78,7 @@ def _client(settings: SessionSettings, url: str) -> httpx.AsyncClient:
             proxy=None if local else settings.http_proxy or None,
             trust_env=not local,  # HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE
             timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),  # how long an answer may take is the CLI's affair
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none are kept: they would go from run to run
             limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEPT_IDLE_S),
         )
     except (ValueError, httpx.InvalidURL, ssl.SSLError, OSError) as error:

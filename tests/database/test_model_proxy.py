@@ -93,16 +93,20 @@ async def test_a_token_goes_to_the_api_as_a_token(database: Database) -> None:
     assert "x-api-key" not in head.lower()
 
 
-async def test_what_the_api_says_of_itself_passes(database: Database) -> None:
+@pytest.mark.parametrize(("status", "again"), [(529, "true"), (429, "false"), (401, "false")])
+async def test_what_the_api_says_of_itself_passes(database: Database, status: int, again: str) -> None:
+    """But that the CLI may try again, where everybody is to wait together (sessions/provider.py)."""
     said = b'{"type": "error", "error": {"type": "rate_limit_error", "message": "Slow down"}}'
     head = (
-        f"HTTP/1.1 429 Too Many Requests\r\nretry-after: 77\r\nanthropic-ratelimit-requests-reset: 3\r\nrequest-id: r\r\n"
+        f"HTTP/1.1 {status} No\r\nretry-after: 77\r\nanthropic-ratelimit-requests-reset: 3\r\nrequest-id: r\r\n"
         f"x-should-retry: true\r\nkeep-alive: 5\r\nset-cookie: a=b\r\ncontent-length: {len(said)}\r\nconnection: close\r\n\r\n"
     )
     async with raw_api(head.encode() + said) as api, one_run(database, api.url) as caller:
         answer = await caller.ask()
-    assert (answer.status_code, answer.content) == (429, said)
-    kept = {"retry-after": "77", "anthropic-ratelimit-requests-reset": "3", "request-id": "r", "x-should-retry": "true"}
+        await caller.ask()
+    assert "cookie:" not in api.heads[1].lower(), "a cookie would go from run to run"
+    assert (answer.status_code, answer.content) == (status, said)
+    kept = {"retry-after": "77", "anthropic-ratelimit-requests-reset": "3", "request-id": "r", "x-should-retry": again}
     assert kept.items() <= dict(answer.headers).items()
     assert not {"keep-alive", "set-cookie"} & set(answer.headers)
 

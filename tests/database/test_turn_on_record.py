@@ -6,10 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from jobs_core import Connection, Database, LeaseLost, execute
+from jobs_core import Connection, Database, LeaseLost, execute, fetch_one
 from sessions import (
     AgentSetup,
     ClaudeSessions,
+    RunAccount,
     SessionSettings,
     TranscriptLost,
     TurnEnd,
@@ -20,6 +21,7 @@ from sessions import (
     take_session,
 )
 from sessions.store import append_transcript
+from sessions.usage import OpenCall, open_call
 
 TURN = UUID("11111111-0000-4000-8000-000000000000")
 RECORDED = Path(__file__).parents[1] / "unit" / "transcripts"
@@ -53,6 +55,15 @@ async def test_a_turn_that_was_answered_gives_the_answer_on_record(
 ) -> None:
     session = await Session(database).holding(conn, case)
     assert await session.run(TURN) == TurnEnd(answer, None, "recorded")
+
+
+async def test_a_call_that_a_run_left_open_behind_its_answer_is_closed(database: Database, conn: Connection) -> None:
+    session = await Session(database).holding(conn, "finished")
+    call = OpenCall("one", "claude-sonnet-5", 100, 1_000)
+    assert await open_call(conn, RunAccount(TURN, token=1), session.id, session.epoch, call)
+    await session.run(TURN)
+    row = await fetch_one(conn, "SELECT estimated_calls, open_calls, input_tokens FROM jobs.usage")
+    assert row == {"estimated_calls": 1, "open_calls": {}, "input_tokens": 100}
 
 
 @pytest.mark.parametrize("case", ["finished", "before_answer"])

@@ -67,7 +67,7 @@ async def test_an_open_call_is_estimated_by_how_long_it_can_have_gone_on(conn: C
     assert 2_000 <= used.output_tokens < 5_000
     assert used.cost_usd == usd("0.0025") + used.output_tokens * usd("0.00001")
     await age_calls(conn, 3_600)
-    assert (await usage_of_turn(conn, whose.turn_id)).output_tokens == 64_000
+    assert (await usage_of_turn(conn, whose.turn_id)).output_tokens == 12_000
 
 
 async def test_of_two_that_close_at_once_one_counts(

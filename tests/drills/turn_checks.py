@@ -33,6 +33,7 @@ async def spoiled(conn: Connection, sim: SimulatorControl, chat: str, turns: Seq
         *_differs("its attempts", await _attempts(conn, last), ["lost"] * last.stage.point.lost),
         *_differs("runs of its tool", _tool_runs(last.stage), last.stage.point.runs),
         *_differs("requests", len(requests), last.stage.point.requests),
+        *_differs("calls in the ledger, and open ones", await _calls(conn, last), (len(requests), 0)),
         *_in_the_request(requests[-1].body if requests else None, turns),
     ]
 
@@ -57,6 +58,13 @@ async def _job(conn: Connection, turn: Turn) -> tuple[Any, ...]:
 async def _attempts(conn: Connection, turn: Turn) -> list[str]:
     rows = await fetch(conn, "SELECT reason FROM jobs.attempts WHERE job_id = %(id)s", {"id": turn.job_id})
     return [row["reason"] for row in rows]
+
+
+async def _calls(conn: Connection, turn: Turn) -> tuple[Any, ...]:
+    """A call that was cut is in the ledger as well, and was closed by the run that came after."""
+    sql = "SELECT sum(calls)::bigint, sum(open_calls)::bigint AS open FROM jobs.usage_counted WHERE job_id = %(id)s"
+    row = await fetch_one(conn, sql, {"id": turn.job_id})
+    return tuple(row.values()) if row else ()
 
 
 def _tool_runs(stage: Stage) -> int:

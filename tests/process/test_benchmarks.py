@@ -75,6 +75,13 @@ def test_claims_are_timed_behind_others_beside_the_empty_queue() -> None:
     assert all(row["us"] > 0 and row["reference"] > 0 for row in rows)
 
 
+def test_what_the_model_proxy_adds_is_measured_beside_the_direct_way() -> None:
+    rows = rows_of(bench("proxy", "--jobs", "100", "--rounds", "1", "--json"))
+    assert [row["measure"][-3:] for row in rows] == ["p50", "p95", "p95"]
+    assert all(row["us"] > 0 and row["reference"] > 0 for row in rows[:2])
+    assert rows[2]["us"] == pytest.approx(rows[1]["us"] - rows[1]["reference"])
+
+
 async def test_each_piece_of_a_stream_is_timed_to_its_watcher(server_dsn: str) -> None:
     async with running(server_dsn) as server:
         seen = await live.streamed(server, 1.0)

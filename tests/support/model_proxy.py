@@ -12,9 +12,9 @@ import httpx
 
 from jobs_core import Connection, Database, execute
 from sessions import RunAccount, SessionSettings, Usage, create_session, take_session
+from sessions.model_proxy.news import ProviderWatch
 from sessions.model_proxy.proxy import ModelProxy
 from sessions.model_proxy.run import ProxyRun
-from sessions.model_proxy.watch import ProviderWatch
 from sessions.usage import usage_of_turn
 from tests.support.sessions import KEY
 

@@ -30,8 +30,8 @@ CREATE TABLE {schema}.usage (
 CREATE INDEX usage_began ON {schema}.usage (began_at);
 CREATE INDEX usage_session ON {schema}.usage (session_id, began_at);
 
--- What calls that are under way, or were cut off by a crash, are estimated at: what goes in by the request's size, and 100 tokens out a
--- second since the call began, as models do at most as a rule, but no more than it asked for.
+-- What calls that are under way, or were cut off by a crash, are estimated at: what goes in by the request's size, and out 100 tokens a
+-- second since the call began, which few models pass, for two minutes, which few answers take, and no more than it asked for.
 CREATE FUNCTION {schema}.of_open_calls(
     open_calls jsonb, OUT calls bigint, OUT input_tokens bigint, OUT output_tokens bigint, OUT cost_usd numeric
 ) LANGUAGE sql STABLE AS $$
@@ -40,7 +40,8 @@ CREATE FUNCTION {schema}.of_open_calls(
     FROM (
         SELECT (c.value ->> 'input_tokens')::bigint AS input,
                least((c.value ->> 'max_tokens')::bigint,
-                     ceil(100 * extract(epoch FROM clock_timestamp() - (c.value ->> 'began_at')::timestamptz))::bigint) AS output,
+                     ceil(100 * least(extract(epoch FROM clock_timestamp() - (c.value ->> 'began_at')::timestamptz), 120))::bigint
+               ) AS output,
                (c.value ->> 'input_usd')::numeric AS input_usd, (c.value ->> 'output_usd')::numeric AS output_usd
         FROM jsonb_each(open_calls) AS c
     ) AS t
