@@ -41,7 +41,7 @@ class Action:
     claude_session_id: UUID
     turn_id: UUID
     job_id: int
-    user_id: str | None
+    user_id: str
     agent: str
     call_id: str
     tool: str
@@ -84,7 +84,7 @@ class Place:
     session_id: str
     claude_session_id: UUID
     turn_id: UUID
-    user_id: str | None
+    user_id: str
     agent: str
 
 

@@ -91,7 +91,7 @@ class UrlServer(_Closed):
 
 def _kind(server: Any) -> str:
     kind = server.get("type", "stdio") if isinstance(server, dict) else getattr(server, "type", "stdio")
-    return "url" if kind in {"http", "sse"} else "command"
+    return "url" if isinstance(kind, str) and kind in {"http", "sse"} else "command"
 
 
 McpServer = Annotated[Annotated[CommandServer, Tag("command")] | Annotated[UrlServer, Tag("url")], Discriminator(_kind)]

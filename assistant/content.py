@@ -16,13 +16,14 @@ from jobs_core import InvalidInput, gate
 
 MAX_FILE_BYTES = 3_750_000  # of one picture or PDF: the API takes 5 MiB of base64
 MAX_TEXT_FILE_BYTES = gate.MAX_INPUT_BYTES  # of one text: as much as a message may have
+MAX_BLOCKS = 100
 MAX_FILES = 10
 MAX_FILES_BYTES = 8_000_000  # of one message, and of one turn
 
-_PICTURES = {
+_PICTURES: dict[str, bytes | tuple[bytes, ...]] = {
     "image/png": b"\x89PNG\r\n\x1a\n",
     "image/jpeg": b"\xff\xd8\xff",
-    "image/gif": b"GIF8",
+    "image/gif": (b"GIF87a", b"GIF89a"),
     "image/webp": b"RIFF",
 }
 _PDF, _TEXT = "application/pdf", "text/plain"
@@ -56,6 +57,8 @@ def read_content(content: str | Sequence[Any], *, field: str = "content") -> Spo
     """
     if isinstance(content, str):
         return Spoken(content)
+    if len(content) > MAX_BLOCKS:
+        raise InvalidInput(f"{field}: has {len(content)} blocks, at most {MAX_BLOCKS} are taken", field=field)
     text, files = "", list[File]()
     for index, block in enumerate(content):
         said = _block(block, f"{field}.{index}", after_chars=len(text))

@@ -7,23 +7,24 @@ Both go on by themselves from there. Verbs take the connection first, inside a t
 """
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID, uuid4
 
+from assistant import people
 from assistant.agents import DEFAULT_AGENT
 from assistant.chat_list import check_title, find_chat
 from assistant.chats import MAX_ANSWER_CHARS, MAX_MESSAGE_BYTES
 from assistant.errors import NoSuchAnswer
-from assistant.incoming import Channel
-from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
+from jobs_core import Connection, execute, fetch, fetch_one, gate, statement
 from sessions import fork_session
 from sessions.files import SessionFiles, import_session
 
 
 async def fork(conn: Connection, session_id: str, *, message_id: int | None = None, title: str | None = None) -> str:
-    """A new chat that knows what this one knew when it gave an answer, the newest unless `message_id` names one; its id.
+    """A new chat of the web that knows what this one knew when it gave an answer; its id.
 
-    title: that of this one unless given. Raises NoSuchChat, NoSuchAnswer, sessions.NotCopied, InvalidInput.
+    message_id: of that answer, the newest unless given. title: that of this one unless given. Raises NoSuchChat, NoSuchAnswer,
+    sessions.NotCopied, InvalidInput.
     """
     title = check_title(title)
     chat = await find_chat(conn, session_id)
@@ -36,25 +37,26 @@ async def fork(conn: Connection, session_id: str, *, message_id: int | None = No
     turns = [row["turn_id"] for row in await fetch(conn, statement("assistant", "message/turns_until"), ended)]
     names = {turn: uuid4() for turn in turns}
     claude_session_id = await fork_session(conn, answer["turn_id"], names)
-    into = f"{chat.channel}_{uuid4().hex}"
-    await _make(conn, into, chat.channel, chat.user_id, chat.agent_name, title or chat.title, claude_session_id)
+    into = f"web_{uuid4().hex}"  # on its own channel nobody would find it: there a chat is somebody's address
+    await _make(conn, into, "web", chat.user_id, chat.agent_name, title or chat.title, claude_session_id)
     lines = {**ended, "into": into, "turns": turns, "as_turns": list(names.values())}
     await execute(conn, statement("assistant", "message/copy"), lines)
     return into
 
 
 async def import_chat(
-    conn: Connection, files: SessionFiles, *, channel: Channel = "web", user_id: str | None = None, title: str | None
+    conn: Connection, files: SessionFiles, *, user_id: str | None = None, title: str | None = None
 ) -> str:
-    """A chat that goes on with a session of Claude Code's; its id. Raises sessions.NotCopied, InvalidInput."""
+    """A chat of the web that goes on with a session of Claude Code's; its id.
+
+    user_id: whose it is; None: the owner's. Raises sessions.NotCopied, NoSuchUser, InvalidInput.
+    """
     title = check_title(title)
-    if channel not in get_args(Channel):
-        raise InvalidInput(f"channel: {channel!r} is none of {', '.join(get_args(Channel))}", field="channel")
     if user_id is not None:
-        gate.check_name(user_id, field="user_id")
+        user_id = (await people.get(conn, user_id)).id
     names = await import_session(conn, files)
-    into = f"{channel}_{uuid4().hex}"
-    await _make(conn, into, channel, user_id, DEFAULT_AGENT, title, files.session_id)
+    into = f"web_{uuid4().hex}"
+    await _make(conn, into, "web", user_id, DEFAULT_AGENT, title, files.session_id)
     lines = _lines(files, names)
     columns = dict(zip(("types", "contents", "turn_ids", "times"), map(list, zip(*lines, strict=True)), strict=True))
     await execute(conn, statement("assistant", "message/import"), {"session_id": into, **columns})

@@ -18,7 +18,6 @@ from assistant.actions import Action, Place
 from assistant.policy import Policy
 from jobs_core import AnyJob, Connection, Database, Wait
 from sessions import (
-    Acting,
     AgentSetup,
     Allow,
     Ask,
@@ -77,8 +76,7 @@ class Gatekeeper:
 
     def guard(self, agent: AgentSetup) -> AgentSetup:
         """The agent, with each of its calls decided here."""
-        acting = Acting(self._job.token, self._place.user_id, self._place.agent)
-        return replace(agent, decide=self.decide, on_tool_end=self.tool_ended, acting=acting)
+        return replace(agent, decide=self.decide, on_tool_end=self.tool_ended)
 
     async def decide(self, call: ToolCall) -> Verdict:
         """What is to become of a call. Raises LeaseLost: then it must not run."""

@@ -103,7 +103,7 @@ async def owner(conn: Connection) -> User:
 
 
 async def first_owner(conn: Connection) -> User | None:
-    """Who has been owner for longest; None where nobody is yet. Nobody was seen by this."""
+    """The owner who came first; None where there is none yet. Nobody was seen by this."""
     row = await fetch_one(conn, statement("assistant", "user/first_owner"))
     return User(**row) if row else None
 
@@ -223,13 +223,13 @@ async def _create(conn: Connection, named: dict[str, str | None], role: Role, tg
 
 
 async def _become_owner(conn: Connection, user: User) -> User:
-    """Whom the settings name is the owner: the one that is there, if that one has no other number at Telegram."""
+    """Whom the settings name is whoever holds the token, if they have no other number at Telegram; else one more owner."""
     await lock(conn)
-    first = await first_owner(conn)
-    if first is None or first.tg_user_id is not None:
+    holder = await fetch_one(conn, statement("assistant", "user/of_channel"), WEB_TOKEN)
+    if holder is None or holder["tg_user_id"] is not None:
         return await set_role(conn, user.id, "owner")
-    await merge(conn, user, first)
-    return await get(conn, first.id)
+    await merge(conn, user, User(**holder))
+    return await get(conn, holder["id"])
 
 
 async def _count_owners(conn: Connection) -> int:

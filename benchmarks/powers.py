@@ -9,7 +9,7 @@ from benchmarks.measures.before import drained_before
 from benchmarks.measures.behind import Fill, bulk, ended, full_limit, full_limits, paused
 from benchmarks.measures.claims import LimitedQueue, Queue, claims_behind
 from benchmarks.measures.history import drained_beside_a_year
-from benchmarks.measures.live import DELTAS_PER_S, IDLE_CHATS, STREAMS, looked, streamed
+from benchmarks.measures.live import DELTAS_PER_S, IDLE_CHATS, STREAMS, first_words, looked, streamed
 from benchmarks.ours import Measure, Run
 from benchmarks.table import Row, paired
 
@@ -57,6 +57,15 @@ async def _streams(run: Run) -> list[Row]:
     ]
 
 
+async def _first_words(run: Run) -> list[Row]:
+    lags = await first_words(run.server, run.plan.first_words)
+    what = "first word after a silence, to its watcher"
+    return [
+        Row(f"{what}, p50", lags[len(lags) // 2], " ms", "–"),
+        Row(f"{what}, p95", lags[len(lags) * 95 // 100], " ms", "≤ 300 ms"),
+    ]
+
+
 async def _looks(run: Run) -> list[Row]:
     spent = await looked(run.server, run.plan.looks)
     what = f"a look of a door with {IDLE_CHATS:,} chats watched, nothing new"
@@ -78,7 +87,7 @@ CLAIMS: dict[str, Measure] = {
     "full-limits-limited": _claims(full_limits, "behind full limits, 100 of each", kind=LimitedQueue, goal="–"),
 }
 HISTORY: dict[str, Measure] = {"year": _history}
-LIVE: dict[str, Measure] = {"streams": _streams, "looks": _looks}
+LIVE: dict[str, Measure] = {"streams": _streams, "first-word": _first_words, "looks": _looks}
 BEFORE: dict[str, Measure] = {
     "ready": _before("ready", "brief, no history"),
     "kept": _before("kept", "brief, with history"),

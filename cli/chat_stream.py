@@ -47,6 +47,8 @@ class Terminal:
                 self.text = ""
             case "tool_result":
                 self._print_line(_result(about))
+            case "end" if about["how"] == "deferred":
+                self.end()  # what was said stands; the run that follows a decision shows what comes then
             case "status" if about["state"] == "retrying":
                 self._print_line(f"the model's API did not answer ({about['because']}): trying again")
             case "status" if about["state"] == "waiting_for_approval":

@@ -102,7 +102,13 @@ class Turn:
 class ChatTurns:
     """The handler of `chat_turn` jobs."""
 
-    def __init__(self, database: Database, sessions: ClaudeSessions, workspaces: Workspaces | None, wake: Wake) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sessions: ClaudeSessions,
+        workspaces: Workspaces | None = None,
+        wake: Wake = nobody,
+    ) -> None:
         self._database = database
         self._sessions = sessions
         self._workspaces = workspaces
@@ -153,7 +159,8 @@ class ChatTurns:
                 return None
             epoch = await take_session(conn, claude_session_id)
             cast = await agents.of_chat(conn, chat)
-            await model.reserve(conn, turn_id, scopes_of(job, turn_id, chat=chat, agent=cast.agent.name))
+            scopes = scopes_of(job, turn_id, chat=chat, user=cast.user.id, agent=cast.agent.name)
+            await model.reserve(conn, turn_id, scopes, cast.agent)
         return Turn(turn_id, chat, cast, claude_session_id, epoch, chats.prompt_of(said))
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -25,11 +26,12 @@ from jobs_core import AnyJob, Complete, Connection, Database, Outcome, Snooze, W
 from jobs_core.wake import Ready
 from sessions import budgets, provider
 from sessions.budgets import BudgetShort, Scope, ScopeKind
+from sessions.caps import declare_caps
 from sessions.errors import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited, SessionsError
 from sessions.events import TurnEvent
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from assistant.agents import Agent
 
 log = structlog.get_logger()
 
@@ -91,8 +93,17 @@ class ModelRun:
                 self._wake(await budgets.sweep(conn))
         return await first()
 
-    async def reserve(self, conn: Connection, turn_id: UUID, scopes: Iterable[Scope]) -> None:
-        """Reserve money for the run, last in its first transaction. Raises BudgetShort, which rolls that back."""
+    async def reserve(
+        self, conn: Connection, turn_id: UUID, scopes: Iterable[Scope], agent: "Agent | None" = None
+    ) -> None:
+        """Reserve money for the run, last in its first transaction. Raises BudgetShort, which rolls that back.
+
+        agent: whose row may say what a turn of it, and its day, may cost.
+        """
+        if agent:
+            own = {Scope("turn", str(turn_id)): agent.budget.turn_usd, Scope("agent", agent.name): agent.budget.day_usd}
+            caps = {scope: None if usd is None else Decimal(str(usd)) for scope, usd in own.items()}
+            await declare_caps(conn, caps, set_by=f"agent {agent.name}")
         self.cap_usd = await budgets.reserve(conn, self._job, turn_id, scopes)
         self._turn_id = turn_id
 
@@ -204,13 +215,15 @@ class ModelRun:
             self._wake([None])
 
 
-def scopes_of(job: AnyJob, turn_id: UUID, *, chat: str | None = None, agent: str | None = None) -> list[Scope]:
-    """On whose account a run of this job spends."""
+def scopes_of(
+    job: AnyJob, turn_id: UUID, *, chat: str | None = None, user: str | None = None, agent: str | None = None
+) -> list[Scope]:
+    """On whose account a run of this job spends; its own user is that of a job without a chat."""
     keys: dict[ScopeKind, object] = {
         "turn": turn_id,
         "job": job.id,
         "chat": chat,
-        "user": job.user_id,
+        "user": user or job.user_id,
         "project": job.project_id,
         "agent": agent,
     }

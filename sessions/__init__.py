@@ -37,10 +37,9 @@ from sessions.settings import SessionSettings
 from sessions.store import load_transcript
 from sessions.tool_calls import Decision, decisions
 from sessions.tools import Call, Tool, current_call
-from sessions.verdicts import Acting, Allow, Ask, Deny, ToolCall, ToolEnd, Verdict, canonical, digest_of
+from sessions.verdicts import Allow, Ask, Deny, ToolCall, ToolEnd, Verdict, canonical, digest_of
 
 __all__ = [
-    "Acting",
     "AgentBroke",
     "AgentSetup",
     "Allow",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sessions.tools import Tool
-from sessions.verdicts import Acting, Decide, OnToolEnd
+from sessions.verdicts import Decide, OnToolEnd
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 """How much a model thinks before it answers; those that know no such thing leave it."""
@@ -24,7 +24,7 @@ class AgentSetup:
 
     decide: asked about every tool call before it runs (sessions/gate.py); nothing is allowed by itself then, so that
     `allowed_tools` must be empty. on_tool_end: told of each call that was let through once its tool has ended, before the
-    model goes on. Both may raise: the run ends, and `run_turn` raises it. acting: for whom, in the audit of decisions.
+    model goes on. Both may raise: the run ends, and `run_turn` raises it.
     """
 
     system_prompt: str
@@ -39,5 +39,4 @@ class AgentSetup:
     max_turns: int | None = None
     decide: Decide | None = None
     on_tool_end: OnToolEnd | None = None
-    acting: Acting = field(default_factory=Acting)
     result_schema: Mapping[str, Any] | None = None

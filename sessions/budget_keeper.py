@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import structlog
 
-from jobs_core import Database, db
+from jobs_core import Connection, Database, db
+from jobs_core.away import repeat_while_away
 from jobs_core.tasks import end_task
 from jobs_core.wake import Ready
 from sessions.budgets import forget_accounts, sweep
@@ -39,12 +40,12 @@ class BudgetKeeper:
     async def start(self) -> None:
         """Set the caps that the settings name, so that no run begins without them, and begin to sweep."""
 
-        async def defaults() -> set[Ready]:
-            async with self._database.transaction() as conn:
-                daily, turn = _usd(self._settings.daily_cap_usd), _usd(self._settings.turn_cap_usd)
+        async def defaults(conn: Connection) -> set[Ready]:
+            daily, turn = _usd(self._settings.daily_cap_usd), _usd(self._settings.turn_cap_usd)
+            async with conn.transaction():
                 return await set_defaults(conn, daily_usd=daily, turn_usd=turn)
 
-        self._wake(await db.retried(defaults))
+        self._wake(await repeat_while_away(self._database, defaults))
         self._task = asyncio.create_task(self._run(), name="budgets")
 
     async def lease_lost(self) -> None:

@@ -180,7 +180,9 @@ async def tell_all(conn: Connection, account_ids: Sequence[int]) -> set[Ready]:
 
 async def forget_accounts(conn: Connection) -> int:
     """Delete accounts of periods that ended, and of turns and jobs that nobody went on with, 90 days ago; returns how many."""
-    return await execute(conn, statement("sessions", "budget/forget"), {"days": _FORGET_AFTER_DAYS})
+    forgotten = await execute(conn, statement("sessions", "budget/forget"), {"days": _FORGET_AFTER_DAYS})
+    await execute(conn, statement("sessions", "budget/forget_caps"), {"days": _FORGET_AFTER_DAYS})
+    return forgotten
 
 
 def dollars(usd: Decimal) -> str:

@@ -6,7 +6,7 @@
 Verbs take the connection first: the caller owns the transaction. What makes room lets all who wait for it try again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -146,6 +146,21 @@ async def set_defaults(conn: Connection, *, daily_usd: Decimal | None, turn_usd:
         if await fetch_one(conn, statement("sessions", "cap/put_default"), values):
             ready |= await _tell_all(conn, scope)
     return ready
+
+
+async def declare_caps(conn: Connection, caps_usd: Mapping[Scope, Decimal | None], *, set_by: str) -> None:
+    """Have these caps stand as an agent's row says, None: none of its own; what somebody said by hand stays.
+
+    Call it in the run's first transaction, before `reserve`.
+    """
+    values = {
+        "scopes": [scope.kind for scope in caps_usd],
+        "keys": [scope.key for scope in caps_usd],
+        "periods": [_fit(scope, None) for scope in caps_usd],
+        "caps_usd": list(caps_usd.values()),
+        "set_by": set_by,
+    }
+    await execute(conn, statement("sessions", "cap/declare"), values)
 
 
 async def _cap_of(conn: Connection, scope: Scope, period: Period | None) -> tuple[Period, Decimal]:

@@ -19,6 +19,7 @@ from uuid import UUID
 from jobs_core import Database
 from jobs_core.job import current
 from jobs_core.tasks import end_task
+from sessions.account import RunAccount
 from sessions.agent import AgentSetup
 from sessions.conversation import CliBroke, Content, DeferredCall, Heard, Manners, converse
 from sessions.errors import MirrorFailed
@@ -30,10 +31,10 @@ from sessions.resume import TurnState, answered_calls, without_deferrals
 from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 from sessions.store import Entries, TranscriptStore
-from sessions.tool_calls import Held
+from sessions.tool_calls import HeldTurn
 
 if TYPE_CHECKING:
-    from claude_agent_sdk import ClaudeAgentOptions
+    from claude_agent_sdk import ClaudeAgentOptions, Message
 
 _INTERRUPT_S = 1.5
 """How long an interrupted CLI may take to say so: 40 ms are usual."""
@@ -41,7 +42,10 @@ _INTERRUPT_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class TurnRun:
-    """One run of a turn: whose it is, what is asked, of which agent, who tells how it goes, and what stops it for good."""
+    """One run of a turn: whose it is, what is asked, of which agent, who tells how it goes, whom it is counted for.
+
+    stop: set when a person wants it stopped for good.
+    """
 
     session_id: UUID
     epoch: int
@@ -49,6 +53,7 @@ class TurnRun:
     prompt: Content
     agent: AgentSetup
     narrator: Narrator
+    account: RunAccount
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -115,8 +120,7 @@ class CliHost:
                     self._settings.silence_s,
                     self._starts,
                     kill,
-                    turn.narrator.hear,
-                    gate.heard if gate else None,
+                    partial(_hear, turn.narrator, gate),
                     turn.stop,
                 ),
             )
@@ -132,8 +136,14 @@ class CliHost:
         agent = turn.agent
         if agent.decide is None:
             return None
-        held = Held(turn.session_id, turn.epoch, turn.turn_id)
-        return Gate(self._db, held, agent.decide, acting=agent.acting, on_tool_end=agent.on_tool_end, stop=kill)
+        held = HeldTurn(turn.session_id, turn.epoch, turn.turn_id)
+        return Gate(self._db, held, agent.decide, account=turn.account, on_tool_end=agent.on_tool_end, stop=kill)
+
+
+def _hear(narrator: Narrator, gate: Gate | None, message: "Message") -> None:
+    narrator.hear(message)
+    if gate:
+        gate.hear(message)
 
 
 def _as_asked(heard: Heard, gate: Gate) -> Heard:

@@ -69,15 +69,13 @@ class Heard:
 class Manners:
     """How to talk: `silence_s` between messages, how many may start at once, how to kill the CLI, who hears each message.
 
-    `hear` returns at once, and raises nothing. on_said: told each message of the agent itself, as soon as it has come.
-    stop: set when a person wants the turn stopped; the conversation ends soon then, as a failure.
+    `hear` returns at once, and raises nothing. stop: set when a person wants the turn stopped, which soon ends as a failure.
     """
 
     silence_s: float
     starts: asyncio.Semaphore
     kill: Callable[[], object]
     hear: "Callable[[Message], object] | None" = None
-    on_said: Callable[["AssistantMessage"], None] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -159,8 +157,6 @@ async def _listen(client: "ClaudeSDKClient", manners: Manners) -> Heard:
             manners.hear(message)
         if isinstance(message, AssistantMessage) and message.parent_tool_use_id is None:
             said.append(message)
-            if manners.on_said:
-                manners.on_said(message)
         elif isinstance(message, ResultMessage):
             return replace(_heard(message, said), cost_usd=message.total_cost_usd)
     raise CliBroke("ended without a result")

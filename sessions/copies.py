@@ -45,8 +45,9 @@ async def fork_session(conn: Connection, turn_id: UUID, names: Mapping[UUID, UUI
             f"The transcript of turn {turn_id} is not here: fork at a later answer, or the chat it came from"
         )
     parts = {"": entries}
-    text = str(entries)
-    for subpath in await subagents_of(conn, source):
+    subagents = await subagents_of(conn, source)
+    text = str(entries) if subagents else ""
+    for subpath in subagents:
         if subpath.rpartition("agent-")[2] in text:  # one that was started later is nobody's here
             parts[subpath] = await load_transcript(conn, source, subpath)
     answered = await fetch(conn, statement("sessions", "turn/answered"), {"session_id": source})

@@ -57,12 +57,14 @@ class LiveRun:
         self._new = list[Event]()
         self._new_chars = 0
         self._end: Event | None = None
+        self._said = False
         self._whole = True  # a run begins with a reset: what an earlier one has shown is void
 
     def tell(self, event: TurnEvent) -> None:
         """Take an event in, to be written soon."""
         if self.closed:
             return
+        self._said = True
         kind, about = event.kind, dict(event.about)
         if kind == "void":
             self._whole = True
@@ -77,11 +79,18 @@ class LiveRun:
         self._has_news()
 
     def end(self, how: str) -> None:
-        """Say how the run ended; it says nothing after that."""
-        if not self.closed:
+        """Say how the run ended, where it said anything; it says nothing after that.
+
+        One that found the answer on record has shown nothing, and what an earlier run has shown stands until the answer comes.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if self._said:
             self._end = ("end", {"how": how})
-            self.closed = True
             self._has_news()
+        else:
+            self._live.forget(self)
 
     def take(self, seq: int) -> LiveRow:
         """The row to be written now."""
@@ -98,7 +107,7 @@ class LiveRun:
         self._has_news()
 
     def drop(self) -> None:
-        """Forget what is not written: the run was replaced, or is not wanted."""
+        """Say nothing more, and forget what is not written."""
         self.closed = True
         self.has_news = False
 
@@ -143,6 +152,10 @@ class Live:
         self._runs[run] = None
         return run
 
+    def forget(self, run: LiveRun) -> None:
+        """Write nothing for this run any more."""
+        self._runs.pop(run, None)
+
     def wake(self) -> None:
         """There is news."""
         if self._writing is None or self._writing.done():
@@ -158,7 +171,7 @@ class Live:
                 await asyncio.sleep(_AWAY_S)
 
     async def run_once(self) -> None:
-        """Write what there is. Nothing is raised; runs that Postgres refuses for good are not shown any more."""
+        """Write what there is. Nothing is raised: what could not be written is, as a whole, in the next row of its run."""
         taken = self._take()
         try:
             async with self._database.connection() as conn:
@@ -184,20 +197,19 @@ class Live:
 
     def _keep(self, run: LiveRun) -> None:
         """At the end, so that others are served first; one that says nothing any more goes."""
-        del self._runs[run]
+        self.forget(run)
         if run.has_news or not run.closed:
             self._runs[run] = None
 
     def _fail(self, runs: Iterable[LiveRun], error: Exception) -> None:
-        will_pass = db.will_pass(error)
-        if not (self._away and will_pass):
+        if not self._away:
             log.warning("live_events.not_written", error=db.describe(error))
-        self._away = will_pass
+        self._away = True
         for run in runs:
-            if will_pass and not run.closed:
-                run.not_written()
-            else:
+            if run.closed:  # nobody waits for its last words
                 run.drop()
+            else:
+                run.not_written()
             self._keep(run)
 
     async def _forget(self) -> None:

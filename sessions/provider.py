@@ -31,7 +31,7 @@ BECAUSE = "provider"
 """What the pauses of this page are set because of."""
 FAILURES = 3
 """In a row, of all runs together, are the provider's; fewer may be a request's own."""
-LONGEST_PAUSE_S = 60.0
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 LONGEST_TOLD_S = 3600.0
 """Of what the provider itself asks for; then one run tries all the same."""
 PROBE_STOPPED_EVERY_S = 180.0
@@ -130,11 +130,11 @@ async def report(
         await fence(conn, job)
         before = await _read(conn, lock=True)
         probed = before.prober_token == job.token
-        if trouble == "refused":
+        if trouble == "refused" and (before.state != "stopped" or probed):
             await _pause(conn, "stopped", PROBE_STOPPED_EVERY_S, before, reason)
         elif before.state == "open" and trouble == "failed" and before.failures + 1 < FAILURES:
             await execute(conn, statement("sessions", "provider/fail"))
-        elif before.state == "open" or probed:
+        elif trouble != "refused" and (before.state == "open" or probed):
             state: Literal["paused", "stopped"] = (
                 "paused" if trouble == "limited" or before.state != "stopped" else "stopped"
             )
@@ -195,8 +195,11 @@ async def _release(conn: Connection) -> None:
 
 
 async def _read(conn: Connection, *, lock: bool) -> Provider:
-    row = await fetch_one(conn, statement("sessions", "provider/lock" if lock else "provider/look"))
-    assert row is not None  # the migration made it
+    name = statement("sessions", "provider/lock" if lock else "provider/look")
+    if (row := await fetch_one(conn, name)) is None:  # nobody has met anything yet
+        await execute(conn, statement("sessions", "provider/make"))
+        row = await fetch_one(conn, name)
+    assert row is not None, "it was there, or has been made"
     return Provider(**row)
 
 
@@ -211,8 +214,8 @@ def _pause_s(before: Provider, state: Literal["paused", "stopped"], retry_after_
     if state == "stopped":
         return PROBE_STOPPED_EVERY_S
     if retry_after_s is not None:
-        return min(max(retry_after_s, 0.0), LONGEST_TOLD_S)
-    return float(min(2.0 ** min(before.pauses, 10), LONGEST_PAUSE_S))
+        return min(max(retry_after_s, SHORTEST_PAUSE_S), LONGEST_TOLD_S)
+    return float(min(SHORTEST_PAUSE_S * 2.0 ** min(before.pauses, 10), LONGEST_PAUSE_S))
 
 
 async def _pause(

@@ -62,6 +62,7 @@ def read_exchanges(entries: Sequence[Entry]) -> list[Exchange]:
     for entry in entries:
         if not _counts(entry, kept):
             continue
+        kept.discard(entry["uuid"])  # a second entry of that id is a copy
         blocks, at = blocks_of(entry), _time_of(entry)
         if is_prompt(entry) and (turn_id := _uuid_of(entry)):
             found.append(Exchange(turn_id, _text_of(blocks), "", at, at))
@@ -138,6 +139,6 @@ def _uuid_of(entry: Entry) -> UUID | None:
 def _time_of(entry: Entry) -> datetime:
     try:
         at = datetime.fromisoformat(str(entry.get("timestamp")))
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)  # Postgres takes no offset past 15:59
+    except (ValueError, OverflowError):
         return datetime.now(UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -140,17 +140,18 @@ class ClaudeSessions:
         live = self._live.open(Held(session_id, epoch), audience, turn_id) if audience else None
         if live:
             tell.append(live.tell)
-        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, Narrator(*tell))
+        account = account or RunAccount(turn_id, token=0)
+        turn = TurnRun(session_id, epoch, turn_id, prompt, agent, Narrator(*tell), account)
         how = "broke"
         try:
-            end = await self._through_proxy(turn, account or RunAccount(turn_id, token=0))
+            end = await self._through_proxy(turn)
             how = "deferred" if end.deferred else "answered"
             return end
         finally:
             if live:
                 live.end(how)
 
-    async def _through_proxy(self, turn: TurnRun, account: RunAccount) -> TurnEnd:
+    async def _through_proxy(self, turn: TurnRun) -> TurnEnd:
         entries, stands = await self._look(turn)
         if stands.state in _OVER:  # no CLI runs that would close what a run that crashed behind the answer left open
             async with self._db.transaction() as conn:
@@ -158,7 +159,7 @@ class ClaudeSessions:
                 await close_open_calls(conn, turn.turn_id)
         if end := _on_record(turn, stands):
             return end
-        async with self._model_proxy().run(account, turn.session_id, turn.epoch) as (api, url):
+        async with self._model_proxy().run(turn.account, turn.session_id, turn.epoch) as (api, url):
             api.on_used = turn.narrator.spent
             return await self._run(turn, entries, stands, api, Access(url, api.credential))
 

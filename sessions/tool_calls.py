@@ -10,7 +10,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from jobs_core import Connection, LeaseLost, execute, fetch, fetch_one, gate, statement
-from sessions.verdicts import Acting, Allow, Deny, ToolCall, Verdict, canonical, digest_of
+from sessions.account import RunAccount
+from sessions.verdicts import Allow, Deny, ToolCall, Verdict, canonical, digest_of
 
 _MAX_ARGUMENTS_CHARS = 2_000
 _MOST_NAMED = 10
@@ -18,7 +19,7 @@ _MOST_NAMED_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTurn:
     """The turn that a run works on, in a session that it took under `epoch`."""
 
     session_id: UUID
@@ -57,7 +58,9 @@ class Decision:
     decided_by: str
 
 
-async def record_decision(conn: Connection, held: Held, acting: Acting, call: ToolCall, verdict: Verdict) -> bool:
+async def record_decision(
+    conn: Connection, held: HeldTurn, account: RunAccount, call: ToolCall, verdict: Verdict
+) -> bool:
     """Record a verdict, and the call itself if it is let through; whether it may go to its tool.
 
     False of an `Allow`: it went there before. Raises LeaseLost where another run has taken the session.
@@ -69,9 +72,9 @@ async def record_decision(conn: Connection, held: Held, acting: Acting, call: To
     values = {
         **_names(held, call),
         "turn_id": held.turn_id,
-        "token": acting.token,
-        "user_id": acting.user_id,
-        "agent": acting.agent,
+        "token": account.token,
+        "user_id": account.user_id,
+        "agent": account.agent or "",
         "subagent": call.subagent,
         "tool": gate.clean_text(call.name, max_chars=gate.MAX_NAME_CHARS),
         "digest": digest_of(arguments),
@@ -86,7 +89,7 @@ async def record_decision(conn: Connection, held: Held, acting: Acting, call: To
     return bool(row["allowed"])
 
 
-async def record_end(conn: Connection, held: Held, call: ToolCall, *, failed: bool) -> None:
+async def record_end(conn: Connection, held: HeldTurn, call: ToolCall, *, failed: bool) -> None:
     """Record that the tool of a call has ended. Raises LeaseLost where another run has taken the session."""
     values = {**_names(held, call), "failed": failed}
     if not await execute(conn, statement("sessions", "tool_call/end"), values):
@@ -100,9 +103,9 @@ async def calls_of_turn(conn: Connection, turn_id: UUID) -> list[Called]:
 
 
 async def decisions(
-    conn: Connection, session_id: UUID, *, limit: int = 50, before_id: int | None = None
+    conn: Connection, session_id: UUID | None = None, *, limit: int = 50, before_id: int | None = None
 ) -> list[Decision]:
-    """The newest decisions about a session's calls, newest first; page on with the last one's id as `before_id`."""
+    """The newest decisions about calls, all or a session's, newest first; page on with the last one's id as `before_id`."""
     values = {"session_id": session_id, "limit": limit, "before_id": before_id}
     return [Decision(**row) for row in await fetch(conn, statement("sessions", "tool_call/decisions"), values)]
 
@@ -141,12 +144,12 @@ def _blocks(entry: dict[str, Any]) -> list[Any]:
     return content if isinstance(content, list) else []
 
 
-def _names(held: Held, call: ToolCall) -> dict[str, Any]:
+def _names(held: HeldTurn, call: ToolCall) -> dict[str, Any]:
     call_id = gate.check_name(call.id, field="tool_use_id")
     return {"session_id": held.session_id, "epoch": held.epoch, "call_id": call_id}
 
 
-def _taken(held: Held) -> LeaseLost:
+def _taken(held: HeldTurn) -> LeaseLost:
     return LeaseLost(
         f"session {held.session_id}: epoch {held.epoch} is no longer the session's; another run has taken it"
     )

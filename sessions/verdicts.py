@@ -51,15 +51,6 @@ class ToolEnd:
     result_digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Acting:
-    """For whom a run acts, for the audit. token: of the job's claim."""
-
-    token: int | None = None
-    user_id: str | None = None
-    agent: str = ""
-
-
 Decide = Callable[[ToolCall], Awaitable[Verdict]]
 OnToolEnd = Callable[[ToolCall, ToolEnd], Awaitable[None]]
 

@@ -8,6 +8,7 @@ with nobody watching, which is the writer's alone, and once with all 20 chats wa
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -61,6 +62,25 @@ async def streamed(server: Server, seconds: float) -> Streamed:
     return Streamed(transactions / seconds, rows / seconds, sorted(lags))
 
 
+async def first_words(server: Server, times: int) -> Sequence[float]:
+    """How long the first word after a silence took to its watcher, in ms, sorted."""
+    async with server.fresh() as dsn, AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(dsn, name="bench worker"))
+        door = await stack.enter_async_context(Database(dsn, name="bench door"))
+        live, feeds, lags = Live(database), Feeds(door), list[float]()
+        stack.push_async_callback(live.stop)
+        stack.callback(feeds.close)
+        run = await _opened(database, live, 0)
+        watching = asyncio.create_task(_watch(await feeds.listen("c0", None), lags))
+        for _ in range(times + 1):  # the very first one begins the run, and comes as a reset
+            await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311 - out of step with the looks
+            _tell_one(run)
+        await asyncio.sleep(_COUNTED_S)
+        watching.cancel()
+        await asyncio.wait({watching})
+    return sorted(lags)
+
+
 async def looked(server: Server, looks: int) -> Sequence[float]:
     """How long each look took, in ms, sorted, where 2,000 chats are watched in which nothing happens."""
     async with server.fresh() as dsn, Database(dsn, name="bench door") as door:
@@ -90,8 +110,11 @@ async def _tell(runs: Sequence[LiveRun], seconds: float) -> None:
     apart_s = 1 / (DELTAS_PER_S * len(runs))
     for n in range(round(seconds / apart_s)):
         await asyncio.sleep(max(0.0, began + n * apart_s - time.monotonic()))
-        told = {"text": f"{time.monotonic()} ", "message": "m", "parent": None}
-        runs[n % len(runs)].tell(TurnEvent("text", told))
+        _tell_one(runs[n % len(runs)])
+
+
+def _tell_one(run: LiveRun) -> None:
+    run.tell(TurnEvent("text", {"text": f"{time.monotonic()} ", "message": "m", "parent": None}))
 
 
 async def _watch(listener: Listener, lags: list[float]) -> None:

@@ -50,12 +50,16 @@ def read_message(message: str, session: str | None = None) -> str:
 
 def _with_files(said: str, files: list[Path]) -> str | list[dict[str, Any]]:
     """The message as the API takes it: files first, as people attach them and then write."""
-    from assistant.content import TYPES, file_block
+    from assistant.content import MAX_FILE_BYTES, TYPES, file_block
     from cli.errors import CommandFailed
 
     blocks = list[dict[str, Any]]()
     for file in files:
-        block = file_block(file.read_bytes(), file.name if file.name.isprintable() else None)
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise CommandFailed(f"{file} has more than {MAX_FILE_BYTES} bytes: make it smaller")
+        block = file_block(content, file.name if file.name.isprintable() else None)
         if block is None:
             raise CommandFailed(f"{file} is none of {', '.join(TYPES)}: convert it, or say what is in it")
         blocks.append(block)

@@ -19,7 +19,7 @@ from jobs_core import InvalidInput
 from sessions.live_rows import LiveRow, Place
 from sessions.shown import Shown
 
-MAX_WAITING_BYTES = 1024 * 1024
+MAX_WAITING_BYTES = 2 * 1024 * 1024
 """For one listener; one that is further behind has to come again, and is told in one piece what it missed."""
 
 

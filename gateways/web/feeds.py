@@ -190,7 +190,11 @@ class Feeds:
     def _tell(self, rows: Sequence[LiveRow], ends: Sequence[End]) -> None:
         for row in rows:
             if feed := self._feeds.get(row.topic):
-                feed.take(row)
+                try:
+                    feed.take(row)
+                except Exception:  # of another version's making, perhaps; others must not suffer for it
+                    log.exception("feed.broke", chat=row.topic)
+                    self._feeds.pop(row.topic).close()
         for end in ends:
             if feed := self._feeds.get(end.chat):
                 feed.end(end)

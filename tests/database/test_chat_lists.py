@@ -47,12 +47,10 @@ async def test_a_chat_is_named_and_renamed(jobs: Jobs, conn: Connection) -> None
         await rename(conn, "web_unknown", "x")
 
 
-@pytest.mark.parametrize("title", ["", "  ", "a\nb", "a\x1b[2J", "a\0", "\u202egnp", "\ud800", "x" * 201])
-async def test_a_title_that_a_terminal_or_a_page_would_obey_is_refused(
-    jobs: Jobs, conn: Connection, title: str
-) -> None:
+async def test_a_title_that_a_terminal_or_a_page_would_obey_is_refused(jobs: Jobs, conn: Connection) -> None:
     chat = (await say(jobs, "hello")).session_id
-    with pytest.raises(InvalidInput) as caught:
-        await rename(conn, chat, title)
-    assert caught.value.field == "title"
+    for title in ("", "  ", "a\nb", "a\x1b[2J", "a\0", "\u202egnp", "\ud800", "x" * 201):
+        with pytest.raises(InvalidInput) as caught:
+            await rename(conn, chat, title)
+        assert caught.value.field == "title"
     assert (await find_chat(conn, chat)).title is None

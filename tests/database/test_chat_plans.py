@@ -1,4 +1,4 @@
-"""Plans of what lists chats and what was said: with 100,000 of each, no statement reads a table whole, or sorts one."""
+"""Plans of what lists chats and what was said: with 100,000 chats, no statement reads a table whole, or sorts one."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from jobs_core import db
 from tests.support.database import fresh_database
 from tests.support.plans import Arguments, Plans, explain_all
 
-CHATS = 100_000
+CHATS, MESSAGES = 100_000, 30_000
 FILL = (
     "ALTER TABLE jobs.chat_sessions SET (autovacuum_enabled = off)",
     "ALTER TABLE jobs.chat_message_history SET (autovacuum_enabled = off)",
@@ -23,7 +23,7 @@ FILL = (
     f"""
     INSERT INTO jobs.chat_message_history (session_id, type, content, turn_id, ended_at)
     SELECT 'web_' || n / 2 + 1, CASE n % 2 WHEN 0 THEN 'human' ELSE 'ai' END, 'text', gen_random_uuid(), now()
-    FROM generate_series(1, {CHATS}) AS n
+    FROM generate_series(1, {MESSAGES}) AS n
     """,
 )
 PAGE = {"before_at": "2026-01-01", "before_id": "web_7", "limit": "50"}

@@ -34,7 +34,6 @@ from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
 from sessions import (
-    Acting,
     AgentBroke,
     Audience,
     BudgetExhausted,
@@ -147,7 +146,7 @@ async def test_an_answer_stands_in_the_chat_when_its_job_is_complete(bench: Benc
         "on_event": asked["on_event"],
         "audience": Audience(received.session_id, token),
     }
-    assert replace(agent, own_tools=(), decide=None, on_tool_end=None, acting=Acting()) == agents.setup_for(
+    assert replace(agent, own_tools=(), decide=None, on_tool_end=None) == agents.setup_for(
         await agents.load(conn, "assistant"), await people.owner(conn), owner="owner", workspaces=None
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assistant import agents
 from assistant.notifications import list_notifications
 from jobs_core import Connection, Snooze, execute, fetch
 from jobs_core.explain import explain
@@ -65,6 +66,33 @@ async def test_a_turn_reserves_before_it_asks_and_settles_with_its_answer(bench:
     assert await bench.run() == "complete"
     assert seen == [(0, 2), (0, 2)], "what its turn may cost"
     assert await account(conn, "day") == await account(conn, "chat", received.session_id) == (Decimal("0.5"), 0)
+
+
+async def test_what_an_agent_s_row_says_of_its_turns_and_days_counts_unless_said_by_hand(
+    bench: Bench, conn: Connection
+) -> None:
+    async def told(**budget: float) -> list[tuple[str, Decimal]]:
+        async with conn.transaction():
+            await agents.put(conn, agents.DEFAULT_AGENT, {"budget": budget})
+        await bench.say("hello")
+        assert await bench.run() == "complete"
+        turn_id = str(bench.agent.asked[-1]["turn_id"])
+        rows = await fetch(
+            conn,
+            "SELECT scope, cap_usd FROM jobs.budget_caps WHERE key = %(turn)s OR scope = 'agent' ORDER BY scope",
+            {"turn": turn_id},
+        )
+        return [(row["scope"], row["cap_usd"]) for row in rows]
+
+    await cap(conn, Scope("turn"), "2")
+    assert await told(turn_usd=3.5, day_usd=10.0) == [("agent", 10), ("turn", Decimal("3.5"))]
+    assert bench.agent.asked[-1]["account"].cap_usd == Decimal("3.5"), "not what holds for everybody"
+    assert await told(day_usd=1.0) == [("agent", 1)]
+    assert bench.agent.asked[-1]["account"].cap_usd == 1
+    assert await told() == []
+    assert bench.agent.asked[-1]["account"].cap_usd == 2
+    await cap(conn, Scope("agent", agents.DEFAULT_AGENT), "0.5")
+    assert await told(day_usd=10.0) == [("agent", Decimal("0.5"))]
 
 
 async def test_an_answer_that_cannot_be_kept_books_nothing(bench: Bench, conn: Connection) -> None:

@@ -10,19 +10,21 @@ from uuid import UUID, uuid4
 import pytest
 
 from assistant import chats
+from assistant.chat_list import list_chats
 from assistant.copied_chats import fork, import_chat
-from assistant.errors import NoSuchAnswer, NoSuchChat
-from jobs_core import Connection, InvalidInput, Jobs, fetch
+from assistant.errors import NoSuchAnswer, NoSuchChat, NoSuchUser
+from jobs_core import Connection, Database, InvalidInput, Jobs, fetch
 from sessions import NotCopied, begin_turn, end_turn, take_session
 from sessions.copies import subagents_of
 from sessions.files import export_session, read_session
-from sessions.records import last_answered_turn
+from sessions.records import last_answered_turn, turn_of_job
 from sessions.resume import classify
 from sessions.store import append_transcript, load_transcript
 from sessions.usage_check import check_session
 from tests.database.test_chat_files import LOOK
 from tests.database.test_chat_files import say as say_content
 from tests.database.test_stops import lines, say, session_of
+from tests.support.people import contact
 from tests.unit.test_session_files import ANSWER, ID, PROMPT, written
 
 
@@ -101,6 +103,9 @@ async def test_a_fork_knows_what_was_known_at_that_answer_and_nothing_later(jobs
     assert (row["session_id"], row["user_id"], row["channel"]) == (new, "ada", "web")
     copies = await fetch(conn, "SELECT copy_of FROM jobs.turns WHERE session_id = %(id)s", {"id": session_id})
     assert {row["copy_of"] for row in copies} == set(turns[:2])
+    of_job = await turn_of_job(conn, 1)
+    assert of_job
+    assert of_job.id == turns[-1], "no run of a job takes a copy for its own turn"
 
 
 async def test_both_go_on_by_themselves(jobs: Jobs, conn: Connection) -> None:
@@ -201,8 +206,12 @@ def two_turns() -> Sequence[dict[str, Any]]:
     return (PROMPT, ANSWER, {**second, "message": {"role": "user", "content": "and\0?"}})
 
 
-async def test_an_imported_session_is_a_chat_with_what_was_said(conn: Connection, tmp_path: Path) -> None:
-    chat = await imported(conn, written(tmp_path, *two_turns()), user_id="ada", title="Old")
+async def test_an_imported_session_is_a_chat_with_what_was_said(
+    database: Database, conn: Connection, tmp_path: Path
+) -> None:
+    ada = (await contact(database, 7)).id
+    chat = await imported(conn, written(tmp_path, *two_turns()), user_id=ada, title="Old")
+    assert [one.title for one in await list_chats(conn, user_id=ada)] == ["Old"]
     assert await lines(conn, chat) == [("human", "hello"), ("ai", "Hi."), ("human", "and\N{REPLACEMENT CHARACTER}?")]
     assert [line.state for line in await chats.history(conn, chat)] == ["answered", None, "failed"]
     assert await session_of(conn, chat) == UUID(ID)
@@ -214,14 +223,31 @@ async def test_an_imported_session_is_a_chat_with_what_was_said(conn: Connection
         assert await chats.bind(conn, chat, uuid4()) == [], "what it holds is over"
 
 
+async def test_entries_that_stand_twice_and_odd_times_do_no_harm(conn: Connection, tmp_path: Path) -> None:
+    """What another program has written, or a person: an offset that Postgres does not take, a day that is none."""
+    odd = {**ANSWER, "timestamp": "2026-01-31T09:00:00+23:59"}
+    later = {**two_turns()[2], "timestamp": "0001-01-01T00:00:00+10:00"}
+    chat = await imported(conn, written(tmp_path, PROMPT, odd, PROMPT, odd, later, {**later, "timestamp": 7}))
+    assert [text for _, text in await lines(conn, chat)] == ["hello", "Hi.", "and\N{REPLACEMENT CHARACTER}?"]
+
+
+async def test_a_chat_of_another_channel_is_forked_to_the_web(jobs: Jobs, conn: Connection) -> None:
+    """Where it would be sent to nobody."""
+    chat, _ = await talk(jobs, conn, "one")
+    await conn.execute("UPDATE jobs.chat_sessions SET channel = 'telegram'")
+    new = await forked(conn, chat)
+    (row,) = await fetch(conn, "SELECT session_id FROM jobs.chat_sessions WHERE channel = 'web'")
+    assert row["session_id"] == new
+
+
 async def test_a_session_is_imported_once(conn: Connection, tmp_path: Path) -> None:
     path = written(tmp_path, *two_turns())
     await imported(conn, path)
     before = await counts(conn)
     with pytest.raises(NotCopied, match="is here already"):
         await imported(conn, path)
-    with pytest.raises(InvalidInput):
-        await imported(conn, written(tmp_path, PROMPT), channel="carrier pigeon")
+    with pytest.raises(NoSuchUser):
+        await imported(conn, written(tmp_path, PROMPT), user_id="nobody")
     assert await counts(conn) == before
 
 

@@ -124,6 +124,14 @@ async def test_whoever_holds_the_token_and_the_number_of_the_settings_are_one_ow
     assert [user.id for user in await people.list_users(conn)] == [ada.id]
 
 
+async def test_whom_the_settings_name_becomes_one_with_no_other_owner_than_the_tokens(database: Database) -> None:
+    bob = await set_role(database, await contact(database, "bob", channel="matrix"), "owner")
+    ada = await contact(database, ADA, tg_user_id=ADA, owner_tg_user_id=ADA)
+    moved = await contact(database, EVE, tg_user_id=EVE, owner_tg_user_id=EVE)
+    assert {user.role for user in (bob, ada, moved)} == {"owner"}
+    assert len({user.id for user in (bob, ada, moved)}) == 3
+
+
 async def test_an_owner_who_comes_by_telegram_first_holds_the_token_later(database: Database) -> None:
     ada = await contact(database, ADA, tg_user_id=ADA, owner_tg_user_id=ADA, name="Ada")
     assert (await owner(database)).id == ada.id

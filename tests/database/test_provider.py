@@ -1,7 +1,7 @@
 """The provider's health: who may ask it, what pauses it, and that one run at a time tries whether it answers again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -62,7 +62,7 @@ async def test_while_it_does_well_every_run_may_ask(conn: Connection, runs: NewR
         ("limited", None, ("paused", 1.0)),
         ("limited", 7.5, ("paused", 7.5)),
         ("limited", 1e9, ("paused", provider.LONGEST_TOLD_S)),
-        ("limited", -5.0, ("paused", 0.0)),
+        ("limited", -5.0, ("paused", provider.SHORTEST_PAUSE_S)),
         ("refused", None, ("stopped", provider.PROBE_STOPPED_EVERY_S)),
     ],
 )
@@ -209,6 +209,18 @@ async def test_what_began_before_a_pause_and_is_answered_does_not_end_it(conn: C
     assert (await look(conn)).state == "paused"
 
 
+async def test_a_refusal_from_before_the_key_was_mended_does_not_stop_the_run_that_tries_the_new_one(
+    conn: Connection, runs: NewRuns
+) -> None:
+    first, late, prober = await runs(3)
+    await report(conn, first, "refused", "401")
+    await provider.resume(conn)
+    assert (await admit(conn, prober, interactive=True)).probes
+    assert (await report(conn, late, "refused", "401")).prober_job == prober.id
+    assert await answered(conn, prober, probes=True)
+    assert (await look(conn)).state == "open"
+
+
 async def test_a_run_that_lost_its_job_tells_and_tries_nothing(conn: Connection, runs: NewRuns) -> None:
     lost, other = await runs(2)
     await put_back(conn, lost)
@@ -264,10 +276,3 @@ async def test_what_it_says_may_hold_anything(conn: Connection, runs: NewRuns) -
     assert now.reason
     assert len(now.reason) <= 4_000
     assert len(await fetch(conn, "SELECT FROM jobs.pauses")) == 1
-
-
-@pytest.fixture(autouse=True)
-async def one_row_is_left(conn: Connection) -> AsyncIterator[None]:
-    """Whatever happens."""
-    yield
-    assert len(await fetch(conn, "SELECT FROM jobs.provider")) == 1

@@ -3,8 +3,6 @@
 import base64
 from typing import Any
 
-import pytest
-
 from assistant import stopping
 from gateways.web import chat
 from jobs_core import Connection, Jobs, fetch
@@ -80,40 +78,37 @@ async def test_a_chat_is_forked(jobs: Jobs, conn: Connection) -> None:
         assert error_of(await client.post(at), 409)["code"] == "not_copied"
 
 
-@pytest.mark.parametrize(
-    ("request_line", "body", "refused"),
-    [
-        (("PATCH", "web_unknown"), {"title": "x"}, (404, "session_id")),
-        (("POST", "web_unknown/stop"), None, (404, "session_id")),
-        (("POST", "web_unknown/reset"), None, (404, "session_id")),
-        (("POST", "web_unknown/fork"), None, (404, "session_id")),
-        (("GET", "?before=web_unknown"), None, (404, "session_id")),
-        (("GET", "?limit=0"), None, (422, "limit")),
-        (("GET", "?limit=101"), None, (422, "limit")),
-        (("GET", "?user=ada"), None, (422, "user")),
-        (("GET", "?user_id=%00"), None, (422, "user_id")),
-        (("PATCH", "%00"), {"title": "x"}, (422, "session_id")),
-        (("PATCH", "x" * 201), {"title": "x"}, (422, "session_id")),
-        (("PATCH", "HERE"), {"title": "a\nb"}, (422, "title")),
-        (("PATCH", "HERE"), {"title": ""}, (422, "title")),
-        (("PATCH", "HERE"), {}, (422, "title")),
-        (("PATCH", "HERE"), {"title": "x", "user_id": "eve"}, (422, "user_id")),
-        (("POST", "HERE/fork"), {"message_id": 0}, (422, "message_id")),
-        (("POST", "HERE/fork"), {"message_id": 2**63}, (422, "message_id")),
-        (("POST", "HERE/fork"), {"title": "\u202e"}, (422, "title")),
-        (("POST", "reset"), {}, (422, "user_id")),
-        (("POST", "reset"), {"user_id": "\0"}, (422, "user_id")),
-    ],
-)
-async def test_what_does_not_fit_is_refused_by_its_field(
-    jobs: Jobs, conn: Connection, request_line: tuple[str, str], body: Any, refused: tuple[int, str]
-) -> None:
-    (method, path), (status, field) = request_line, refused
+UNFIT: list[tuple[tuple[str, str], Any, tuple[int, str]]] = [
+    (("PATCH", "web_unknown"), {"title": "x"}, (404, "session_id")),
+    (("POST", "web_unknown/stop"), None, (404, "session_id")),
+    (("POST", "web_unknown/reset"), None, (404, "session_id")),
+    (("POST", "web_unknown/fork"), None, (404, "session_id")),
+    (("GET", "?before=web_unknown"), None, (404, "session_id")),
+    (("GET", "?limit=0"), None, (422, "limit")),
+    (("GET", "?limit=101"), None, (422, "limit")),
+    (("GET", "?user=ada"), None, (422, "user")),
+    (("GET", "?user_id=%00"), None, (422, "user_id")),
+    (("PATCH", "%00"), {"title": "x"}, (422, "session_id")),
+    (("PATCH", "x" * 201), {"title": "x"}, (422, "session_id")),
+    (("PATCH", "HERE"), {"title": "a\nb"}, (422, "title")),
+    (("PATCH", "HERE"), {"title": ""}, (422, "title")),
+    (("PATCH", "HERE"), {}, (422, "title")),
+    (("PATCH", "HERE"), {"title": "x", "user_id": "eve"}, (422, "user_id")),
+    (("POST", "HERE/fork"), {"message_id": 0}, (422, "message_id")),
+    (("POST", "HERE/fork"), {"message_id": 2**63}, (422, "message_id")),
+    (("POST", "HERE/fork"), {"title": "\u202e"}, (422, "title")),
+    (("POST", "reset"), {}, (422, "user_id")),
+    (("POST", "reset"), {"user_id": "\0"}, (422, "user_id")),
+]
+
+
+async def test_what_does_not_fit_is_refused_by_its_field(jobs: Jobs, conn: Connection) -> None:
     session_id = (await say(jobs, "hello")).session_id
-    path = path.replace("HERE", session_id)
     async with calling(door(jobs)) as client:
-        response = await client.request(method, f"{CHATS}{'' if path.startswith('?') else '/'}{path}", json=body)
-    assert error_of(response, status)["field"] == field
+        for (method, path), body, (status, field) in UNFIT:
+            at = f"{CHATS}{'' if path.startswith('?') else '/'}{path.replace('HERE', session_id)}"
+            response = await client.request(method, at, json=body)
+            assert error_of(response, status)["field"] == field, (method, path, body)
     assert await lines(conn, session_id) == [("human", "hello")]
 
 

@@ -1,11 +1,16 @@
 """What an agent's row says, in a run of the real CLI: the model that steps in, effort, its folder, and MCP servers' secrets."""
 
 import sys
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assistant.agents import Agent, setup_for
+from assistant.people import Role, User
+from assistant.workspaces import Workspaces
 from sessions import TurnFailed
 from simulator.client import SimulatorControl
 from tests.support.sessions import Chat, agents
@@ -57,6 +62,33 @@ async def test_an_mcp_servers_tools_are_there_and_its_secrets_in_no_argument(
     assert "--mcp-config" in seen.read_text()
     assert "--resume" in seen.read_text()
     assert "canary" not in seen.read_text()
+
+
+async def test_of_an_agent_that_has_everything_an_external_person_reaches_nothing(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    """On the request and on the machine, with the owner's turn beside it, where the same row opens all of it."""
+    started = tmp_path / "started"
+    server = {"command": "/bin/sh", "args": ["-c", f"echo $TOKEN > {started}"], "env": {"TOKEN": "canary"}}
+    row = Agent(id=7, name="helper", tools=("Bash", "Read"), mcp_servers={"notes": server})
+    spaces, now = Workspaces(tmp_path / "w"), datetime(2030, 1, 1, tzinfo=UTC)
+    seen: dict[Role, list[str]] = {}
+    roles: tuple[Role, ...] = ("external", "owner")
+    for role in roles:
+        user = User(f"u_{role}", "Eve", None, role, None, now, now)
+        setup = setup_for(row, user, owner="Ada", workspaces=spaces)
+        async with agents(chat.database, sim, tmp_path) as sessions:
+            await chat.ask(
+                sessions, "Hi. [[text Hi.]]", **{one.name: getattr(setup, one.name) for one in fields(setup)}
+            )
+        body = (await sim.requests())[-1].body
+        assert body is not None
+        seen[role] = [tool["name"] for tool in body["tools"]]
+        assert started.exists() is (role == "owner"), role
+        assert (spaces.root / user.id).exists() is (role == "owner"), role
+        assert (str(tmp_path / "w") in str(body)) is (role == "owner"), "the model is told where it works"
+        started.unlink(missing_ok=True)
+    assert seen == {"owner": ["Bash", "Read"], "external": []}
 
 
 async def test_a_turn_has_no_more_answers_of_the_model_than_its_agent_may(

@@ -14,6 +14,8 @@ from jobs_core import InvalidInput, gate
 from sessions import AgentSetup
 from tests.support.people import EVERYTHING, NOTES
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
+
 
 def agent(**changes: Any) -> Agent:
     return Agent.model_validate({"id": 7, "name": "helper", **EVERYTHING, **changes})
@@ -104,6 +106,8 @@ def test_a_name_is_never_more_than_a_name_in_a_prompt() -> None:
         ("mcp_servers", {"a": {"type": "http", "url": "https://user:password@mcp.example"}}),
         ("mcp_servers", {"a": {"type": "http", "url": "https://x", "headers": {"X": "a\r\nY: b"}}}),
         ("mcp_servers", {"a": {"type": "sdk", "command": "x"}}),
+        ("mcp_servers", {"a": {"type": ["http"], "url": "https://x"}}),
+        ("mcp_servers", {"a": 5}),
         ("mcp_servers", {"a": {"command": "x", "env": {"A=B": "x"}}}),
         ("budget", {"turn_usd": 0}),
         ("budget", {"turn_usd": float("nan")}),
@@ -122,6 +126,12 @@ def test_what_does_not_fit_is_refused_by_its_field(field: str, value: Any) -> No
         gate.fit(AgentSettings, {**EVERYTHING, field: value}, field="agent")
     assert field in str(refused.value)
     assert "password" not in str(refused.value)
+
+
+def test_the_page_about_agents_names_every_field() -> None:
+    table = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    named = [name.strip("` ") for line in table for name in line.split("|")[1].split(",")]
+    assert named == list(AgentSettings.model_fields)
 
 
 def test_secrets_are_shown_to_nobody() -> None:

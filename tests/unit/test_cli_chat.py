@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from assistant.content import MAX_FILE_BYTES
 from cli import chat
+from cli.commands.chat import _with_files
 from cli.errors import CommandFailed
 from cli.folder import Folder
 from cli.settings import CliSettings
+from tests.support.pictures import PDF, PNG
+from tests.unit.test_content import block
 
 TOKEN = "a token of the test"
 WAITING = {"session_id": "web_1", "message_id": 7, "job_id": 3, "status": "waiting", "response": None}
@@ -136,6 +140,30 @@ def test_a_refusal_is_one_line(door: Door, answer: tuple[int, Any], says: str) -
     door.answers = [answer]
     with pytest.raises(CommandFailed, match=says):
         ask(door)
+
+
+def test_files_go_with_the_message_by_what_they_are(tmp_path: Path) -> None:
+    for name, content in (("a.jpg", PNG), ("b.pdf", PDF), ("c", b"plain \xc3\xa9")):
+        (tmp_path / name).write_bytes(content)
+    said = _with_files("Look.", [tmp_path / "a.jpg", tmp_path / "b.pdf", tmp_path / "c"])
+    assert said == [
+        block(PNG, "image/png"),
+        block(PDF, "application/pdf", "document", title="b.pdf"),
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "plain é"}, "title": "c"},
+        {"type": "text", "text": "Look."},
+    ]
+    assert _with_files("Look.", []) == "Look."
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\x7fELF\0", "is none of"), (PNG + bytes(MAX_FILE_BYTES), "make it smaller"), (b"", "is none of")],
+    ids=["binary", "large", "empty"],
+)
+def test_a_file_that_cannot_be_taken_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "it").write_bytes(content)
+    with pytest.raises(CommandFailed, match=says):
+        _with_files("Look.", [tmp_path / "it"])
 
 
 def test_an_api_that_is_not_there_is_said(tmp_path: Path) -> None:

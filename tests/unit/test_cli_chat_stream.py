@@ -60,6 +60,12 @@ def test_a_reset_says_so_only_where_something_was_printed_that_does_not_stand() 
     assert printed(("text", said("A")), ("tool_call", CALL), ("tool_result", RESULT), whole).count("A") == 1
 
 
+def test_what_was_said_before_a_decision_stands() -> None:
+    waits = ("status", {"state": "waiting_for_approval", "tool": "Bash"})
+    shown = printed(("text", said("May I?")), waits, ("end", {"how": "deferred"}), reset(said("Done.")))
+    assert shown == "May I?\nBash waits for somebody's approval\nDone."
+
+
 def test_a_stream_is_read_by_its_events() -> None:
     lines = ["retry: 1000", "", ": nothing new", "", "id: 1.2.3", "event: text", 'data: {"text": "a"}', ""]
     assert list(events(lines)) == [("", {}), ("text", {"text": "a"})]

@@ -107,6 +107,8 @@ def test_messages_with_and_without_files_keep_their_order() -> None:
 def test_how_many_files_a_message_has_and_how_large_they_are_together_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    with pytest.raises(InvalidInput, match="101 blocks, at most 100"):
+        read_content(["a"] * 101)
     with pytest.raises(InvalidInput, match="11 files, at most 10"):
         read_content([block(PNG, "image/png")] * 11)
     monkeypatch.setattr(content, "MAX_FILES_BYTES", 3 * len(PNG) - 1)

@@ -6,7 +6,7 @@ CREATE TABLE {schema}.pending_actions (
     claude_session_id  uuid NOT NULL,
     turn_id            uuid NOT NULL,
     job_id             bigint NOT NULL,             -- by number only: jobs move to history
-    user_id            text COLLATE "C",
+    user_id            text COLLATE "C" NOT NULL,   -- for whom the agent acts
     agent              text COLLATE "C" NOT NULL,
     call_id            text COLLATE "C" NOT NULL,   -- the call's id in the transcript
     tool               text COLLATE "C" NOT NULL,
@@ -42,7 +42,7 @@ CREATE INDEX pending_actions_of_chat ON {schema}.pending_actions (session_id) WH
 
 CREATE TABLE {schema}.always_allowed (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    user_id     text COLLATE "C" NOT NULL,          -- '': of runs for nobody in particular
+    user_id     text COLLATE "C" NOT NULL,
     agent       text COLLATE "C" NOT NULL,
     tool        text COLLATE "C" NOT NULL,
     digest      text COLLATE "C" NOT NULL,          -- of the canonical arguments: just these

@@ -1,4 +1,4 @@
--- Returns the owner who has been one for longest, or no row.
+-- Returns the owner who came first, or no row.
 SELECT id, name, username, role, tg_user_id, created_at, seen_at FROM {schema}.users
 WHERE role = 'owner' AND merged_into IS NULL
 ORDER BY created_at, id

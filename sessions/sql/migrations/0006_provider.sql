@@ -1,4 +1,4 @@
--- How the provider of the models does, as all workers see it: one row.
+-- How the provider of the models does, as all workers see it: one row, or none so far.
 CREATE TABLE {schema}.provider (
     one           boolean PRIMARY KEY DEFAULT true CHECK (one),
     state         text COLLATE "C" NOT NULL CHECK (state IN ('open', 'paused', 'stopped')),
@@ -14,4 +14,3 @@ CREATE TABLE {schema}.provider (
     CHECK ((prober_job IS NULL) = (prober_token IS NULL)),
     CHECK (state <> 'open' OR prober_job IS NULL)
 ) WITH (fillfactor = 50);
-INSERT INTO {schema}.provider (state) VALUES ('open');
