@@ -28,7 +28,7 @@ from assistant.gatekeeper import Gatekeeper
 from assistant.people import acting_for
 from assistant.tools import RunContext, tools_for
 from assistant.workspaces import Workspaces
-from handlers.model_run import ModelRun, Wake, nobody, scopes_of
+from handlers.model_run import ModelRun, Wake, nobody
 from jobs_core import (
     Complete,
     ConfigurationError,
@@ -60,6 +60,7 @@ from sessions import (
     take_session,
     turn_of_job,
 )
+from sessions.budgets import scopes_of
 
 log = structlog.get_logger()
 

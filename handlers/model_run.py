@@ -25,7 +25,7 @@ from assistant.notifications import notify
 from jobs_core import AnyJob, Complete, Connection, Database, Outcome, Snooze, Wait, db
 from jobs_core.wake import Ready
 from sessions import budgets, provider
-from sessions.budgets import BudgetShort, Scope, ScopeKind
+from sessions.budgets import BudgetShort, Scope
 from sessions.caps import declare_caps
 from sessions.errors import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited, SessionsError
 from sessions.events import TurnEvent
@@ -213,21 +213,6 @@ class ModelRun:
             return
         if wakes:
             self._wake([None])
-
-
-def scopes_of(
-    job: AnyJob, turn_id: UUID, *, chat: str | None = None, user: str | None = None, agent: str | None = None
-) -> list[Scope]:
-    """On whose account a run of this job spends; its own user is that of a job without a chat."""
-    keys: dict[ScopeKind, object] = {
-        "turn": turn_id,
-        "job": job.id,
-        "chat": chat,
-        "user": user or job.user_id,
-        "project": job.project_id,
-        "agent": agent,
-    }
-    return [Scope("day"), *(Scope(kind, str(key)) for kind, key in keys.items() if key is not None)]
 
 
 async def _tell_owner_of_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> None:

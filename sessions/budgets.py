@@ -92,6 +92,21 @@ class BudgetShort(SessionsError):
         self.needs_usd = needs_usd
 
 
+def scopes_of(
+    job: AnyJob, turn_id: UUID, *, chat: str | None = None, user: str | None = None, agent: str | None = None
+) -> list[Scope]:
+    """On whose account a run of this job spends; its own user is that of a job without a chat."""
+    keys: dict[ScopeKind, object] = {
+        "turn": turn_id,
+        "job": job.id,
+        "chat": chat,
+        "user": user or job.user_id,
+        "project": job.project_id,
+        "agent": agent,
+    }
+    return [Scope("day"), *(Scope(kind, str(key)) for kind, key in keys.items() if key is not None)]
+
+
 async def reserve(
     conn: Connection, job: AnyJob, turn_id: UUID, scopes: Iterable[Scope], *, usd: Decimal = RUN_USD
 ) -> Decimal | None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,9 +12,13 @@ from pydantic import BaseModel, Field
 
 from jobs_core import AnyJob, Complete, Connection, Database, Fail, HandlerTable, Jobs, LeaseLost, Snooze, fetch
 from jobs_core.settle import settle
-from sessions import AgentSetup, TurnEnd, TurnFailed, ask_agent, create_session
+from jobs_core.steps import Waiting
+from sessions import AgentSetup, BudgetExhausted, TurnEnd, TurnFailed, ask_agent, create_session
+from sessions.budgets import Scope
+from sessions.caps import raise_cap, set_cap
 from sessions.conversation import DeferredCall
 from tests.database.conftest import NextRun
+from tests.support.budgets import account, spend
 from tests.support.job_types import NOTE
 
 AGENT = AgentSetup("You sort mail.")
@@ -114,3 +119,35 @@ async def test_what_is_no_such_value_is_a_failure_of_the_turn(
 ) -> None:
     with pytest.raises(TurnFailed, match=says):
         await ask(job, database, Sessions(end))
+
+
+async def test_past_a_budget_the_job_waits_and_what_it_spent_is_booked_with_its_value(
+    job: AnyJob, database: Database, conn: Connection, next_run: NextRun
+) -> None:
+    sessions, day = Sessions(), Scope("day")
+    await set_cap(conn, day, Decimal(0), set_by="a test")
+    with pytest.raises(Waiting) as waiting:
+        await ask(job, database, sessions)
+    await settle(conn, job, waiting.value.outcome, NOTE)
+    assert [row["state"] for row in await fetch(conn, "SELECT state FROM jobs.jobs")] == ["waiting"]
+    assert sessions.asked == []
+    async with conn.transaction():
+        await raise_cap(conn, day, Decimal(1), set_by="a test")
+    again = await next_run()
+    asked = await ask(again, database, sessions)
+    assert sessions.asked[0]["account"].cap_usd == 1
+    await spend(conn, asked.turn_id, again.token, "0.5")
+    await settle(conn, again, Complete({}, also=asked.end), NOTE)
+    assert await account(conn, "day") == (Decimal("0.5"), 0)
+
+
+async def test_a_run_that_has_spent_what_it_had_goes_on_with_another(
+    job: AnyJob, database: Database, conn: Connection
+) -> None:
+    class Exhausted(Sessions):
+        async def run_turn(self, **_: Any) -> TurnEnd:
+            raise BudgetExhausted(Decimal(1), Decimal(1))
+
+    with pytest.raises(Waiting) as waiting:
+        await ask(job, database, Exhausted())
+    assert (await settle(conn, job, waiting.value.outcome, NOTE)).state == "pending"

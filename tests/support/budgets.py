@@ -13,7 +13,8 @@ ON CONFLICT (turn_id, token, model) DO UPDATE SET calls = usage.calls + 1, cost_
 OPEN = """
 INSERT INTO jobs.usage (turn_id, token, model, session_id, guessed_price, calls, open_calls)
 VALUES (%(turn_id)s, %(token)s, 'a model', %(session_id)s, false, 1,
-        jsonb_build_object('a call', jsonb_build_object('input', 1, 'output', 1, 'usd', %(usd)s::text)))
+        jsonb_build_object('a call', jsonb_build_object(
+            'began_at', clock_timestamp(), 'input_tokens', 1, 'max_tokens', 0, 'input_usd', %(usd)s::numeric, 'output_usd', 0)))
 """
 
 
