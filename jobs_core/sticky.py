@@ -27,10 +27,9 @@ KEEP_S = 24 * 3600.0
 
 async def stick(conn: db.Connection, rows: Sequence[Row], inserted: Inserted) -> Inserted:
     """Have those of these jobs that have a key wait for its worker, in the transaction that inserted them."""
+    firsts = dict(reversed([*zip(inserted.ids, rows, strict=True)]))  # of rows that are one job, the one it was made of
     new = {
-        job_id: row
-        for job_id, row in zip(inserted.ids, rows, strict=True)
-        if row["sticky_key"] is not None and job_id not in inserted.met
+        job_id: row for job_id, row in firsts.items() if row["sticky_key"] is not None and job_id not in inserted.met
     }
     if not new:
         return inserted

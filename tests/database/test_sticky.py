@@ -99,6 +99,22 @@ async def test_a_job_waits_for_the_worker_that_ran_the_last_one_of_its_key(
     await settle(conn, job, Complete(), STICKY)
 
 
+async def test_of_creates_that_are_one_job_it_goes_by_the_input_that_the_job_has(
+    jobs: Jobs, conn: Connection, warm: int
+) -> None:
+    """In one call, with one unique key: the first makes the job, and the others only meet it."""
+    made = [
+        NewJob(STICKY, {"text": text}, unique_key=key, unique_while="unfinished")
+        for key, texts in (("u", ("a", "b")), ("v", ("", "a")))
+        for text in texts
+    ]
+    created = await jobs.create_many(made)
+    (job,) = await taken_as_preferred(conn, warm)
+    assert (job.id, created.ids[1]) == (created.ids[0], created.ids[0])
+    rows = await fetch(conn, "SELECT input ->> 'text' AS text, sticky_key FROM jobs.jobs ORDER BY id")
+    assert [(row["text"], row["sticky_key"]) for row in rows] == [("a", "a"), ("", None)]
+
+
 async def test_without_its_wait_it_would_go_anywhere(jobs: Jobs, conn: Connection, warm: int, other: int) -> None:
     assert warm
     with mutated(("WHERE j.id = wanted.id AND wanted.nth <= room.n", "WHERE j.id = wanted.id AND room.n < 0")):
