@@ -1,6 +1,6 @@
 """Guards of held lanes, sticky jobs, turns and ageing, and what of the SQL takes each of them out."""
 
-from tests.support.mutants import BY_ARRIVAL, HOLD_IGNORED, RELEASE_FOLDED_IN
+from tests.support.mutants import BY_ARRIVAL, HOLD_IGNORED
 
 _PROMOTED = "WHERE lane = %(lane)s AND held_at IS NULL\n    RETURNING lane"
 _UNBEGUN = "LIMIT 1)\n  AND j.state = 'pending' AND j.token IS NULL"
@@ -9,7 +9,6 @@ LANES = {
     "a hold takes its job from a run": ((_UNBEGUN, "LIMIT 1)"),),
     "the next of a held lane is promoted": (HOLD_IGNORED,),
     "a release promotes nobody": ((_PROMOTED, _PROMOTED.replace("NULL\n", "NULL AND head_pos IS NOT NULL\n")),),
-    "a release looks before it has locked its lane": RELEASE_FOLDED_IN,
     "two release a lane": (("AND held_at IS NOT NULL\n    FOR UPDATE", "AND held_at IS NOT NULL"),),
     "what a lane is held for is redriven behind the others": ((" - 1\nWHERE j.id", " + 1000\nWHERE j.id"),),
 }
