@@ -83,8 +83,8 @@ async def forget_what_is_only_for_order(walk: Walk) -> str:
     model = walk.model
     there = {
         "turns": model.turns.served,
-        "keys of the dead": model.sticky,
-        "keys": model.sticky,
+        "keys of the dead": model.sticky.last,
+        "keys": model.sticky.last,
         "ages": model.ageing.notes,
     }
     what = walk.pick(name for name, some in there.items() if some)
@@ -94,12 +94,11 @@ async def forget_what_is_only_for_order(walk: Walk) -> str:
             model.turns.served = {}
         case "keys":
             await execute(walk.conn, "UPDATE jobs.sticky_keys SET ran_at = ran_at - interval '2 days'")
-            model.sticky = {}
+            model.sticky.last = {}
         case "ages":
             await execute(walk.conn, "UPDATE jobs.ready_times SET at = at - interval '3 days'")
             model.ageing.notes = []
-    dead = {id_ for id_, worker in model.workers.items() if worker.dead}
-    model.sticky = {key: id_ for key, id_ in model.sticky.items() if id_ not in dead}
+    model.sticky.forget({id_ for id_, worker in model.workers.items() if worker.dead})
     await forget_fair_keys(walk.conn)
     await forget_sticky_keys(walk.conn)
     await forget_ready_times(walk.conn)

@@ -53,7 +53,7 @@ async def remember_its_worker(walk: Walk, run: AnyJob) -> None:
     if job.sticky:
         await remember(walk.conn, run)
         if not job.alone:
-            walk.model.sticky[job.sticky] = job.worker or 0
+            walk.model.sticky.last[job.sticky] = job.worker or 0
 
 
 def types_of_one(walk: Walk) -> list[str]:

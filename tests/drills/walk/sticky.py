@@ -16,7 +16,7 @@ from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 async def create_sticky(walk: Walk) -> str:
     """Of a key that some worker has at hand, if any; in a lane, too."""
     walk.has_room()
-    known = [key for key, id_ in walk.model.sticky.items() if walk.model.workers[id_].good]
+    known = [key for key, id_ in walk.model.sticky.last.items() if walk.model.workers[id_].good]
     if not known and walk.chance(0.8):
         raise NotNow
     key = walk.dice.choice(known or STICKY_KEYS)
@@ -85,9 +85,9 @@ async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
 async def a_worker_drains(walk: Walk) -> str:
     """It claims no more: what waits for it is anybody's, at once, and it is no key's last worker."""
     preferred = sorted({job.prefers for job in walk.model.jobs.values() if job.prefers})
-    worker = walk.pick(preferred or (walk.model.sticky.values() if walk.chance(0.1) else ()))
+    worker = walk.pick(preferred or (walk.model.sticky.last.values() if walk.chance(0.1) else ()))
     ready = await leave(walk.conn, worker)
-    waited = walk.model.prefer_none(worker)
+    waited = walk.model.sticky.let_go(worker, walk.model.jobs.values())
     must(
         {(one.queue, one.job_type) for one in ready} == {(job.queue, job.job_type) for job in waited}, f"told: {ready}"
     )
