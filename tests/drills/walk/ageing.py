@@ -45,7 +45,7 @@ async def _learn(walk: Walk, raised: list[Known], *, in_order: bool) -> None:
     walk.model.ageing.notes.append(Note(0.0, noted["upto"]))
 
 
-@rule(6.4)
+@rule(6)
 async def what_is_ready_ages(walk: Walk) -> str:
     """Hours pass; upkeep has those go up that have been ready for a span, of the types and queues that it serves."""
     hours = walk.dice.choice((0.6, 1.1))
@@ -77,7 +77,7 @@ async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     return str(ids_of(old))
 
 
-@rule(2.4)
+@rule(2.2)
 async def forget_what_is_only_for_order(walk: Walk) -> str:
     """Days later: who was served, which worker ran what, how long who is ready. Keys of dead workers go at once."""
     model = walk.model

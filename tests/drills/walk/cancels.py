@@ -5,7 +5,7 @@ from tests.drills.walk.walk import NotNow, Walk, rule
 from workers.cancels import deal_with_cancels
 
 
-@rule(2.1)
+@rule(2)
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
     return await _cancel(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
@@ -25,7 +25,7 @@ async def _cancel(walk: Walk, job: Known) -> str:
     return f"{ended}, to be told: {asked}"
 
 
-@rule(2.8)
+@rule(2.4)
 async def cancel_one_that_has_ended(walk: Walk) -> str:
     """It stays as it is."""
     job_id = walk.pick(walk.model.ended)

@@ -13,7 +13,7 @@ MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(2.1)
+@rule(2.5)
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
@@ -45,7 +45,7 @@ def _busy(walk: Walk) -> int:
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(1.7)
+@rule(1.8)
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -58,7 +58,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(6.8)
+@rule(9.2)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -81,7 +81,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(6.4)
+@rule(7.4)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -105,7 +105,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(292)
+@rule(467)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
@@ -114,7 +114,7 @@ async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(25)
+@rule(27)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
     worker = walk.worker()
@@ -129,7 +129,7 @@ async def put_strays_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(16)
+@rule(18)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
     worker = walk.worker()
@@ -142,7 +142,7 @@ async def put_stopped_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(1.9)
+@rule(2.4)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -173,7 +173,7 @@ def promoted(walk: Walk, over: Sequence[Known]) -> str:
     return str([job.id for job in over])
 
 
-@rule(82)
+@rule(89)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     over = [job for job in walk.model.over() if job.state == "waiting"]
@@ -193,7 +193,7 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(1.7)
+@rule(1.8)
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")
