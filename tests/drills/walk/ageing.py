@@ -45,7 +45,7 @@ async def _learn(walk: Walk, raised: list[Known], *, in_order: bool) -> None:
     walk.model.ageing.notes.append(Note(0.0, noted["upto"]))
 
 
-@rule(6.4)
+@rule(6)
 async def what_is_ready_ages(walk: Walk) -> str:
     """Hours pass; upkeep has those go up that have been ready for a span, of the types and queues that it serves."""
     hours = walk.dice.choice((0.6, 1.1))
@@ -77,14 +77,14 @@ async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     return str(ids_of(old))
 
 
-@rule(2.4)
+@rule(2.2)
 async def forget_what_is_only_for_order(walk: Walk) -> str:
     """Days later: who was served, which worker ran what, how long who is ready. Keys of dead workers go at once."""
     model = walk.model
     there = {
         "turns": model.turns.served,
-        "keys of the dead": model.sticky,
-        "keys": model.sticky,
+        "keys of the dead": model.sticky.last,
+        "keys": model.sticky.last,
         "ages": model.ageing.notes,
     }
     what = walk.pick(name for name, some in there.items() if some)
@@ -94,12 +94,11 @@ async def forget_what_is_only_for_order(walk: Walk) -> str:
             model.turns.served = {}
         case "keys":
             await execute(walk.conn, "UPDATE jobs.sticky_keys SET ran_at = ran_at - interval '2 days'")
-            model.sticky = {}
+            model.sticky.last = {}
         case "ages":
             await execute(walk.conn, "UPDATE jobs.ready_times SET at = at - interval '3 days'")
             model.ageing.notes = []
-    dead = {id_ for id_, worker in model.workers.items() if worker.dead}
-    model.sticky = {key: id_ for key, id_ in model.sticky.items() if id_ not in dead}
+    model.sticky.forget({id_ for id_, worker in model.workers.items() if worker.dead})
     await forget_fair_keys(walk.conn)
     await forget_sticky_keys(walk.conn)
     await forget_ready_times(walk.conn)

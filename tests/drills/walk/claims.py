@@ -53,7 +53,7 @@ async def remember_its_worker(walk: Walk, run: AnyJob) -> None:
     if job.sticky:
         await remember(walk.conn, run)
         if not job.alone:
-            walk.model.sticky[job.sticky] = job.worker or 0
+            walk.model.sticky.last[job.sticky] = job.worker or 0
 
 
 def types_of_one(walk: Walk) -> list[str]:
@@ -69,7 +69,7 @@ async def claim_some(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, ids_of(ready(walk, types))[:slots], start_part=0.4)
 
 
-@rule(2.6)
+@rule(2.4)
 async def claim_with_floors(walk: Walk) -> str:
     """Jobs up to a number of their class are not looked at."""
     worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3))
@@ -80,7 +80,7 @@ async def claim_with_floors(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(2.6)
+@rule(2.4)
 async def claim_twice_at_once(walk: Walk) -> str:
     """Of all that is ready: what one has locked the other passes over; none is taken twice, and none is left."""
     worker, wanted = walk.worker(), ids_of(ready(walk))
@@ -108,7 +108,7 @@ async def claim_one_alone(walk: Walk) -> str:
     return await _claimed(walk, worker, [run] if run else [], wanted, start_part=0.9)
 
 
-@rule(3.2)
+@rule(2.7)
 async def claim_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -120,7 +120,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return await _claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(10)
+@rule(11)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]

@@ -17,7 +17,7 @@ UNUSED = "unused"
 """A lane of no job."""
 
 
-@rule(2.5)
+@rule(2.1)
 async def hold_a_lane(walk: Walk) -> str:
     """By hand, used or not, held or not: none of it begins, and what has begun goes on."""
     free = [lane for lane in LANES if lane not in walk.model.lanes.holds]
@@ -30,7 +30,7 @@ async def hold_a_lane(walk: Walk) -> str:
     return f"{lane}, by {held_by}: {reason}"
 
 
-@rule(23)
+@rule(20)
 async def hold_a_lane_while_its_first_job_is_claimed(walk: Walk) -> str:
     """Whichever is first: it is claimed, and goes on, or waits with the others."""
     worker, waiting = walk.worker(), ready(walk)
@@ -108,7 +108,7 @@ def _not_redriven(walk: Walk, job: Known) -> str:
     return f"job {holder} has the key of job {job.id}" if holder else ""
 
 
-@rule(9.5)
+@rule(8.1)
 async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the first of the lane may run, and the lane is not stranded."""
     walk.has_room()
@@ -121,7 +121,7 @@ async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     return f"{lane}: {hold}; {said}"
 
 
-@rule(5.1)
+@rule(7.1)
 async def release_a_lane_twice_at_once(walk: Walk) -> str:
     """One releases it, and the other finds it free."""
     lane, hold = _held(walk)

@@ -31,7 +31,7 @@ async def look_at_turns(walk: Walk) -> None:
         walk.model.turns.learn(turns_of(row.values() for row in await fetch(walk.conn, sql)))
 
 
-@rule(2.6)
+@rule(2.2)
 async def create_limited(walk: Walk) -> str:
     """Under a key or two, some of them in a lane, for later, or with a unique key besides."""
     walk.has_room()
@@ -63,7 +63,7 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(435)
+@rule(870)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's."""
     worker = walk.worker()
@@ -83,7 +83,7 @@ async def claim_limited_twice_at_once(walk: Walk) -> str:
     return f"worker {worker}: {[run.id for run in first.jobs]} and {[run.id for run in second.jobs]}"
 
 
-@rule(3.7)
+@rule(4)
 async def claim_limited_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
     worker = walk.worker(alone=None, good=False)
@@ -110,7 +110,7 @@ def _some_numbers(walk: Walk) -> Limit:
     return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
 
 
-@rule(15)
+@rule(18)
 async def close_a_limit_while_one_claims(walk: Walk) -> str:
     """Whichever is first: the claim has its slots, or none; mostly it is opened again."""
     worker = walk.worker()
@@ -131,7 +131,7 @@ async def close_a_limit_while_one_claims(walk: Walk) -> str:
     return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
 
 
-@rule(1.7)
+@rule(1.6)
 async def remove_a_limit(walk: Walk) -> str:
     """Unless jobs hold slots of it; the next job of the key makes it anew."""
     key = walk.pick(DECLARED)
@@ -149,7 +149,7 @@ async def remove_a_limit(walk: Walk) -> str:
     return f"{key}: it was there: {there}"
 
 
-@rule(2)
+@rule(1.9)
 async def forget_unused_limits(walk: Walk) -> str:
     """Two days later: those made for jobs, of which nothing is held and for which nothing stands ready."""
     await execute(walk.conn, "UPDATE jobs.limits SET created_at = created_at - interval '2 days'")
@@ -167,7 +167,7 @@ async def forget_unused_limits(walk: Walk) -> str:
     return str(unused)
 
 
-@rule(2.2)
+@rule(1.9)
 async def an_hour_fills_the_buckets(walk: Walk) -> str:
     """A permit each."""
     await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
@@ -175,7 +175,7 @@ async def an_hour_fills_the_buckets(walk: Walk) -> str:
     return ""
 
 
-@rule(2.5)
+@rule(2.1)
 async def list_the_limits(walk: Walk) -> str:
     """As an operator sees them: who holds what, and how many wait."""
     waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]

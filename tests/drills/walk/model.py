@@ -16,6 +16,7 @@ from tests.drills.walk.model_ageing import Ageing
 from tests.drills.walk.model_lanes import Lanes
 from tests.drills.walk.model_limits import Limits
 from tests.drills.walk.model_pauses import Pauses
+from tests.drills.walk.model_sticky import Sticky
 from tests.drills.walk.model_turns import Turns, key_of
 
 RETRIES = RetryPolicy(max_retries=2, first_s=3600, last_s=3600)
@@ -27,8 +28,7 @@ GIVE_UP_H = 24.0
 class Model:
     """Everything that the tables must show. events: those emitted, with their payload. awaited: names with a row of theirs.
 
-    notes: who wrote it, by job, kind and number. redrives: the job that does an ended one again. sticky: the worker that
-    ran the last one, by key.
+    notes: who wrote it, by job, kind and number. redrives: the job that does an ended one again.
     """
 
     jobs: dict[int, Known] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Model:
     effects: Counter[tuple[int, int]] = field(default_factory=Counter)
     limits: Limits = field(default_factory=Limits)
     pauses: Pauses = field(default_factory=Pauses)
-    sticky: dict[str, int] = field(default_factory=dict)
+    sticky: Sticky = field(default_factory=Sticky)
     turns: Turns = field(default_factory=Turns)
     ageing: Ageing = field(default_factory=Ageing)
     notes: dict[tuple[int, str, int], int] = field(default_factory=dict)
@@ -131,14 +131,6 @@ class Model:
         """It goes on with the first that waits."""
         del self.lanes.holds[lane]
         self._promote(lane)
-
-    def prefer_none(self, worker: int) -> list[Known]:
-        """No job waits for this worker any more; returns those that did."""
-        self.sticky = {key: id_ for key, id_ in self.sticky.items() if id_ != worker}
-        waited = [job for job in self.jobs.values() if job.prefers == worker]
-        for job in waited:
-            job.state, job.prefers, job.due = "ready", None, None
-        return waited
 
     def put_back(
         self, job: Known, reason: str, *, later: bool, charge: int, final: bool, policy: RetryPolicy = RETRIES
@@ -248,11 +240,6 @@ class Model:
 
     def _prefer(self, job: Known) -> None:
         """It waits for the worker that ran the last one of its key, if that lives and has room."""
-        id_ = self.sticky.get(job.sticky or "", 0)
-        worker = self.workers.get(id_)
-        if job.state != "ready" or job.apart or not worker or worker.dead or not worker.good:
-            return
-        running = sum(other.worker == id_ and other.state == "running" for other in self.jobs.values())
-        waiting = sum(other.prefers == id_ for other in self.jobs.values())
-        if running + waiting < worker.slots:
-            job.state, job.prefers = "scheduled", id_
+        if job.state == "ready" and not job.apart:
+            job.prefers = self.sticky.room_of(job.sticky, self.workers, self.jobs.values())
+            job.state = "scheduled" if job.prefers else "ready"

@@ -57,7 +57,7 @@ async def say_something(walk: Walk) -> str:
     return f"{[run.id for run in runs.values()]}, holding {sorted(holding)}"
 
 
-@rule(2.4)
+@rule(2)
 async def say_something_stale(walk: Walk) -> str:
     """It is not written, and says nothing any more."""
     run = walk.stale_run()
@@ -67,7 +67,7 @@ async def say_something_stale(walk: Walk) -> str:
     return f"job {run.id} token {run.token}"
 
 
-@rule(9.1)
+@rule(11)
 async def say_something_while_somebody_has_the_job(walk: Walk) -> str:
     """A settle, say: its row is passed over, and it is said again."""
     run, _ = walk.run()

@@ -30,7 +30,7 @@ def _kept(walk: Walk, *classes: str) -> list[Known]:
     return [job for job in kept if _kept_as(job) in classes]
 
 
-@rule(18)
+@rule(17)
 async def prune_some(walk: Walk) -> str:
     """Of a class, a type or a state: these rows, their attempts and redrives; and keys whose time is over."""
     classes = tuple(walk.dice.sample(CLASSES, walk.dice.choice((1, 3))))

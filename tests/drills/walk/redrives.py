@@ -76,7 +76,7 @@ def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
     return new
 
 
-@rule(13)
+@rule(14)
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
     walk.has_room()

@@ -2,6 +2,7 @@
 
 from tests.drills.walk import (  # noqa: F401 - for what importing them does
     ageing,
+    cancels,
     claims,
     creates,
     lanes,

@@ -40,7 +40,7 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(11)
+@rule(12)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     walk.has_room()
@@ -60,7 +60,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(9.8)
+@rule(11)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = walk.run()
@@ -103,7 +103,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(13)
+@rule(12)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     wanted_dead = walk.model.requests if walk.chance(0.5) else set()
@@ -113,14 +113,14 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(8.9)
+@rule(9.6)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = walk.run()
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(12)
+@rule(11)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
@@ -128,7 +128,7 @@ async def end_as_cancelled(walk: Walk) -> str:
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(12)
+@rule(13)
 async def end_several(walk: Walk) -> str:
     """Completed runs without a lane, a parent or limits, in one statement; stale ones among them."""
     plain = [run for run in walk.runs if not run.lane and not run.parent_id and not run.limited]
@@ -145,7 +145,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(12)
+@rule(11)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = walk.run()
@@ -156,7 +156,7 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(14)
+@rule(13)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
     _, job = walk.run(lambda job: not job.gives_up)

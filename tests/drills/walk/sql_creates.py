@@ -70,7 +70,7 @@ async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return str(one)
 
 
-@rule(3)
+@rule(2.5)
 async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     """With the same key: one job."""
     walk.has_room()
@@ -85,7 +85,7 @@ async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     return "; and ".join(learned(walk, [one], ids, met) for ids, met in both)
 
 
-@rule(3.6)
+@rule(3.3)
 async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     name, key = walk.pick((name, key) for (_, name), key in walk.model.keys.items() if not key.expired)
@@ -97,7 +97,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(2.2)
+@rule(1.9)
 async def a_role_oversteps(walk: Walk) -> str:
     """Another type, the function of all types, or a look at the jobs: refused."""
     attempts = (

@@ -22,7 +22,7 @@ async def start_stale(walk: Walk) -> str:
     return await refused(start(walk.conn, run), run)
 
 
-@rule(2.3)
+@rule(2.1)
 async def start_many_stale(walk: Walk) -> str:
     """None of them runs."""
     runs = {run.id: run for run in (walk.stale_run(), walk.stale_run())}
@@ -53,7 +53,7 @@ async def end_many_stale(walk: Walk) -> str:
     return str(list(runs))
 
 
-@rule(1.7)
+@rule(1.8)
 async def retry_stale(walk: Walk) -> str:
     """Not put back, and not failed for having no retries left."""
     return await _settle(walk, walk.stale_run(), Retry("late", after=timedelta(0) if walk.chance(0.5) else None))
@@ -66,13 +66,13 @@ async def snooze_stale(walk: Walk) -> str:
     return await _settle(walk, run, Snooze(HOUR, also=walk.effect(run) if walk.chance(0.5) else None))
 
 
-@rule(2.4)
+@rule(2)
 async def drain_stale(walk: Walk) -> str:
     """Nothing to hand back."""
     return await _settle(walk, walk.stale_run(), Snooze(timedelta(0), because="drained"))
 
 
-@rule(2.3)
+@rule(2)
 async def wait_stale(walk: Walk) -> str:
     """For an event, a time, or children."""
     run = walk.stale_run()
@@ -80,7 +80,7 @@ async def wait_stale(walk: Walk) -> str:
     return await _settle(walk, run, wait)
 
 
-@rule(1.8)
+@rule(1.9)
 async def fail_stale(walk: Walk) -> str:
     """It goes on where it is."""
     return await _settle(walk, walk.stale_run(), Fail("late"))
@@ -92,7 +92,7 @@ async def cancel_stale(walk: Walk) -> str:
     return await _settle(walk, walk.stale_run(), Cancel("late"))
 
 
-@rule(2.8)
+@rule(2.4)
 async def step_stale(walk: Walk) -> str:
     """Not recorded."""
     run = walk.stale_run()
@@ -101,7 +101,7 @@ async def step_stale(walk: Walk) -> str:
     )
 
 
-@rule(2)
+@rule(1.9)
 async def spawn_stale(walk: Walk) -> str:
     """No child."""
     run = walk.stale_run()
@@ -110,7 +110,7 @@ async def spawn_stale(walk: Walk) -> str:
     return await refused(run.spawn(f"stale {len(walk.story)}", child), run)
 
 
-@rule(1.8)
+@rule(1.9)
 async def write_stale(walk: Walk) -> str:
     """A transaction of its own begins with the fence."""
     run = walk.stale_run()

@@ -23,7 +23,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(9.3)
+@rule(10)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()
@@ -65,7 +65,7 @@ def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
     return run, job, name
 
 
-@rule(11)
+@rule(12)
 async def die_in_a_step(walk: Walk) -> str:
     """Nobody knows whether it was done."""
     run, job, name = _new_step(walk)
@@ -99,7 +99,7 @@ def _policy(walk: Walk) -> Policy:
     return walk.dice.choice(get_args(Policy))
 
 
-@rule(12)
+@rule(14)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     walk.has_room()
@@ -135,7 +135,7 @@ async def spawn(walk: Walk) -> str:
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(96)
+@rule(154)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
@@ -150,7 +150,7 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(1737)
+@rule(2432)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
     run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))

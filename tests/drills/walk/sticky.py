@@ -12,11 +12,11 @@ from tests.drills.walk.upkeep import promoted
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
 
-@rule(12)
+@rule(16)
 async def create_sticky(walk: Walk) -> str:
     """Of a key that some worker has at hand, if any; in a lane, too."""
     walk.has_room()
-    known = [key for key, id_ in walk.model.sticky.items() if walk.model.workers[id_].good]
+    known = [key for key, id_ in walk.model.sticky.last.items() if walk.model.workers[id_].good]
     if not known and walk.chance(0.8):
         raise NotNow
     key = walk.dice.choice(known or STICKY_KEYS)
@@ -26,7 +26,7 @@ async def create_sticky(walk: Walk) -> str:
     return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
 
 
-@rule(34)
+@rule(27)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
     current = {run.token for run, _ in walk.current()}
@@ -47,7 +47,7 @@ def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
     return sorted(free, key=lambda job: (job.priority, job.until or 0))
 
 
-@rule(66)
+@rule(145)
 async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     """It takes the first of them, paused ones not; none where its lease is no longer good."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -60,7 +60,7 @@ async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(66)
+@rule(158)
 async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     """Whichever is first: its worker has it, or it is anybody's."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -81,13 +81,13 @@ async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}; due: {said}"
 
 
-@rule(48)
+@rule(67)
 async def a_worker_drains(walk: Walk) -> str:
     """It claims no more: what waits for it is anybody's, at once, and it is no key's last worker."""
     preferred = sorted({job.prefers for job in walk.model.jobs.values() if job.prefers})
-    worker = walk.pick(preferred or (walk.model.sticky.values() if walk.chance(0.1) else ()))
+    worker = walk.pick(preferred or (walk.model.sticky.last.values() if walk.chance(0.1) else ()))
     ready = await leave(walk.conn, worker)
-    waited = walk.model.prefer_none(worker)
+    waited = walk.model.sticky.let_go(worker, walk.model.jobs.values())
     must(
         {(one.queue, one.job_type) for one in ready} == {(job.queue, job.job_type) for job in waited}, f"told: {ready}"
     )

@@ -67,7 +67,7 @@ def _pairs(seen: dict[str, Any], model: Model) -> dict[str, tuple[Any, Any]]:
             {lane: tuple(hold) for lane, *hold in seen["holds"]},
             {lane: (hold.held_by, hold.reason, hold.failed) for lane, hold in model.lanes.holds.items()},
         ),
-        "last workers of keys": (dict(seen["sticky"]), model.sticky),
+        "last workers of keys": (dict(seen["sticky"]), model.sticky.last),
         "S9: history": (
             {row[0]: row[1:-1] for row in seen["history"]},
             {j.id: [j.state, j.token, j.parent_id, j.retries, j.lost, j.lane, j.retry_of, j.priority] for j in kept},

@@ -16,7 +16,7 @@ _NUMBERS = 700
 """Readiness numbers drawn at once, by others; two such, and a newcomer is not before those who waited since."""
 
 
-@rule(2.6)
+@rule(2.2)
 async def create_for_users(walk: Walk) -> str:
     """Several, of two users, in a queue and a class."""
     walk.has_room()
@@ -38,7 +38,7 @@ def _in_turn(walk: Walk, queues: Sequence[str] = QUEUES) -> list[Known]:
     return [job for job in ready(walk, [FAIR.name], limited=True) if job.queue in queues]
 
 
-@rule(11)
+@rule(15)
 async def claim_turns(walk: Walk) -> str:
     """Those whose turn it is; of two who have one together, the later one's is noted as the later."""
     worker, slots, waiting = walk.worker(), walk.dice.choice((1, 1, 2, 3)), _in_turn(walk)
@@ -59,7 +59,7 @@ async def claim_turns(walk: Walk) -> str:
     return f"worker {worker} has {ids_of(wanted)}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(70)
+@rule(65)
 async def claim_turns_twice_at_once(walk: Walk) -> str:
     """One each, of one queue and class: not both take the same turn."""
     worker, tops = walk.worker(), [_in_turn(walk, [queue])[:2] for queue in QUEUES]
@@ -75,7 +75,7 @@ async def claim_turns_twice_at_once(walk: Walk) -> str:
     return f"worker {worker} has {[[run.id for run in runs] for runs in both]}"
 
 
-@rule(11)
+@rule(9.3)
 async def claim_turns_without_a_lease(walk: Walk) -> str:
     """Nothing; and who would have had a turn is next as before."""
     worker = walk.worker(alone=None, good=False)
@@ -86,7 +86,7 @@ async def claim_turns_without_a_lease(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(1.8)
+@rule(1.7)
 async def many_others_become_ready(walk: Walk) -> str:
     """Elsewhere: so long has everybody waited for a turn, but for newcomers."""
     await execute(walk.conn, "SELECT setval('jobs.ready_seq', nextval('jobs.ready_seq') + %(n)s)", {"n": _NUMBERS})

@@ -1,4 +1,4 @@
-"""Rules of what is done for all: workers that come, go and die, times that come, and requests to cancel."""
+"""Rules of what is done for all: workers that come, go and die, and times that come."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,12 @@ from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_stray
 from jobs_core.waits import forget, go_on
 from tests.drills.walk.known import Known, Violation, Worker
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
-from workers.cancels import deal_with_cancels
 
 MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(2.1)
+@rule(2.5)
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
@@ -46,7 +45,7 @@ def _busy(walk: Walk) -> int:
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(1.7)
+@rule(1.8)
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -59,7 +58,7 @@ async def renew_a_lease(walk: Walk) -> str:
     return f"worker {worker}: {good}"
 
 
-@rule(6.8)
+@rule(9.2)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
@@ -82,7 +81,7 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(6.4)
+@rule(7.4)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     worker = _busy(walk)
@@ -106,7 +105,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(292)
+@rule(467)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     job = walk.job(lambda job: job.alone and job.alone_lost < 2)
@@ -115,7 +114,7 @@ async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(25)
+@rule(27)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
     worker = walk.worker()
@@ -130,7 +129,7 @@ async def put_strays_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(16)
+@rule(18)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
     worker = walk.worker()
@@ -143,7 +142,7 @@ async def put_stopped_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(1.9)
+@rule(2.4)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -174,7 +173,7 @@ def promoted(walk: Walk, over: Sequence[Known]) -> str:
     return str([job.id for job in over])
 
 
-@rule(82)
+@rule(89)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     over = [job for job in walk.model.over() if job.state == "waiting"]
@@ -194,58 +193,7 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(2.1)
-async def cancel(walk: Walk) -> str:
-    """In whatever state: it ends, with all that it created, or its run is to be told."""
-    return await _cancel(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
-
-
-@rule(10)
-async def cancel_what_runs(walk: Walk) -> str:
-    """Its run is to be told, and what it created with it."""
-    return await _cancel(walk, walk.job(lambda job: job.held))
-
-
-async def _cancel(walk: Walk, job: Known) -> str:
-    got = await walk.jobs.cancel(job.id, reason="enough")
-    ended, asked = walk.model.cancel(job.id)
-    if got is None or (set(got.ended), set(got.asked)) != (set(ended), asked):
-        raise Violation(f"S6: {ended} end at once, {asked} are to be told; it said {got}")
-    return f"{ended}, to be told: {asked}"
-
-
-@rule(2.8)
-async def cancel_one_that_has_ended(walk: Walk) -> str:
-    """It stays as it is."""
-    job_id = walk.pick(walk.model.ended)
-    if await walk.jobs.cancel(job_id) is not None:
-        raise Violation(f"S9: job {job_id} has ended, and was cancelled")
-    return f"job {job_id}"
-
-
-@rule(41)
-async def deal_with_requests(walk: Walk) -> str:
-    """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
-    asked = sorted(walk.model.requests)
-    if not asked:
-        raise NotNow
-    worker, told = walk.worker(alone=None), list[int]()
-    await deal_with_cancels(walk.conn, walk.jobs, worker, lambda job_id, _: told.append(job_id))
-    for job_id in asked:
-        if job_id not in walk.model.jobs:
-            walk.model.requests.discard(job_id)
-        elif (job := walk.model.jobs[job_id]).worker == worker:
-            job.told = True
-        else:
-            walk.model.cancel_unheld(job_id)
-    if set(told) != {
-        job_id for job_id in asked if job_id in walk.model.jobs and walk.model.jobs[job_id].worker == worker
-    }:
-        raise Violation(f"worker {worker} told {told}")
-    return f"worker {worker}: {asked}, told {told}"
-
-
-@rule(1.7)
+@rule(1.8)
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")

@@ -18,7 +18,7 @@ async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait) -> Non
     walk.model.wait(job, outcome.event, timed=outcome.until is not None)
 
 
-@rule(12)
+@rule(11)
 async def wait_for_an_event(walk: Walk) -> str:
     """As an outcome, with and without a time; one that was emitted before counts."""
     run, job = walk.run()
@@ -49,7 +49,7 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(9.8)
+@rule(11)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
     run, job = walk.run()
@@ -75,7 +75,7 @@ async def wait_for(walk: Walk) -> str:
     return f"job {job.id}, {event}: {payload}"
 
 
-@rule(1.7)
+@rule(1.8)
 async def emit(walk: Walk) -> str:
     """The first one counts; who waits goes on."""
     event = walk.pick(sorted(_awaited(walk))) if _awaited(walk) and walk.chance(0.8) else _event(walk)
@@ -93,7 +93,7 @@ async def emit_again(walk: Walk) -> str:
     return event
 
 
-@rule(2.1)
+@rule(2)
 async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """It was not told."""
     event = _event(walk)
@@ -102,7 +102,7 @@ async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return event
 
 
-@rule(13)
+@rule(12)
 async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     """The two at once: it goes on."""
     run, job = walk.run(lambda job: not job.gives_up)
