@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from assistant import people
 from assistant.actions import MAX_ARGUMENTS_BYTES, Action, pending_in
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
@@ -93,15 +94,18 @@ async def expire(conn: Connection, action_id: int, by: Decider, *, digest: str) 
     return await _decide(conn, action_id, by, "expired", digest=digest)
 
 
-async def said_in(conn: Connection, session_id: str, by: Decider, words: str) -> Sequence[Ready]:
+async def said_in(conn: Connection, session_id: str, user_id: str | None, words: str) -> Sequence[Ready]:
     """See to the action that a chat waits for, if any, when somebody has said something there; returns what to wake.
 
     From one who may decide, it is superseded: their words are the reason, and the message is the next turn's. Others' messages
-    wait, and the chat is told once what for. Call it in the message's transaction, after the message's job was created.
+    wait, and the chat is told once what for. user_id: None is the owner. Call it in the message's transaction, after the
+    message's job was created: that locks their lane.
     """
     action = await pending_in(conn, session_id)
     if action is None:
         return ()
+    user = await (people.owner(conn) if user_id is None else people.get(conn, user_id))
+    by = Decider(user.id, user.role)
     if by.may_decide(action):
         try:
             return (await _decide(conn, action.id, by, "superseded", digest=action.digest, reason=words)).ready

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ConfigDict
 
 from assistant.agents import DEFAULT_AGENT
-from assistant.approvals import Decider, said_in
+from assistant.approvals import said_in
 from assistant.content import MAX_FILES_BYTES, File, Spoken, blocks_of
 from assistant.deliveries import owe_remark, owe_reply
 from assistant.effects import forget_effects
@@ -139,7 +139,6 @@ async def receive(
     channel: Channel,
     message: str,
     user_id: str | None,
-    role: Literal["owner", "external"] = "owner",
     idempotency_key: str | None = None,
     agent: str = DEFAULT_AGENT,
     trial: bool = False,
@@ -149,8 +148,8 @@ async def receive(
 
     user_id: whose message it is; a chat takes those of whoever began it only. None where nobody is known: the owner's. agent,
     trial: of a new chat, which agent answers, and whether it is only tried out. With a key a repeat of the call is the same
-    message, and began the same chat, whenever it comes. role: of whoever says it: where the chat waits for a decision that is
-    theirs, this is one (approvals.said_in). files: as `read_content` has checked them; with some,
+    message, and began the same chat, whenever it comes. Where the chat waits for a decision that is theirs, this
+    is one (approvals.said_in). files: as `read_content` has checked them; with some,
     the message may be empty.
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
@@ -168,7 +167,7 @@ async def receive(
     job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
     if idempotency_key is not None:
         await execute(conn, statement("assistant", "message/came_with"), {"id": message_id, "job_id": job.id})
-    ready = await said_in(conn, session_id, Decider(user_id or channel, role), message)
+    ready = await said_in(conn, session_id, user_id, message)
     return Received(session_id, message_id, job.id, job, partial(jobs.notifier.wake, ready))
 
 

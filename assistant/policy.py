@@ -26,7 +26,9 @@ Then = Literal["allow", "ask", "reject"]
 Role = Literal["owner", "external"]
 OWN_TOOLS = "mcp__jobs__"
 """How the names of the assistant's own tools begin, as the model sees them."""
-READ_ONLY = frozenset({"Read", "Glob", "Grep", "LS", "NotebookRead", "TodoWrite", "StructuredOutput"})
+STRUCTURED = "StructuredOutput"
+"""How an agent gives a structured result: an answer, not an act."""
+READ_ONLY = frozenset({"Read", "Glob", "Grep", "LS", "NotebookRead", "TodoWrite"})
 """Built-in tools that change nothing outside their run; of files they may read those in the agent's folder unasked."""
 MAX_RULES = 200
 MAX_PATTERN_CHARS = 2_000
@@ -96,7 +98,7 @@ class Policy:
 
     def _by_role(self, tool: str, arguments: Mapping[str, Any]) -> Judged:
         by = f"default of {self.role}"
-        if tool.startswith(OWN_TOOLS):
+        if tool.startswith(OWN_TOOLS) or tool == STRUCTURED:
             return Judged("allow", by)
         if self.role == "external":
             return Judged("reject", by)

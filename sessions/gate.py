@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from jobs_core import Database
-from sessions.errors import TurnFailed
+from sessions.bypass import has_own_server, refuse_bypass
 from sessions.tool_calls import Held, record_decision, record_end
 from sessions.verdicts import (
     Acting,
@@ -95,7 +95,7 @@ class Gate:
 
         refuse_bypass(options)
         assert isinstance(options.mcp_servers, dict)
-        waited_for = {} if _has_own_server(options) else {"gate": create_sdk_mcp_server("gate")}
+        waited_for = {} if has_own_server(options) else {"gate": create_sdk_mcp_server("gate")}
         hooks: Any = {
             "PreToolUse": [HookMatcher(hooks=[self._before], on_failure="block")],
             "PostToolUse": [HookMatcher(hooks=[self._after])],
@@ -219,33 +219,6 @@ class Gate:
         """End the run: a CLI that only heard that its hook broke would go on without the call."""
         self.failed = self.failed or error
         self._stop()
-
-
-def refuse_bypass(options: "ClaudeAgentOptions") -> None:
-    """Raise TurnFailed naming the option under which a call would run that was not decided here."""
-    passes_by = {
-        f"allowed_tools={options.allowed_tools}": options.allowed_tools,
-        f"permission_mode={options.permission_mode}": options.permission_mode not in {None, "default", "dontAsk"},
-        f"setting_sources={options.setting_sources}": options.setting_sources != [],
-        "strict_mcp_config=False": not options.strict_mcp_config,
-        "settings": options.settings,
-        "mcp_servers from a file": not isinstance(options.mcp_servers, dict),
-        "plugins": options.plugins,
-        "hooks beside the gate's": options.hooks or options.can_use_tool or options.permission_prompt_tool_name,
-        f"extra_args={sorted(options.extra_args)}": set(options.extra_args) - {"resume", "mcp-config"},
-        "agents with a permission mode of their own": any(
-            agent.permissionMode not in {None, "default", "dontAsk"} for agent in (options.agents or {}).values()
-        ),
-    }
-    for name, set_ in passes_by.items():
-        if set_:
-            raise TurnFailed(f"The agent was not started: with {name} tool calls would pass its gate; leave that out")
-
-
-def _has_own_server(options: "ClaudeAgentOptions") -> bool:
-    """Whether there is an in-process server, which the CLI waits for before it begins."""
-    servers: Any = options.mcp_servers
-    return any(server.get("type") == "sdk" for server in servers.values())
 
 
 def _call_of(given: Any) -> ToolCall:

@@ -100,9 +100,9 @@ async def calls_of_turn(conn: Connection, turn_id: UUID) -> list[Called]:
 
 
 async def decisions(
-    conn: Connection, session_id: UUID, *, limit: int = 50, before_id: int | None = None
+    conn: Connection, session_id: UUID | None = None, *, limit: int = 50, before_id: int | None = None
 ) -> list[Decision]:
-    """The newest decisions about a session's calls, newest first; page on with the last one's id as `before_id`."""
+    """The newest decisions about calls, all or a session's, newest first; page on with the last one's id as `before_id`."""
     values = {"session_id": session_id, "limit": limit, "before_id": before_id}
     return [Decision(**row) for row in await fetch(conn, statement("sessions", "tool_call/decisions"), values)]
 

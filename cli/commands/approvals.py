@@ -9,6 +9,7 @@ from cli.options import BIGGEST_ID, Data, Json
 if TYPE_CHECKING:
     from assistant.actions import Action
     from assistant.approvals import Always, Decided
+    from sessions import Decision
 
 _EXAMPLE = "Example: ./jobs approvals show 12, then ./jobs approvals approve 12"
 _SHOWN_CHARS = 4_000
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     approvals.command("expire", epilog="Example: ./jobs approvals expire 12")(expire)
     approvals.command("always", epilog="Example: ./jobs approvals always --json")(always)
     approvals.command("revoke", epilog="Example: ./jobs approvals revoke 3")(revoke)
+    approvals.command("log", epilog="Example: ./jobs approvals log --limit 20 --json")(log)
     app.add_typer(approvals, name="approvals", epilog=_EXAMPLE)
 
 
@@ -150,6 +152,24 @@ def revoke(always_id: Id, as_json: Json = False, data: Data = None) -> None:
         print_plain(f"revoked: {always_id}")
 
 
+def log(
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many")] = 50,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """List what was decided about tool calls, allowed ones too, and by which rule or person; the newest first."""
+    from cli.database import ask
+    from cli.printing import print_json, print_table
+    from sessions import decisions
+
+    found = [_plain(one) for one in ask(lambda conn: decisions(conn, limit=limit), data)]
+    if as_json:
+        print_json(found)
+        return
+    columns = ("at", "verdict", "tool", "decided_by", "agent", "user_id", "session_id", "call_id")
+    print_table(found, {name: name for name in columns})
+
+
 def _decide(verb: Any, action_id: int, digest: str | None, *, as_json: bool, data: Data) -> None:
     """Carry out one decision, and say what the action is then."""
     import asyncio
@@ -198,7 +218,7 @@ def _found(action_id: int, data: Data) -> "Action":
     return found
 
 
-def _plain(action: "Action") -> dict[str, Any]:
+def _plain(action: "Action | Decision") -> dict[str, Any]:
     from dataclasses import asdict
     from uuid import UUID
 

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from assistant import actions, approvals
+from assistant import actions, approvals, people
 from assistant.actions import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
-from assistant.policy import parse
-from handlers import chat_turn
-from jobs_core import Connection, Database, HandlerTable, InvalidInput, LeaseLost, execute, fetch
+from jobs_core import Connection, Database, InvalidInput, LeaseLost, execute, fetch
 from jobs_core.claim import claim
 from jobs_core.explain import explain
 from jobs_core.waits import go_on
@@ -103,10 +101,14 @@ async def test_a_message_of_one_who_may_decide_supersedes_and_is_the_next_turn_s
 
 
 async def test_messages_of_others_wait_and_one_notice_names_the_action(bench: Bench) -> None:
-    action = await bench.asked()
+    """An external person's own chat, whose agent must ask the owner."""
+    await bench.edit_agent(gate_policy=[{"tool": "Bash", "then": "ask"}])
+    async with bench.jobs.database.transaction() as own:
+        bob = await people.contact(own, "telegram", "7", name="Bob")
+    action = await bench.asked(user_id=bob.id)
     for words in ("hello?", "anybody?"):
-        await bench.say(words, action.session_id, user_id="bob", role="external")
-    assert (await bench.action()).state == "pending"
+        await bench.say(words, action.session_id, user_id=bob.id)
+    assert ((await bench.action()).state, action.user_id) == ("pending", bob.id)
     notices = [text for kind, text in await bench.lines(action.session_id) if "somebody decides" in text]
     assert notices == [f"This waits until somebody decides about action {action.id} (Bash)."]
     await approve(bench, action)
@@ -230,14 +232,10 @@ async def test_an_approval_that_its_turn_does_not_come_back_to_is_cancelled(benc
     assert (done.state, done.reason) == ("cancelled", "the turn went on without this call")
 
 
-async def test_what_the_rules_reject_is_not_run_even_if_it_was_approved(bench: Bench, monkeypatch: Any) -> None:
+async def test_what_the_rules_reject_is_not_run_even_if_it_was_approved(bench: Bench) -> None:
     action = await bench.asked()
     await approve(bench, action, edited=EDITED)
-    rule = {"tool": "Bash", "when": {"command": EDITED["command"]}, "then": "reject"}
-    monkeypatch.setattr(chat_turn, "Policy", lambda role: parse([rule], role=role))
-    table = HandlerTable()
-    chat_turn.register(table, database=bench.jobs.database, sessions=bench.agent)  # type: ignore[arg-type]  # a stand-in
-    bench.jobs.table = table
+    await bench.edit_agent(gate_policy=[{"tool": "Bash", "when": {"command": EDITED["command"]}, "then": "reject"}])
     assert await bench.run() == "complete"
     assert bench.agent.ran == []
     assert (await bench.action()).state == "cancelled"
@@ -266,7 +264,9 @@ async def test_a_call_that_is_always_allowed_asks_nobody_until_that_is_revoked(b
     )
     await approvals.revoke_always(conn, always.id, "ann")
     assert (
-        await approvals.is_always_allowed(conn, user_id=None, agent="assistant", tool="Bash", digest=always.digest)
+        await approvals.is_always_allowed(
+            conn, user_id=always.user_id, agent="assistant", tool="Bash", digest=always.digest
+        )
         is None
     )
     with pytest.raises(NoSuchAction):

@@ -78,7 +78,12 @@ async def test_what_is_always_allowed_is_listed_and_revoked(bench: Bench) -> Non
         body = {"decision": "approve", "digest": action.digest, "always": True}
         assert (await client.post(f"/api/approvals/{action.id}/decision", json=body)).status_code == 200
         (one,) = (await client.get("/api/approvals/always")).json()["always"]
-        assert (one["tool"], one["digest"], one["agent"], one["user_id"]) == ("Bash", action.digest, "assistant", "")
+        assert (one["tool"], one["digest"], one["agent"], one["user_id"]) == (
+            "Bash",
+            action.digest,
+            "assistant",
+            action.user_id,
+        )
         assert (await client.delete(f"/api/approvals/always/{one['id']}")).json() == {"revoked": one["id"]}
         error_of(await client.delete(f"/api/approvals/always/{one['id']}"), 404)
         assert (await client.get("/api/approvals/always")).json() == {"always": []}

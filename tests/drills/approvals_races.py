@@ -165,7 +165,7 @@ async def _do(jobs: Jobs, race: Race, action: Action, deed: Deed, by: Decider) -
             case "supersede":
                 async with jobs.database.transaction() as conn:
                     words = {"session_id": action.session_id, "channel": "web", "message": f"{race.name} no"}
-                    (await chats.receive(conn, jobs, user_id=by.id, **words)).wake()  # type: ignore[arg-type]  # as receive's
+                    (await chats.receive(conn, jobs, user_id=None, **words)).wake()  # type: ignore[arg-type]  # as receive's
             case "time":
                 async with jobs.database.connection() as conn:
                     await _pass_the_time(conn, action)

@@ -6,15 +6,16 @@ Outside the worker nothing knows this module; JOBS_DRILL_FOLDER is where the two
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 from uuid import uuid4
 
+from assistant.gatekeeper import Gatekeeper
 from jobs_core import HandlerTable
-from sessions import AgentSetup, SessionSettings, cli_host, runner
+from sessions import AgentSetup, Allow, SessionSettings, ToolCall, Verdict, cli_host, runner
 from sessions.options import build_options
 from sessions.resume import TurnState, classify
 from sessions.runner import ClaudeSessions
@@ -33,28 +34,24 @@ _LOOK_EVERY_S = 0.02
 
 def register(_: HandlerTable) -> None:
     """Called by the worker for the modules in JOBS_HANDLERS."""
-    patch.object(cli_host, "build_options", _with_bash_and_gate(Path(os.environ[FOLDER]))).start()
+    patch.object(cli_host, "build_options", _with_bash).start()
+    patch.object(Gatekeeper, "decide", _waiting(Path(os.environ[FOLDER]))).start()
     if name := os.environ.get(MUTANT):
         MUTANTS[name]()
 
 
-def _with_bash_and_gate(folder: Path) -> Callable[..., "ClaudeAgentOptions"]:
-    async def wait(*_: Any) -> dict[str, Any]:
+def _with_bash(settings: SessionSettings, folder: RunFolder, agent: AgentSetup, **named: Any) -> "ClaudeAgentOptions":
+    return build_options(settings, folder, replace(agent, tools=["Bash"]), **named)
+
+
+def _waiting(folder: Path) -> Callable[[Gatekeeper, ToolCall], Awaitable[Verdict]]:
+    async def decide(_: Gatekeeper, __: ToolCall) -> Verdict:
         while (folder / GATE).exists():
             (folder / ISSUED).touch()
             await asyncio.sleep(_LOOK_EVERY_S)
-        return {}
+        return Allow(by="the drill")
 
-    def build(
-        settings: SessionSettings, run_folder: RunFolder, agent: AgentSetup, **named: Any
-    ) -> "ClaudeAgentOptions":
-        from claude_agent_sdk import HookMatcher
-
-        hooks: Any = {"PreToolUse": [HookMatcher(hooks=[cast("Any", wait)], on_failure="block")]}
-        agent = replace(agent, tools=["Bash"], allowed_tools=["Bash"])
-        return replace(build_options(settings, run_folder, agent, **named), hooks=hooks)
-
-    return build
+    return decide
 
 
 def _ask_anew() -> None:

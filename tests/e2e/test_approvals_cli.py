@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from assistant import actions, approvals, chats
+from assistant import actions, agents, approvals, chats
 from assistant.actions import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN, ChatTurnInput
@@ -20,7 +20,7 @@ from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.settle import settle
 from simulator.client import SimulatorControl
-from tests.support.sessions import agents
+from tests.support.sessions import agents as cli_agents
 
 ANN = Decider("ann", "owner")
 
@@ -49,10 +49,8 @@ class Site:
         """Run and settle a job, the next one unless it is given; the state it is in then."""
         job = job or await self.claim()
         self.runs += 1
-        async with agents(self.jobs.database, self.sim, self.folder / str(self.runs)) as sessions:
-            turns = ChatTurns(self.jobs.database, sessions)
-            turns._agent = replace(turns._agent, tools=["Bash"])
-            outcome = await turns.run(job)
+        async with cli_agents(self.jobs.database, self.sim, self.folder / str(self.runs)) as sessions:
+            outcome = await ChatTurns(self.jobs.database, sessions, None, self.jobs.notifier.wake).run(job)
         async with self.jobs.database.connection() as conn:
             return (await settle(conn, job, outcome, CHAT_TURN)).state
 
@@ -82,6 +80,8 @@ async def site(database: Database, sim: SimulatorControl, tmp_path: Path) -> Asy
     async with Jobs(database, table) as jobs:
         async with database.connection() as conn:
             worker_id = await register(conn, queues=["chat"], job_types=[CHAT_TURN.name], slots=1, lease_s=3600)
+        async with database.transaction() as conn:
+            await agents.edit(conn, agents.DEFAULT_AGENT, {"tools": ["Bash"]})
         yield Site(jobs, sim, tmp_path, worker_id)
 
 

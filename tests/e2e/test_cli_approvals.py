@@ -44,9 +44,7 @@ async def test_what_is_always_allowed_is_listed_and_revoked(home: Home, database
     async with database.connection() as conn, bench_on(database, conn) as bench:
         await approve_always(home, bench)
     (one,) = json_of(home, "always")
-    assert home.run("approvals", "always").stdout.startswith(
-        f'{one["id"]}: Bash {{"command": "rm -r build"}} · by agent '
-    )
+    assert home.run("approvals", "always").stdout.startswith(f'{one["id"]}: Bash {{"command": "rm -r build"}} · for u_')
     assert home.run("approvals", "revoke", str(one["id"])).stdout == f"revoked: {one['id']}\n"
     assert home.run("approvals", "revoke", str(one["id"])).returncode == 1
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assistant import actions, chats
+from assistant import actions, agents, chats
 from assistant.actions import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
@@ -88,9 +88,14 @@ class Bench:
         settled = await Executor(self.jobs, 1, on_stuck=pytest.fail).run(job)
         return settled.state if settled else None
 
-    async def asked(self) -> Action:
+    async def edit_agent(self, **changes: Any) -> None:
+        """Change the agent that answers in all chats here."""
+        async with self.jobs.database.transaction() as own:
+            await agents.edit(own, agents.DEFAULT_AGENT, changes)
+
+    async def asked(self, **who: Any) -> Action:
         """Say something that makes the agent call; its action, which waits."""
-        await self.say("clean up")
+        await self.say("clean up", **who)
         assert await self.run() == "waiting"
         return await self.action()
 

@@ -33,6 +33,7 @@ def judged(
         ("owner", "mcp__jobs__create_task", "allow"),
         ("external", "mcp__jobs__get_my_tasks", "allow"),
         ("external", "mcp__jobsx__get", "reject"),
+        ("external", "StructuredOutput", "allow"),
         ("external", "Read", "reject"),
         ("external", "Bash", "reject"),
     ],
