@@ -17,7 +17,7 @@ UNUSED = "unused"
 """A lane of no job."""
 
 
-@rule(2.1)
+@rule(1.7)
 async def hold_a_lane(walk: Walk) -> str:
     """By hand, used or not, held or not: none of it begins, and what has begun goes on."""
     free = [lane for lane in LANES if lane not in walk.model.lanes.holds]
@@ -76,7 +76,7 @@ async def release_a_lane(walk: Walk) -> str:
     return f"{lane}: {hold}"
 
 
-@rule(33)
+@rule(43)
 async def release_a_lane_and_redrive(walk: Walk) -> str:
     """The job that failed is done again before all that wait; or nothing is, and the lane stays held."""
     walk.has_room()

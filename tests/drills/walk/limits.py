@@ -31,7 +31,7 @@ async def look_at_turns(walk: Walk) -> None:
         walk.model.turns.learn(turns_of(row.values() for row in await fetch(walk.conn, sql)))
 
 
-@rule(2.2)
+@rule(3)
 async def create_limited(walk: Walk) -> str:
     """Under a key or two, some of them in a lane, for later, or with a unique key besides."""
     walk.has_room()
@@ -63,7 +63,7 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(870)
+@rule(2175)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's."""
     worker = walk.worker()

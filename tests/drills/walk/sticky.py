@@ -26,7 +26,7 @@ async def create_sticky(walk: Walk) -> str:
     return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
 
 
-@rule(27)
+@rule(22)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
     current = {run.token for run, _ in walk.current()}
@@ -47,7 +47,7 @@ def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
     return sorted(free, key=lambda job: (job.priority, job.until or 0))
 
 
-@rule(145)
+@rule(261)
 async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     """It takes the first of them, paused ones not; none where its lease is no longer good."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -60,7 +60,7 @@ async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(158)
+@rule(253)
 async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     """Whichever is first: its worker has it, or it is anybody's."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
