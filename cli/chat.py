@@ -115,7 +115,8 @@ def ask(
         if on_terminal() and not as_json:
             reply, shown = _watch(api, path, said, until, waiting)
         else:
-            reply = api.call("POST", path, json=said, timeout_s=_SERVER_WAITS_S + _ANSWER_MARGIN_S)
+            wait_s = min(timeout_s, _SERVER_WAITS_S)
+            reply = api.call("POST", f"{path}?wait_s={wait_s:g}", json=said, timeout_s=wait_s + _ANSWER_MARGIN_S)
         look_s = _FIRST_LOOK_S
         while reply["status"] == "waiting" and time.monotonic() < until:
             time.sleep(look_s)

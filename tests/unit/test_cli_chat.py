@@ -75,7 +75,7 @@ def ask(door: Door, *, session: str | None = None, timeout_s: float = 60, as_jso
 def test_an_answer_is_shown_with_the_session_to_go_on_with(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
     door.answers = [(200, {**WAITING, "status": "answered", "response": "hi \x1b[2J"})]
     assert ask(door) == 0
-    assert door.asked == [("POST", "/api/chat", {"session_id": None, "message": "hello"})]
+    assert door.asked == [("POST", "/api/chat?wait_s=60", {"session_id": None, "message": "hello"})]
     shown = capsys.readouterr()
     assert shown.out == "hi \N{REPLACEMENT CHARACTER}[2J\n"
     assert shown.err == "session web_1\n"
@@ -87,7 +87,7 @@ def test_a_late_answer_is_waited_for(door: Door, capsys: pytest.CaptureFixture[s
     assert ask(door, session="web_1") == 0
     paths = [path for _, path, _ in door.asked]
     assert paths == [
-        "/api/chat",
+        "/api/chat?wait_s=60",
         "/api/chat/web_1/messages?limit=50",
         "/api/jobs/3",
         "/api/chat/web_1/messages?limit=50",
