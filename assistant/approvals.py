@@ -15,6 +15,7 @@ from typing import Any, Literal
 from assistant import people
 from assistant.actions import MAX_ARGUMENTS_BYTES, Action, pending_in
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
+from assistant.remarks import remark
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 from jobs_core.waits import emit
 from jobs_core.wake import Ready
@@ -112,14 +113,10 @@ async def said_in(conn: Connection, session_id: str, user_id: str | None, words:
         except NotDecided:  # somebody was faster
             return ()
     if await execute(conn, statement("assistant", "action/notice"), {"id": action.id}):
-        await tell(conn, session_id, f"This waits until somebody decides about action {action.id} ({action.tool}).")
+        await remark(
+            conn, f"This waits until somebody decides about action {action.id} ({action.tool}).", session_id=session_id
+        )
     return ()
-
-
-async def tell(conn: Connection, session_id: str, text: str) -> None:
-    """Say something in a chat that belongs to no turn."""
-    values = {"session_id": session_id, "type": "system", "content": gate.clean_text(text), "turn_id": None}
-    await execute(conn, statement("assistant", "message/conclude"), values)
 
 
 async def is_always_allowed(conn: Connection, *, user_id: str, agent: str, tool: str, digest: str) -> int | None:

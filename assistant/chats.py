@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from assistant.agents import DEFAULT_AGENT
 from assistant.approvals import said_in
 from assistant.content import MAX_FILES_BYTES, File, Spoken, blocks_of
-from assistant.deliveries import owe_remark, owe_reply
+from assistant.deliveries import owe_reply
 from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
 from assistant.files import brings, files_of
@@ -242,20 +242,6 @@ async def end_unanswered(conn: Connection, session_id: str, turn_id: UUID, text:
         return False
     await _conclude(conn, session_id, turn_id, "system", text)
     return True
-
-
-async def note(conn: Connection, session_id: str, text: str) -> None:
-    """Have the chat say something of itself, which is no turn's end, and owed to nobody."""
-    values = {"session_id": session_id, "type": "system", "content": text, "turn_id": None}
-    await execute(conn, statement("assistant", "message/conclude"), values)
-
-
-async def remark(conn: Connection, text: str, *, session_id: str) -> None:
-    """Say something in the chat that ends no turn, why an answer takes its time, and owe it to where that is read."""
-    values = {"session_id": session_id, "content": gate.clean_text(text)}
-    row = await fetch_one(conn, statement("assistant", "message/remark"), values)
-    assert row is not None, "an insert without a condition returns its row"
-    await owe_remark(conn, session_id, row["id"], text)
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:

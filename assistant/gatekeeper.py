@@ -16,6 +16,7 @@ from dataclasses import replace
 from assistant import actions, approvals
 from assistant.actions import Action, Place
 from assistant.policy import Policy
+from assistant.remarks import remark
 from jobs_core import AnyJob, Connection, Database, Wait
 from sessions import (
     AgentSetup,
@@ -110,7 +111,7 @@ class Gatekeeper:
             await actions.ask(
                 conn, self._job, drawn, self._place, asked, asked_by=asked_by, may_decide=owners, has_read=has_read
             )
-            await approvals.tell(conn, self._place.session_id, f"{call.name} waits for approval: action {drawn[0]}.")
+            await remark(conn, f"{call.name} waits for approval: action {drawn[0]}.", session_id=self._place.session_id)
 
         return Wait(actions.event_of(drawn[0]), drawn[1], also=write)
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 from assistant import chats
 from assistant.chat_list import list_chats
 from assistant.errors import NoSuchChat
+from assistant.remarks import remark
 from jobs_core import Connection, Database, Jobs, db, fetch_one, statement
 from jobs_core.cancel import ask
 from sessions import jobs_of_turns
@@ -85,5 +86,5 @@ async def _stop(conn: Connection, session_id: str, *, anew: bool) -> Stopped:
     await ask(conn, job_ids, reason=_REASON)
     if anew:
         await chats.begin_anew(conn, session_id)
-        await chats.note(conn, session_id, ANEW)
+        await remark(conn, ANEW, session_id=session_id)
     return Stopped(session_id, len(begun) + waiting, job_ids)

@@ -26,6 +26,7 @@ from assistant.actions import Place
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
 from assistant.gatekeeper import Gatekeeper
 from assistant.people import acting_for
+from assistant.remarks import remark
 from assistant.tools import RunContext, tools_for
 from assistant.workspaces import Workspaces
 from handlers.model_run import ModelRun, Wake, nobody
@@ -118,7 +119,7 @@ class ChatTurns:
     async def run(self, job: Job[ChatTurnInput]) -> Outcome:
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
         model = ModelRun(self._database, job, give_up_after=CHAT_TURN.give_up_after, wake=self._wake)
-        say = partial(chats.remark, session_id=job.input.session_id)
+        say = partial(remark, session_id=job.input.session_id)
         try:
             put_back = await model.enter(interactive=True)
             if put_back and not model.gives_up:

@@ -13,6 +13,7 @@ from assistant import chats
 from assistant.chat_list import list_chats
 from assistant.copied_chats import fork, import_chat
 from assistant.errors import NoSuchAnswer, NoSuchChat, NoSuchUser
+from assistant.remarks import remark
 from jobs_core import Connection, Database, InvalidInput, Jobs, fetch
 from sessions import NotCopied, begin_turn, end_turn, take_session
 from sessions.copies import subagents_of
@@ -131,14 +132,14 @@ async def test_what_was_said_meanwhile_and_answered_later_is_left_out(jobs: Jobs
     await say(jobs, "meanwhile", chat)
     await chats.answer(conn, chat, turn_id, "one!")
     await end_turn(conn, turn_id)
-    await chats.note(conn, chat, "A word of the chat's own.")
+    await remark(conn, "A word of the chat's own.", session_id=chat)
     assert await lines(conn, await forked(conn, chat)) == [("human", "one"), ("ai", "one!")]
 
 
 async def test_files_and_words_of_the_chat_itself_are_copied(jobs: Jobs, conn: Connection) -> None:
     chat = (await say_content(jobs, LOOK)).session_id
     await answer(conn, chat, "A dot.")
-    await chats.note(conn, chat, "A word of the chat's own.")
+    await remark(conn, "A word of the chat's own.", session_id=chat)
     await say(jobs, "two", chat)
     await answer(conn, chat, "two!")
     new = await forked(conn, chat)
