@@ -263,7 +263,7 @@ async def test_what_is_exported_can_be_imported_elsewhere_as_it_was(
     ]
     async with conn.transaction():
         await append_transcript(conn, session_id, 2, aside, "subagents/agent-1f")
-    files = await export_session(conn, session_id, tmp_path, Path("/work/there"))
+    files = await export_session(conn, session_id, tmp_path, Path("/srv/there"))
     assert [file.relative_to(tmp_path / "projects" / "-work-there").as_posix() for file in files] == [
         f"{session_id}.jsonl",
         f"{session_id}/subagents/agent-1f.jsonl",
@@ -275,7 +275,7 @@ async def test_what_is_exported_can_be_imported_elsewhere_as_it_was(
     assert [(said.asked, said.answered) for said in read.exchanges] == [("one", "one!"), ("two", "two!")]
     assert json.loads(files[2].read_text()) == {"agentType": "helper"}
     with pytest.raises(NotCopied, match="is there already"):
-        await export_session(conn, session_id, tmp_path, Path("/work/there"))
+        await export_session(conn, session_id, tmp_path, Path("/srv/there"))
 
 
 async def test_a_subagents_name_leads_to_no_other_place(jobs: Jobs, conn: Connection, tmp_path: Path) -> None:
@@ -284,5 +284,5 @@ async def test_a_subagents_name_leads_to_no_other_place(jobs: Jobs, conn: Connec
     async with conn.transaction():
         await append_transcript(conn, session_id, 1, [{"type": "user"}], "subagents/../../../agent-1f")
     with pytest.raises(NotCopied, match="no place for a file"):
-        await export_session(conn, session_id, tmp_path, Path("/work/there"))
+        await export_session(conn, session_id, tmp_path, Path("/srv/there"))
     assert not any(path.is_file() for path in await asyncio.to_thread(lambda: list(tmp_path.rglob("*"))))
