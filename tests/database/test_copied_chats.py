@@ -264,7 +264,7 @@ async def test_what_is_exported_can_be_imported_elsewhere_as_it_was(
     async with conn.transaction():
         await append_transcript(conn, session_id, 2, aside, "subagents/agent-1f")
     files = await export_session(conn, session_id, tmp_path, Path("/srv/there"))
-    assert [file.relative_to(tmp_path / "projects" / "-work-there").as_posix() for file in files] == [
+    assert [file.relative_to(tmp_path / "projects" / "-srv-there").as_posix() for file in files] == [
         f"{session_id}.jsonl",
         f"{session_id}/subagents/agent-1f.jsonl",
         f"{session_id}/subagents/agent-1f.meta.json",
