@@ -16,7 +16,7 @@ from handlers.chat_turn import ChatTurns
 from jobs_core import Connection, Database, Jobs, fetch
 from jobs_core.claim import claim
 from jobs_core.leases import register
-from sessions import ModelUnavailable, begin_turn
+from sessions import AgentBroke, begin_turn
 from tests.database.test_chat_turn import ScriptedAgent
 from tests.support.database import until_blocked
 from tests.support.mutants import mutated
@@ -101,7 +101,7 @@ async def test_a_stop_of_nothing_says_so_and_changes_nothing(database: Database,
 
 
 async def test_a_turn_that_waits_for_its_retry_is_ended_with_its_job(database: Database, conn: Connection) -> None:
-    agent = ScriptedAgent(raises=ModelUnavailable("529"))
+    agent = ScriptedAgent(raises=AgentBroke("The CLI broke twice"))
     async with answering(database, agent) as jobs:
         received = await say(jobs, "hello")
         await until(lambda: is_retried(database, received.job_id))
