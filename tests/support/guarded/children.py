@@ -1,4 +1,7 @@
-"""What a stand-in leaves to be guarded: for as long as it lives, each writes lines (nanoseconds since 1970) into a file."""
+"""What a stand-in leaves to be guarded: for as long as it lives, each writes lines (nanoseconds since 1970) into a file.
+
+What no test can be sure to kill ends by itself: else one that escaped keeps a core busy for good.
+"""
 
 import os
 import subprocess
@@ -15,11 +18,12 @@ if os.fork(): os._exit(0)
 os.execvp("sh", ["sh", "-c", {TICKER!r}, sys.argv[1]])
 """
 
-# Never the same process for longer than 2 ms, each in a session and a group of its own.
+# Never the same process for longer than 2 ms, each in a session and a group of its own, for a minute.
 CHAIN = """
 import os, sys, time
+end = time.monotonic() + 60
 if os.fork(): os._exit(0)
-while True:
+while time.monotonic() < end:
     if os.fork(): os._exit(0)
     os.setsid()
     with open(sys.argv[1], "a") as file: print(time.time_ns(), file=file)
