@@ -161,6 +161,13 @@ def test_neither_the_callers_folder_nor_its_python_variables_get_in_the_way(chec
         assert json.loads(out)["cwd"] == str(hostile)
 
 
+def test_what_was_compiled_is_kept_in_the_environment_whatever_the_caller_says_of_his(checkout: Checkout) -> None:
+    (checkout.folder / "cli" / "__init__.py").touch()
+    checkout.run(env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(checkout.folder / "his")})
+    compiled = {file.relative_to(checkout.folder).parts[:2] for file in checkout.folder.rglob("*.pyc")}
+    assert compiled == {(".venv", "pycache")}
+
+
 def test_it_finds_its_checkout_through_a_link(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "jobs").symlink_to("../a checkout/jobs")
