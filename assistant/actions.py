@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+from assistant.errors import NoSuchAction
 from jobs_core import AnyJob, Connection, execute, fence, fetch, fetch_one, gate, statement
 from sessions import HasRead, ToolCall, ToolEnd, canonical, digest_of
 
@@ -162,11 +163,13 @@ async def of_turn(conn: Connection, turn_id: UUID) -> Action | None:
     return Action(**row) if row else None
 
 
-async def find(conn: Connection, action_id: int) -> Action | None:
-    """The action, None where there is none."""
+async def find(conn: Connection, action_id: int) -> Action:
+    """The action. Raises NoSuchAction."""
     await end_with_jobs(conn)
     row = await fetch_one(conn, statement("assistant", "action/find"), {"id": action_id})
-    return Action(**row) if row else None
+    if row is None:
+        raise NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
+    return Action(**row)
 
 
 async def list_actions(

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from assistant import people
-from assistant.actions import MAX_ARGUMENTS_BYTES, Action, pending_in
+from assistant.actions import MAX_ARGUMENTS_BYTES, Action, find, pending_in
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
 from assistant.remarks import remark
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
@@ -149,11 +149,9 @@ async def _decide(
     reason: str | None = None,
     edited: str | None = None,
 ) -> Decided:
-    found = await fetch_one(conn, statement("assistant", "action/find"), {"id": action_id})
-    if found is None:
-        raise NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
-    if not by.may_decide(Action(**found)):
-        raise MayNotDecide(f"{by.id} may not decide about action {action_id}; {', '.join(found['may_decide'])} may")
+    found = await find(conn, action_id)
+    if not by.may_decide(found):
+        raise MayNotDecide(f"{by.id} may not decide about action {action_id}; {', '.join(found.may_decide)} may")
     values = {
         "id": action_id,
         "digest": digest,
@@ -173,9 +171,7 @@ async def _decide(
 
 
 async def _why_not(conn: Connection, action_id: int, digest: str) -> NotDecided:
-    row = await fetch_one(conn, statement("assistant", "action/find"), {"id": action_id})
-    assert row is not None
-    now = Action(**row)
+    now = await find(conn, action_id)
     if now.state != "pending":
         by = f" by {now.decided_by}" if now.decided_by else ""
         return NotDecided(f"Action {action_id} is {now.state}{by} already; nothing was changed")

@@ -82,16 +82,8 @@ class ModelRun:
         return self._again(timedelta(seconds=admission.again_in_s), f"the provider is paused: {admission.reason}")
 
     async def begin(self, first: Callable[[], Awaitable[T]]) -> T:
-        """What the run's first transaction, which calls `reserve`, comes to; once more where dead runs had the money.
-
-        Raises BudgetShort: return `wait`.
-        """
-        try:
-            return await first()
-        except BudgetShort:
-            async with self._database.connection() as conn:
-                self._wake(await budgets.sweep(conn))
-        return await first()
+        """What the run's first transaction, which calls `reserve`, comes to. Raises BudgetShort: return `wait`."""
+        return await budgets.begin(self._database, first, self._wake)
 
     async def reserve(
         self, conn: Connection, turn_id: UUID, scopes: Iterable[Scope], agent: "Agent | None" = None

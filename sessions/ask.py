@@ -86,14 +86,9 @@ Begun = tuple[UUID, UUID, int, Decimal | None]
 
 
 async def _begin_in_budget(job: AnyJob, database: Database, session_id: UUID | None) -> Begun:
-    """`_begin`, once more where dead runs had the money. Raises Waiting where there is too little."""
+    """`_begin`. Raises Waiting where there is too little money."""
     try:
-        return await _begin(job, database, session_id)
-    except BudgetShort:
-        async with database.connection() as conn:
-            await budgets.sweep(conn)
-    try:
-        return await _begin(job, database, session_id)
+        return await budgets.begin(database, lambda: _begin(job, database, session_id))
     except BudgetShort as error:
         short = error
 

@@ -7,19 +7,19 @@
 
 All accounts that a run spends from are locked in one order before anything is decided, so that what is reserved never passes a
 cap, whoever races. What is spent may: by what a run's last response cost over its own cap. Amounts are US dollars by the price
-list. Every verb takes the connection first: the caller owns the transaction.
+list. Every verb but `begin` takes the connection first: the caller owns the transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
 import structlog
 
-from jobs_core import AnyJob, Connection, execute, fetch, fetch_one, statement
+from jobs_core import AnyJob, Connection, Database, execute, fetch, fetch_one, statement
 from jobs_core.job import still_held
 from jobs_core.waits import emit
 from jobs_core.wake import Ready
@@ -27,6 +27,8 @@ from sessions import usage
 from sessions.errors import SessionsError
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 ScopeKind = Literal["turn", "job", "chat", "user", "project", "agent", "day"]
 SCOPES: tuple[ScopeKind, ...] = get_args(ScopeKind)
@@ -163,6 +165,23 @@ async def sweep(conn: Connection) -> set[Ready]:
             await fetch(conn, statement("sessions", "budget/lock_one"), {"id": row["id"]})
             ready |= await _tell(conn, [row["id"]])
     return ready
+
+
+async def begin(
+    database: Database, first: Callable[[], Awaitable[T]], wake: Callable[[set[Ready]], object] | None = None
+) -> T:
+    """What a run's first transaction, which calls `reserve`, comes to; once more where dead runs had the money.
+
+    wake: hears where jobs go on with what those gave back; without it they are found by polls. Raises BudgetShort.
+    """
+    try:
+        return await first()
+    except BudgetShort:
+        async with database.connection() as conn:
+            ready = await sweep(conn)
+    if wake:
+        wake(ready)
+    return await first()
 
 
 async def wait_for_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> News:

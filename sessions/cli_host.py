@@ -111,11 +111,10 @@ class CliHost:
         gate = self._gate(turn, kill)
         options = gate.guard(options) if gate else options
         _lay_transcript(folder, cwd, turn.session_id, without_deferrals(entries, but=stands.call))
-        asking = stands.state in {"absent", "unseen"}
         try:
             heard = await converse(
                 options,
-                _user_message(turn) if asking else None,
+                _user_message(turn) if stands.to_ask else None,
                 Manners(
                     self._settings.silence_s,
                     self._starts,
@@ -181,7 +180,7 @@ def _of_session(options: "ClaudeAgentOptions", session_id: UUID, stands: TurnSta
     if stands.state == "absent":
         return replace(options, session_id=str(session_id))
     env = dict(options.env)
-    if stands.state in {"interrupted", "api_error"}:
+    if stands.to_go_on:
         env |= CONTINUE_TURN | ({CONTINUE_WITH: f"Continue from where you left off.\n\n{told}"} if told else {})
     return replace(options, extra_args=options.extra_args | {"resume": str(session_id)}, env=env)
 

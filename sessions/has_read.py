@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs_core import gate
+from sessions.resume import calls_in
 
 _MOST = 50
 _MOST_CHARS = 300
@@ -29,18 +30,12 @@ class HasRead:
 
 def what_was_read(entries: list[dict[str, Any]]) -> HasRead:
     """What the conversation in these entries, those of the main transcript in store order, has read."""
-    calls = [block for entry in entries for block in _calls(entry)]
+    calls = [block for entry in entries for block in calls_in(entry)]
     tools = Counter(_short(call.get("name")) for call in calls)
     files, addresses = _newest(_values(calls, _FILES)), _newest(_values(calls, _ADDRESSES))
     messages = sum(1 for entry in entries if entry.get("type") == "user" and entry.get("promptSource"))
     more = any(len(found) > _MOST for found in (tools, files, addresses))
     return HasRead(dict(tools.most_common(_MOST)), files[:_MOST], addresses[:_MOST], messages, more)
-
-
-def _calls(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    content = (entry.get("message") or {}).get("content")
-    blocks = content if isinstance(content, list) else []
-    return [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_use"]
 
 
 def _values(calls: list[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:

@@ -42,10 +42,11 @@ async def fence_session(conn: Connection, session_id: UUID, epoch: int) -> None:
     Raises LeaseLost where somebody has: roll back, stop the run, write nothing.
     """
     if await fetch_one(conn, statement("sessions", "session/fence"), {"id": session_id, "epoch": epoch}) is None:
-        raise _taken(session_id, epoch)
+        raise taken_by_another(session_id, epoch)
 
 
-def _taken(session_id: UUID, epoch: int) -> LeaseLost:
+def taken_by_another(session_id: UUID, epoch: int) -> LeaseLost:
+    """What a run is told that held a session under this epoch: stop, write nothing."""
     return LeaseLost(f"session {session_id}: epoch {epoch} is no longer the session's; another run has taken it")
 
 
@@ -82,7 +83,7 @@ async def has_transcript(conn: Connection, session_id: UUID, epoch: int) -> bool
     """
     row = await fetch_one(conn, statement("sessions", "session/look"), {"id": session_id, "epoch": epoch})
     if row is None:
-        raise _taken(session_id, epoch)
+        raise taken_by_another(session_id, epoch)
     return bool(row["has_transcript"])
 
 

@@ -38,6 +38,16 @@ class TurnState:
     structured: dict[str, Any] | None = None
     call: str | None = None
 
+    @property
+    def to_ask(self) -> bool:
+        """Whether its prompt is still to be asked."""
+        return self.state in {"absent", "unseen"}
+
+    @property
+    def to_go_on(self) -> bool:
+        """Whether the agent was cut off in it and goes on without a prompt."""
+        return self.state in {"interrupted", "api_error"}
+
 
 def classify(entries: list[Entry], turn_id: str) -> TurnState:
     """Say where the turn whose prompt has the uuid `turn_id` stands; `entries` is the main transcript in store order."""
@@ -147,8 +157,16 @@ def _attachment(entry: Entry) -> Entry:
 
 
 def blocks_of(entry: Entry) -> list[Entry]:
+    """What a message consists of; a bare text is one block."""
     content = (entry.get("message") or {}).get("content")
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block for block in content or [] if isinstance(block, dict)]
+
+
+def calls_in(entry: Entry) -> list[Entry]:
+    """The calls of tools in it, as their `tool_use` blocks."""
+    return [block for block in blocks_of(entry) if block.get("type") == "tool_use"]
 
 
 def _texts(entries: Iterable[Entry]) -> list[str]:

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 Source = Literal["asked", "resumed", "recorded"]
 
 _STARTS = 2  # a second CLI, where the first one broke; what breaks both is the queue's to retry
-_NOT_IN_IT = ("absent", "unseen")
 _OVER = ("finished", "cancelled")
 _NOTHING = Usage()
 _GONE = "Your last call, {call}, was not run: its tool is not there any more. Go on without it."
@@ -198,7 +197,7 @@ class ClaudeSessions:
                 raise TurnFailed(f"Turn {turn.turn_id} cannot go on: the tool of its call {gone} is gone")
             if heard.failure:
                 raise api.refused or to_error(replace(heard.failure, retry_after_s=api.retry_after_s))
-            source: Source = "asked" if stands.state in _NOT_IN_IT else "resumed"
+            source: Source = "asked" if stands.to_ask else "resumed"
             if heard.deferred:
                 return TurnEnd("", heard.usage, source, heard.deferred, used=api.used)
             _, now = await self._look(turn)  # the transcript holds what was said before a crash or a token limit, too
@@ -208,7 +207,7 @@ class ClaudeSessions:
 
     async def _told(self, turn: TurnRun, entries: Entries, stands: TurnState, gone: str) -> str:
         """What a model that is to go on must know, which its transcript does not say."""
-        if stands.state not in {"interrupted", "api_error"}:
+        if not stands.to_go_on:
             return ""
         async with self._db.connection() as conn:
             lost = word_of_lost_calls(await calls_of_turn(conn, turn.turn_id), entries)
@@ -228,7 +227,7 @@ class ClaudeSessions:
             raise TranscriptLost(
                 f"Session {turn.session_id} had a transcript, of which nothing is left: restore it, or begin a new session"
             )
-        if answered and classify(entries, str(answered)).state in _NOT_IN_IT:
+        if answered and classify(entries, str(answered)).to_ask:
             raise TranscriptLost(
                 f"Session {turn.session_id} has answered turn {answered}, but its transcript of {len(entries)} entries "
                 "does not hold it: restore the transcript, or begin a new session"

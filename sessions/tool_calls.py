@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from jobs_core import Connection, LeaseLost, execute, fetch, fetch_one, gate, statement
+from jobs_core import Connection, execute, fetch, fetch_one, gate, statement
 from sessions.account import RunAccount
+from sessions.records import taken_by_another
+from sessions.resume import calls_in
 from sessions.verdicts import Allow, Deny, ToolCall, Verdict, canonical, digest_of
 
 _MAX_ARGUMENTS_CHARS = 2_000
@@ -85,7 +87,7 @@ async def record_decision(
     }
     row = await fetch_one(conn, statement("sessions", "tool_call/decide"), values)
     if row is None:
-        raise _taken(held)
+        raise taken_by_another(held.session_id, held.epoch)
     return bool(row["allowed"])
 
 
@@ -93,7 +95,7 @@ async def record_end(conn: Connection, held: HeldTurn, call: ToolCall, *, failed
     """Record that the tool of a call has ended. Raises LeaseLost where another run has taken the session."""
     values = {**_names(held, call), "failed": failed}
     if not await execute(conn, statement("sessions", "tool_call/end"), values):
-        raise _taken(held)
+        raise taken_by_another(held.session_id, held.epoch)
 
 
 async def calls_of_turn(conn: Connection, turn_id: UUID) -> list[Called]:
@@ -112,12 +114,7 @@ async def decisions(
 
 def word_of_lost_calls(calls: Iterable[Called], entries: list[dict[str, Any]]) -> str:
     """What to tell a model that goes on: the calls that its transcript does not show; '' where it shows all."""
-    shown = {
-        block.get("id")
-        for entry in entries
-        for block in _blocks(entry)
-        if isinstance(block, dict) and block.get("type") == "tool_use"
-    }
+    shown = {call.get("id") for entry in entries for call in calls_in(entry)}
     lost = [call for call in calls if call.call_id not in shown]
     if not lost:
         return ""
@@ -139,17 +136,6 @@ def _line(call: Called) -> str:
     return f"- {call.tool} {arguments} (call {call.call_id}): {became}"
 
 
-def _blocks(entry: dict[str, Any]) -> list[Any]:
-    content = (entry.get("message") or {}).get("content")
-    return content if isinstance(content, list) else []
-
-
 def _names(held: HeldTurn, call: ToolCall) -> dict[str, Any]:
     call_id = gate.check_name(call.id, field="tool_use_id")
     return {"session_id": held.session_id, "epoch": held.epoch, "call_id": call_id}
-
-
-def _taken(held: HeldTurn) -> LeaseLost:
-    return LeaseLost(
-        f"session {held.session_id}: epoch {held.epoch} is no longer the session's; another run has taken it"
-    )

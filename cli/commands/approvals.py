@@ -191,7 +191,6 @@ def _decide(verb: Any, action_id: int, digest: str | None, *, as_json: bool, dat
 async def _decided(verb: Any, action_id: int, digest: str | None, data: Data) -> "Decided":
     from assistant.actions import find
     from assistant.approvals import Decider
-    from assistant.errors import NoSuchAction
     from cli.commands.pauses import person
     from cli.database import opened
     from cli.settings import CliSettings
@@ -199,10 +198,8 @@ async def _decided(verb: Any, action_id: int, digest: str | None, data: Data) ->
 
     async with opened(CliSettings.read(data=data)) as database, Notifier(database) as notifier:
         async with database.connection() as conn:
-            found = await find(conn, action_id)
-            if found is None:
-                raise NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
-            decided: Decided = await verb(conn, Decider(person(), "owner"), digest or found.digest)
+            shown = digest or (await find(conn, action_id)).digest
+            decided: Decided = await verb(conn, Decider(person(), "owner"), shown)
         notifier.wake(decided.ready)
     return decided
 
@@ -210,12 +207,8 @@ async def _decided(verb: Any, action_id: int, digest: str | None, data: Data) ->
 def _found(action_id: int, data: Data) -> "Action":
     from assistant.actions import find
     from cli.database import ask
-    from cli.errors import CommandFailed
 
-    found = ask(lambda conn: find(conn, action_id), data)
-    if found is None:
-        raise CommandFailed(f"there is no action {action_id}: ./jobs approvals ls lists what waits")
-    return found
+    return ask(lambda conn: find(conn, action_id), data)
 
 
 def _plain(action: "Action | Decision") -> dict[str, Any]:

@@ -12,10 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from assistant import actions, approvals
 from assistant.actions import OPEN, Action
-from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
 from gateways.web.body import read
 from gateways.web.context import Here
-from gateways.web.errors import Refused
 from gateways.web.parameters import Id, Name
 from gateways.web.parameters import Page as Part
 from jobs_core import InvalidInput
@@ -51,10 +49,7 @@ async def listed(context: Here, page: Annotated[Page, Query()]) -> dict[str, lis
 async def one(context: Here, action_id: Annotated[Id, Path()]) -> Action:
     """One action, with the arguments it was asked with, and those that it was approved with."""
     async with context.database.connection() as conn:
-        found = await actions.find(conn, action_id)
-    if found is None:
-        raise Refused(404, "no_such_action", f"There is no action {action_id}", field="action_id")
-    return found
+        return await actions.find(conn, action_id)
 
 
 async def decide(request: Request, context: Here, action_id: Annotated[Id, Path()]) -> Action:
@@ -63,29 +58,22 @@ async def decide(request: Request, context: Here, action_id: Annotated[Id, Path(
     if wanted.decision != "approve" and (wanted.arguments is not None or wanted.always):
         raise InvalidInput("arguments, always: go with approve only", field="decision")
     by = approvals.Decider(wanted.decided_by, "owner")
-    try:
-        async with context.database.connection() as conn:
-            match wanted.decision:
-                case "approve":
-                    decided = await approvals.approve(
-                        conn,
-                        action_id,
-                        by,
-                        digest=wanted.digest,
-                        edited=wanted.arguments,
-                        reason=wanted.reason,
-                        always=wanted.always,
-                    )
-                case "reject":
-                    decided = await approvals.reject(conn, action_id, by, digest=wanted.digest, reason=wanted.reason)
-                case "expire":
-                    decided = await approvals.expire(conn, action_id, by, digest=wanted.digest)
-    except NoSuchAction as error:
-        raise Refused(404, "no_such_action", str(error), field="action_id") from None
-    except MayNotDecide as error:
-        raise Refused(403, "may_not_decide", str(error), field="decided_by") from None
-    except NotDecided as error:
-        raise Refused(409, "not_decided", str(error), field="decision") from None
+    async with context.database.connection() as conn:
+        match wanted.decision:
+            case "approve":
+                decided = await approvals.approve(
+                    conn,
+                    action_id,
+                    by,
+                    digest=wanted.digest,
+                    edited=wanted.arguments,
+                    reason=wanted.reason,
+                    always=wanted.always,
+                )
+            case "reject":
+                decided = await approvals.reject(conn, action_id, by, digest=wanted.digest, reason=wanted.reason)
+            case "expire":
+                decided = await approvals.expire(conn, action_id, by, digest=wanted.digest)
     context.jobs.notifier.wake(decided.ready)
     return decided.action
 
@@ -98,9 +86,6 @@ async def always(context: Here, page: Annotated[Part, Query()]) -> dict[str, lis
 
 async def revoke(context: Here, always_id: Annotated[Id, Path()]) -> dict[str, int]:
     """Have such calls ask again."""
-    try:
-        async with context.database.connection() as conn:
-            await approvals.revoke_always(conn, always_id, "web API")
-    except NoSuchAction as error:
-        raise Refused(404, "no_such_action", str(error), field="always_id") from None
+    async with context.database.connection() as conn:
+        await approvals.revoke_always(conn, always_id, "web API")
     return {"revoked": always_id}

@@ -1,6 +1,6 @@
 """What a caller is told when something goes wrong: `{"error": {"code", "message", "field"}}`, never a traceback.
 
-InvalidInput 422 · errors of chats and tasks: 404 or 409, in the table below · database away 503 · Refused: as it says ·
+InvalidInput 422 · what the assistant refuses: in the table below · database away 503 · Refused: as it says ·
 anything else 500, and logged
 """
 
@@ -17,11 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from assistant.errors import (
     AssistantError,
     ChatClosed,
+    MayNotDecide,
+    NoSuchAction,
     NoSuchAgent,
     NoSuchAnswer,
     NoSuchChat,
     NoSuchTask,
     NoSuchUser,
+    NotDecided,
     RoleFixed,
     TaskChanged,
     TaskExists,
@@ -42,6 +45,9 @@ _OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     NoSuchUser: (404, "no_such_user", "user_id"),
     RoleFixed: (409, "role_fixed", "role"),
     NoSuchAgent: (404, "no_such_agent", "name"),
+    NoSuchAction: (404, "no_such_action", ""),
+    MayNotDecide: (403, "may_not_decide", "decided_by"),
+    NotDecided: (409, "not_decided", "decision"),
 }
 """Status, code and field of each that a route may raise."""
 

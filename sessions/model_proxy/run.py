@@ -18,12 +18,13 @@ from uuid import UUID
 
 import structlog
 
-from jobs_core import LeaseLost, db
+from jobs_core import db
 from sessions.account import RunAccount, Usage
 from sessions.errors import BudgetExhausted, TurnFailed
 from sessions.model_proxy.ledger import Ledger
 from sessions.model_proxy.refusal import Refused
 from sessions.model_proxy.request import Asked
+from sessions.records import taken_by_another
 from sessions.usage import OpenCall
 
 if TYPE_CHECKING:
@@ -133,5 +134,5 @@ class ProxyRun:
             self.refused = error
             raise Refused(_UNAVAILABLE, "api_error", "The usage ledger cannot be written: no call is made") from error
         if not holds:
-            self.refused = LeaseLost(f"session {self._session_id}: epoch {self._epoch} is no longer the session's")
+            self.refused = taken_by_another(self._session_id, self._epoch)
             raise Refused(_FORBIDDEN, "permission_error", "Another run has taken the session")

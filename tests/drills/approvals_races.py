@@ -211,7 +211,6 @@ async def _pass_the_time(conn: Connection, action: Action) -> None:
 async def judged(conn: Connection, race: Race, action_id: int) -> list[str]:
     """What is wrong with a race when it is over."""
     action = await actions.find(conn, action_id)
-    assert action is not None
     effects = await fetch(conn, "SELECT digest, token, stale FROM effects WHERE call_id = %(id)s", {"id": race.call.id})
     left = await fetch_one(
         conn, "SELECT count(*) AS n FROM jobs.jobs WHERE lane = %(lane)s", {"lane": f"turn:{action.session_id}"}
