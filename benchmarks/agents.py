@@ -1,8 +1,9 @@
-"""What stands between an agent and its model costs: `./jobs bench proxy` and `./jobs bench turn`."""
+"""What stands between an agent and its model, or its tool, costs: `./jobs bench proxy`, `turn` and `approval`."""
 
 from collections.abc import Sequence
 from statistics import median
 
+from benchmarks.measures.approval import until_tool_runs
 from benchmarks.measures.proxy import first_events
 from benchmarks.measures.turn import until_asked
 from benchmarks.ours import Measure, Run
@@ -29,5 +30,15 @@ async def _turn(run: Run) -> list[Row]:
     return [Row(what, median(ours), " ms", "≤ 1.3", "bare CLI", median(bare))]
 
 
+async def _approval(run: Run) -> list[Row]:
+    seen = await until_tool_runs(run.server, run.plan)
+    what = "approval decided, to its tool at work on another worker"
+    return [
+        Row(f"{what}, p50", median(seen), " ms", "–"),
+        Row(f"{what}, p95", _at(0.95, seen), " ms", "≤ 1,500 ms"),
+    ]
+
+
 PROXY: dict[str, Measure] = {"proxy": _proxy}
 TURN: dict[str, Measure] = {"turn": _turn}
+APPROVAL: dict[str, Measure] = {"approval": _approval}

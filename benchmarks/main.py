@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from benchmarks.against_peers import compared_with_peers, table
-from benchmarks.agents import PROXY, TURN
+from benchmarks.agents import APPROVAL, PROXY, TURN
 from benchmarks.errors import BenchFailed
 from benchmarks.ours import MEASURES, Measure, measured
 from benchmarks.peers import PEERS, node_version
@@ -27,6 +27,7 @@ TABLES: dict[str, dict[str, Measure]] = {
     "live": LIVE,
     "proxy": PROXY,
     "turn": TURN,
+    "approval": APPROVAL,
 }
 """What can be measured of us; `peers` is a table of its own."""
 

@@ -19,6 +19,7 @@ CLAIMS = 300
 PICKUPS_PER_S = 50
 CALLS = 400
 TURNS = 10
+APPROVALS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class Plan:
     def turns(self) -> int:
         """Turns of agents, and starts of the CLI by hand: half a second of a core each."""
         return min(self.jobs, TURNS)
+
+    @property
+    def approvals(self) -> int:
+        """Calls of tools that are approved: two starts of the CLI each."""
+        return min(self.jobs, APPROVALS)
 
     @property
     def claims(self) -> int:

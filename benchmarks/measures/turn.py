@@ -31,7 +31,7 @@ async def until_asked(server: Server, plan: Plan) -> tuple[list[float], list[flo
     """Milliseconds until the API is asked, of our turns and of the bare CLI, by turns; the first of each is not counted."""
     ours_ms, bare_ms = list[float](), list[float]()
     with simulator.running(api_key=KEY) as sim, tempfile.TemporaryDirectory(prefix="jobs-bench-") as folder:
-        async with server.fresh() as dsn, _worker(dsn, sim, folder), Database(dsn, name="jobs bench") as database:
+        async with server.fresh() as dsn, worker(dsn, sim, folder), Database(dsn, name="jobs bench") as database:
             table = HandlerTable()
             table.declare(CHAT_TURN)
             async with Jobs(database, table) as jobs:
@@ -42,7 +42,8 @@ async def until_asked(server: Server, plan: Plan) -> tuple[list[float], list[flo
 
 
 @asynccontextmanager
-async def _worker(dsn: str, sim: SimulatorControl, folder: str) -> AsyncIterator[None]:
+async def worker(dsn: str, sim: SimulatorControl, folder: str) -> AsyncIterator[None]:
+    """A worker process whose agents reach the simulator; it is stopped at the end of the block."""
     env = {
         **_api(sim.url),
         "PYTHONPATH": str(CHECKOUT),
