@@ -3,7 +3,10 @@
 `cli` passes resources to the worker. Each is started before the first claim and stopped after the last run.
 """
 
+import asyncio
 from typing import Protocol
+
+from jobs_core.tasks import end_task, first
 
 
 class Resource(Protocol):
@@ -17,3 +20,17 @@ class Resource(Protocol):
 
     async def stop(self) -> None:
         """Close; no run is left. Called once, after `start` was."""
+
+
+async def started(resource: Resource, draining: asyncio.Event) -> bool:
+    """Start it; False, and it is not, where a drain is asked for before it is: it may wait for a database that is away.
+
+    Raises what its `start` raised.
+    """
+    starting = asyncio.create_task(resource.start())
+    await first(asyncio.wait({starting}), draining.wait())
+    if not starting.done():
+        await end_task(starting)
+        return False
+    starting.result()
+    return True

@@ -24,6 +24,7 @@ import structlog
 
 from jobs_core import AnyJob, Jobs, Resource, db, metrics
 from jobs_core.leases import register, retire
+from jobs_core.resource import started
 from jobs_core.suspects import claim_alone
 from jobs_core.tasks import end_task
 from workers.cancels import deal_with_cancels
@@ -80,7 +81,8 @@ class AloneRunner:
         """Run suspects until there are none. Raises what a resource's `start` raised, or the database between two runs."""
         async with AsyncExitStack() as stack:
             for resource in self._resources:
-                await resource.start()
+                if not await started(resource, self._draining):
+                    return
                 stack.push_async_callback(resource.stop)
             worker_id, lease = await self._register()
             stack.callback(lease.stop)

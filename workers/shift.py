@@ -8,17 +8,17 @@ sweep: once a lease, and after a claim or a run that went wrong: put back what t
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import structlog
 
 from jobs_core import AnyJob, Jobs, LeaseLost, db
 from jobs_core.settle import Completed
 from jobs_core.sticky import leave
+from jobs_core.tasks import cancel, first
 from jobs_core.upkeep import put_back_strays
 from workers.claims import Claimer, Claims
 from workers.collectors import Collectors
@@ -209,20 +209,3 @@ class Shift:
             await self._executor.settle(job, failure(error, job_type), job_type)
         except LeaseLost:
             log.warning("run.lost", job_id=job.id)
-
-
-async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel these and return when all have ended."""
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def first(*waits: Coroutine[Any, Any, object]) -> None:
-    """Return when the first of these does; the others are cancelled."""
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await cancel(tasks)

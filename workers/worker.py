@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
@@ -17,7 +18,9 @@ import structlog
 from jobs_core import Connection, Database, Jobs, Resource, db
 from jobs_core.declare import declare_types
 from jobs_core.leases import register, retire
+from jobs_core.resource import started
 from jobs_core.settings import CoreSettings
+from jobs_core.tasks import cancel, first
 from jobs_core.upkeep import put_back_stopped
 from jobs_core.wake import Listener, Ready
 from workers.cancels import deal_with_cancels
@@ -25,7 +28,7 @@ from workers.guard_link import GuardLink
 from workers.lease import DEADLINE_SHARE, Lease, end_process
 from workers.process_tree import boottime_s, kill_descendants
 from workers.settings import WorkerSettings
-from workers.shift import Shift, cancel, first
+from workers.shift import Shift
 from workers.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -90,19 +93,15 @@ class Worker:
         """Work until drained. Raises what a resource's `start` raised."""
         if self._link is None:
             log.warning("worker.unguarded", meaning="no supervisor kills what this worker leaves if it dies")
-        background: list[asyncio.Task[None]] = []
-        started: list[Resource] = []
-        try:
+        async with AsyncExitStack() as stack:
             for resource in self._resources:
-                await resource.start()
-                started.append(resource)
-            background = [asyncio.create_task(self._listener.run())]
+                if not await started(resource, self._draining):
+                    return
+                stack.push_async_callback(resource.stop)
+            listening = asyncio.create_task(self._listener.run())
+            stack.push_async_callback(cancel, [listening])
             while not self._draining.is_set():
                 await self._live()
-        finally:
-            await cancel(background)
-            for resource in reversed(started):
-                await resource.stop()
 
     async def run_process(self) -> None:
         """`run`, with SIGTERM and SIGINT of this process bound to `drain`."""

@@ -223,3 +223,16 @@ async def test_a_resource_that_cannot_start_ends_the_worker_before_it_claims(dat
             await worker.run()
     async with database.connection() as conn:
         assert await fetch(conn, "SELECT FROM jobs.workers") == []
+
+
+async def test_a_drain_does_not_wait_for_a_resource_that_waits_for_a_database(database: Database) -> None:
+    class Waiting(Recorder):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    async with Jobs(database, HandlerTable()) as jobs:
+        worker = Worker(jobs, queues=["default"], settings=WorkerSettings.read(**QUICK), resources=[Waiting()])
+        running = asyncio.create_task(worker.run())
+        await asyncio.sleep(0)
+        worker.drain()
+        await asyncio.wait_for(running, 10)
