@@ -74,6 +74,9 @@ def serve(
     `started` is told the base URL once requests are taken. Raises OSError when the port is taken.
     """
     listener = socket.create_server(("127.0.0.1", port))
+    listener.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+    )  # asyncio does it only where a socket names its protocol
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     app = create_app(api_key=api_key, control_token=control_token, cut=_cut)
     config = uvicorn.Config(

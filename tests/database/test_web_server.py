@@ -1,6 +1,7 @@
 """The door behind a real socket: it serves, refuses what is not HTTP, and ends when it is told to."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
@@ -17,6 +18,15 @@ async def test_a_caller_is_served_over_a_socket(jobs: Jobs) -> None:
         assert (await client.get("/health", headers={"Host": "evil.example"})).status_code == 421
         answer = await client.get("/health")
         assert "server" not in answer.headers
+
+
+async def test_an_answers_parts_are_sent_as_they_come(jobs: Jobs) -> None:
+    """Else Nagle's algorithm keeps what follows the head for the 40 ms after which a client acknowledges that."""
+    async with serving(jobs) as (_, url), httpx.AsyncClient(base_url=url) as client:
+        await client.get("/health")
+        open_sockets = [one.get_extra_info("socket") for one in asyncio.get_running_loop()._transports.values()]  # type: ignore[attr-defined]  # asyncio names them nowhere else
+        [served] = [one for one in open_sockets if one.getsockname() == ("127.0.0.1", client.base_url.port)]
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_body_that_is_too_long_gets_its_answer_over_a_socket(jobs: Jobs) -> None:
