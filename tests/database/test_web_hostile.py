@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -118,10 +119,18 @@ FIELDS = st.sampled_from(
 )
 
 
+@pytest.fixture
+def impatient(jobs: Jobs) -> FastAPI:
+    """A door that waits for no answer; one for all examples, as it takes longer to make than they do."""
+    return door(jobs, chat_wait_s=0.0)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.dictionaries(FIELDS, JSON | st.just("note"), max_size=5) | JSON, path=st.sampled_from(POSTS))
-async def test_whatever_json_is_sent_is_taken_or_refused_with_a_reason(jobs: Jobs, body: Any, path: str) -> None:
-    async with calling(door(jobs, chat_wait_s=0.0)) as client:
+async def test_whatever_json_is_sent_is_taken_or_refused_with_a_reason(
+    impatient: FastAPI, body: Any, path: str
+) -> None:
+    async with calling(impatient) as client:
         response = await client.post(path, content=json.dumps(body).encode())
         assert response.status_code in {201, 202, 400, 404, 422}
         if response.status_code >= 400:

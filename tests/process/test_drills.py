@@ -17,19 +17,19 @@ async def test_killed_and_frozen_workers_lose_nothing_double_nothing_and_complet
     database_url: str, tmp_path: Path
 ) -> None:
     """Half of its faults; the other half is the next test's."""
-    report = await kill.run(database_url, kill.Plan(jobs=12_000, kills=6, freezes=4), tmp_path / "log")
+    report = await kill.run(database_url, kill.Plan(jobs=8_000, kills=5, freezes=3), tmp_path / "log")
     assert kill.held(report, slack=3.0), report
 
 
 async def test_with_the_workers_own_deadlines_off_the_fence_alone_holds(database_url: str, tmp_path: Path) -> None:
     report = await kill.run(
-        database_url, kill.Plan(jobs=8_000, kills=4, freezes=4, mode="fence_only"), tmp_path / "log"
+        database_url, kill.Plan(jobs=6_000, kills=3, freezes=3, mode="fence_only"), tmp_path / "log"
     )
     assert kill.held(report, slack=3.0), report
 
 
 async def test_without_the_fence_the_same_drill_shows_stale_completions(database_url: str, tmp_path: Path) -> None:
-    report = await kill.run(database_url, kill.Plan(jobs=16_000, kills=0, freezes=3, mode="no_fence"), tmp_path / "log")
+    report = await kill.run(database_url, kill.Plan(jobs=12_000, kills=0, freezes=3, mode="no_fence"), tmp_path / "log")
     assert report.verdict is not None
     assert report.verdict.stale > 0
 

@@ -34,7 +34,7 @@ def test_a_worker_without_credentials_binds_no_agents_handler() -> None:
 from cli.worker_process import _agents
 from cli.table import build_table
 table = build_table()
-assert _agents(None, table) == []
+assert _agents(None, table, None) == []
 assert table.runnable == ["hello"]
 """
     assert "claude_agent_sdk" not in loaded_by(code)
