@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from jobs_core import (
     AnyJob,
@@ -29,7 +29,11 @@ from jobs_core.notes import Notebook, begin, write
 from jobs_core.settle import Completed, end_many, settle
 from jobs_core.suspects import claim_alone
 from jobs_core.waits import emit
+from sessions.account import RunAccount
 from sessions.store import append_transcript
+from sessions.tool_calls import HeldTurn, record_decision
+from sessions.usage import OpenCall, open_call
+from sessions.verdicts import Allow, ToolCall
 from tests.drills.points_jobs import LIMITED, PLAIN, Part
 
 _SOON = timedelta(0)
@@ -124,6 +128,17 @@ async def _transcript(zombie: Zombie, conn: Connection) -> bool:
     return True
 
 
+async def _tool_call(zombie: Zombie, conn: Connection) -> bool:
+    held = HeldTurn(zombie.session_id, zombie.epoch, uuid4())
+    call = ToolCall(f"late {zombie.job.token}", "Bash", {})
+    return await record_decision(conn, held, RunAccount.of(zombie.job, held.turn_id), call, Allow(by="late"))
+
+
+async def _model_call(zombie: Zombie, conn: Connection) -> bool:
+    account = RunAccount.of(zombie.job, uuid4())
+    return await open_call(conn, account, zombie.session_id, zombie.epoch, OpenCall("late", "a model", 1, 1))
+
+
 async def _renew(zombie: Zombie, conn: Connection) -> bool:
     return await renew(conn, zombie.worker_id)
 
@@ -165,6 +180,8 @@ WRITES: Mapping[str, Write] = {
     "note": _note,
     "own_rows": _own_rows,
     "transcript": _transcript,
+    "tool_call": _tool_call,
+    "model_call": _model_call,
     "renew": _renew,
     "claim": _claim,
     "claim_limited": _claim_limited,
