@@ -59,8 +59,8 @@ def healthy(up: Started) -> bool:
 
 
 def test_after_kill_9_of_everything_the_next_start_is_clean_and_no_job_is_lost(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    with home.up(JOBS_LEASE_S="3") as up:
+    home, lease = Home(tmp_path), {"JOBS_LEASE_S": "3", "JOBS_RENEW_S": "1"}
+    with home.up(**lease) as up:
         session = home.json("chat", "I like tea")["session_id"]
         later = home.json("create", "hello", "--input", '{"name": "Ada"}', "--in", "1h")["id"]
         unserved = home.json("create", "hello", "--input", '{"name": "Bo"}', "--queue", "unserved")["id"]
@@ -69,7 +69,7 @@ def test_after_kill_9_of_everything_the_next_start_is_clean_and_no_job_is_lost(t
             until(lambda: running.extend(home.json("ls", "--state", "running")) or running, "a turn runs", 60)
             home.kill_all()
         up.process.wait()
-    with home.up(JOBS_LEASE_S="3"):
+    with home.up(**lease):
         assert home.json("show", str(later))["state"] == "pending"
         assert home.json("show", str(unserved))["state"] == "pending"
         assert "I like tea" in home.json("chat", "What did I say first?", "--session", session)["response"]
