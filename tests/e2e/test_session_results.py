@@ -41,6 +41,15 @@ async def test_words_where_a_result_was_asked_for_are_a_failure_each_time(
                 await chat.run(sessions, turn_id, "Which colour?", result_schema=SCHEMA)
 
 
+async def test_a_result_that_never_fits_its_form_is_a_failure_that_says_so(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    never = '[[tool StructuredOutput {"colour": 7}]] [[then]] ' * 8 + "[[text No.]]"
+    async with agents(chat.database, sim, tmp_path) as sessions:
+        with pytest.raises(TurnFailed, match="structured"):
+            await chat.ask(sessions, never, result_schema=SCHEMA)
+
+
 async def test_pictures_and_documents_reach_the_model_where_they_were_said(
     chat: Chat, sim: SimulatorControl, tmp_path: Path
 ) -> None:
