@@ -16,7 +16,6 @@ STATUSES: tuple[Status, ...] = ("open", "in_progress", "waiting", "done", "cance
 DONE = frozenset[Status]({"done", "cancelled"})
 """Of these nobody needs to do anything more; the SQL names them as well."""
 Repeat = Literal["hourly", "daily", "weekdays", "weekly", "monthly"]
-REPEATS: tuple[Repeat, ...] = ("hourly", "daily", "weekdays", "weekly", "monthly")
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^.+$", max_length=200)]  # one line
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
