@@ -91,7 +91,9 @@ class Race:
                 await spend(conn, turn_id, job.token, cost)
             spent += cost
         async with self._pool.connection() as conn:
-            if self._chance.random() < 0.2:  # it dies, perhaps in the middle of a call, and is put back without a word
+            if (
+                not self.deaths or self._chance.random() < 0.2
+            ):  # it dies, perhaps in a call, and is put back without a word
                 self.deaths += 1
                 if spent < usd and self._chance.random() < 0.5:
                     await open_call(conn, uuid4(), job.token, "0")

@@ -168,7 +168,11 @@ async def test_however_many_come_at_once_one_tries(
             assert await all_come() == 1
             return
         with mutated(NOT_LOCKED):
-            assert await all_come() > 1
+            for _ in range(50):  # whether they meet is the machine's affair
+                if await all_come() > 1:
+                    return
+                await execute(conn, "UPDATE jobs.provider SET prober_job = NULL, prober_token = NULL")
+            pytest.fail("one tried at a time")
 
 
 async def test_a_run_that_nobody_waits_for_lets_those_of_people_try_first(

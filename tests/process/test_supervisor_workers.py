@@ -82,7 +82,7 @@ def test_a_second_signal_forces_the_workers(supervise: Supervise) -> None:
     run.process.terminate()
     until((run.folder / f"{worker}.sigterm.1").exists, "the worker has heard of the first")
     run.process.terminate()
-    assert run.process.wait(2) == 0, "nobody had to be killed"
+    assert run.process.wait(10) == 0, "nobody had to be killed"
     assert (run.folder / f"{worker}.sigterm.2").exists()
 
 
