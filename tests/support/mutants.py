@@ -88,7 +88,7 @@ NO_FENCE_AT_ALL = (
     ("id = %(id)s AND epoch = %(epoch)s", "id = %(id)s AND %(epoch)s::bigint IS NOT NULL"),
     ("id = %(session_id)s AND epoch = %(epoch)s", "id = %(session_id)s AND %(epoch)s::bigint IS NOT NULL"),
 )
-"""Nor do waits, notes, transcripts and an agent's calls look at whose they are; and a worker that lost its lease renews it, and claims."""
+"""Nor do waits, notes, transcripts and an agent's calls look at whose they are; who lost its lease renews it, and claims."""
 
 LANE_LOCK_FOLDED_IN = (
     ("ORDER BY lane FOR UPDATE", "ORDER BY lane"),
