@@ -150,6 +150,17 @@ async def test_a_cancelled_job_takes_its_action_with_it(bench: Bench) -> None:
     assert (await bench.action()).state == "cancelled"
 
 
+async def test_a_look_waits_for_nobody_who_settles_an_action(bench: Bench, conn: Connection, other: Connection) -> None:
+    """Looks settle what ended jobs left open: two that waited for each other's rows ended in a deadlock."""
+    action = await bench.asked()
+    await bench.jobs.cancel(action.job_id)
+    async with other.transaction():
+        await execute(other, "UPDATE jobs.pending_actions SET reason = 'somebody settles it'")
+        async with asyncio.timeout(10):
+            assert (await actions.find(conn, action.id)).state == "pending"
+    assert (await actions.find(conn, action.id)).state == "cancelled"
+
+
 async def test_an_approval_whose_job_is_cancelled_before_it_runs_is_never_executed(bench: Bench) -> None:
     action = await bench.asked()
     await approve(bench, action)
