@@ -130,7 +130,8 @@ async def spawn(walk: Walk) -> str:
     if not known:
         must(met is None, f"S10: job {met} has the key of child {child_id}")
         must(not behind_its_parent, f"job {job.id} is ahead of its child {child_id} in lane {lane}")
-        walk.model.create(child.known(child_id, job.id), later=later)
+        of_user = replace(child, user_id=child.user_id or job.fair)  # its parent's, where it has none of its own
+        walk.model.create(of_user.known(child_id, job.id), later=later)
         walk.model.steps[place] = Step("done", run.token, child_id)
     return f"job {job.id}, {name}: {child_id}"
 
