@@ -165,7 +165,7 @@ async def of_turn(conn: Connection, turn_id: UUID) -> Action | None:
 
 async def find(conn: Connection, action_id: int) -> Action:
     """The action. Raises NoSuchAction."""
-    await end_with_jobs(conn)
+    await execute(conn, statement("assistant", "action/end_with_its_job"), {"id": action_id})
     row = await fetch_one(conn, statement("assistant", "action/find"), {"id": action_id})
     if row is None:
         raise NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
