@@ -39,7 +39,7 @@ async def create_later_in_lane(walk: Walk) -> str:
     return await _create(walk, new(walk, later=True, lane=True))
 
 
-@rule(2)
+@rule(2.5)
 async def create_unique_unstarted(walk: Walk) -> str:
     """One a key until it is claimed."""
     return await _create(walk, _unique(walk, "unstarted"))

@@ -1,7 +1,6 @@
 """Rules of limits: jobs that have some, claims of them, and how a key's numbers change."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 
 from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute, fetch
@@ -10,7 +9,7 @@ from jobs_core.limits import forget_limits, list_limits, remove_limit, set_limit
 from tests.drills.walk.claims import begin, ids_of, ready, types_of_one
 from tests.drills.walk.known import Violation, must
 from tests.drills.walk.model_limits import DECLARED, PER_S
-from tests.drills.walk.new_jobs import created, new
+from tests.drills.walk.new_jobs import New, created, new
 from tests.drills.walk.tables import turns_of
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
@@ -63,16 +62,15 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(2175)
+@rule(14)
 async def claim_limited_twice_at_once(walk: Walk) -> str:
-    """What one has locked the other passes over: neither has a slot of the other's."""
-    worker = walk.worker()
-    waiting = ready(walk, limited=True)
-    wanted = Counter(key for job in waiting for key in job.limits)
-    if not any(
-        wanted[key] > 1 for job in walk.model.limits.sure(waiting, walk.model.held_slots()) for key in job.limits
-    ):
-        raise NotNow
+    """What one has locked the other passes over: neither has a slot of the other's. Two want a key that has one to give."""
+    worker, held = walk.worker(), walk.model.held_slots()
+    walk.has_room()
+    limits = walk.model.limits.keys.items()
+    key = walk.pick(key for key, has in limits if has.slots is not None and has.slots > held[key])
+    two = [New("bound", limits={key: 1}) for _ in range(2)]
+    created(walk, two, await walk.jobs.create_many([one.job() for one in two]))
 
     async def one() -> Found:
         async with walk.jobs.database.connection() as conn:

@@ -23,7 +23,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(10)
+@rule(12.5)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = walk.run()

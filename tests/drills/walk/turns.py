@@ -86,7 +86,7 @@ async def claim_turns_without_a_lease(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(1.7)
+@rule(2.1)
 async def many_others_become_ready(walk: Walk) -> str:
     """Elsewhere: so long has everybody waited for a turn, but for newcomers."""
     await execute(walk.conn, "SELECT setval('jobs.ready_seq', nextval('jobs.ready_seq') + %(n)s)", {"n": _NUMBERS})

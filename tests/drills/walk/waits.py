@@ -29,7 +29,7 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(9.6)
+@rule(12)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
     run, job = walk.run()
