@@ -25,8 +25,9 @@ Role = Literal["owner", "external"]
 WEB_TOKEN = {"channel": "web", "address": "token"}
 """The channel of whoever holds the web API's token."""
 TELEGRAM = "telegram"
+BIGGEST_ID = 2**63 - 1
+"""Of numbers at Telegram: what a bigint holds."""
 _LONGEST_NAME = 100
-_BIGGEST_ID = 2**63 - 1
 
 _acting_for: ContextVar["User"] = ContextVar("acting_for")
 
@@ -78,7 +79,7 @@ async def contact(
     where = {"channel": check_id(channel, "channel"), "address": check_id(address, "address")}
     if where == WEB_TOKEN:
         raise InvalidInput("address: names whoever holds the web API's token; nobody comes by it", field="address")
-    if tg_user_id is not None and not 0 < tg_user_id <= _BIGGEST_ID:
+    if tg_user_id is not None and not 0 < tg_user_id <= BIGGEST_ID:
         raise InvalidInput(f"tg_user_id: {tg_user_id} is no person's number at Telegram", field="tg_user_id")
     said = {"name": _tidy(name), "username": _tidy(username)}
     user = await _seen(conn, where | said)

@@ -1,7 +1,7 @@
 """Links of channels to people, made and undone by the owner: two turn out to be one person, or a stranger is announced."""
 
 from assistant.errors import NoSuchUser, RoleFixed
-from assistant.people import TELEGRAM, WEB_TOKEN, User, check_id, get, lock, merge, set_tg_user_id
+from assistant.people import BIGGEST_ID, TELEGRAM, WEB_TOKEN, User, check_id, get, lock, merge, set_tg_user_id
 from jobs_core import Connection, InvalidInput, execute, fetch_one, statement
 
 
@@ -44,16 +44,31 @@ async def unlink(conn: Connection, channel: str, address: str) -> User:
     if row is None:
         raise NoSuchUser(f"Nobody is known by {channel} {address}: ./jobs user show lists a person's channels")
     user = await get(conn, row["user_id"])
-    if channel == TELEGRAM and address == str(user.tg_user_id):
-        await set_tg_user_id(conn, user.id, None)
+    number = _number_in(where)
+    # It may stand with one who became this person, who had a number already; by it the stranger would be this person still.
+    holder = await _of_number(conn, number) if number else None
+    if holder and (await get(conn, holder.id)).id == user.id:
+        await set_tg_user_id(conn, holder.id, None)
     return await get(conn, user.id)
 
 
 async def _note_number(conn: Connection, user: User, where: dict[str, str]) -> None:
     """An address at Telegram is the person's number there, by which the settings may name the owner."""
-    number = where["address"]
-    if where["channel"] != TELEGRAM or user.tg_user_id is not None or not (number.isascii() and number.isdigit()):
-        return
-    taken = await fetch_one(conn, statement("assistant", "user/by_tg_user_id"), {"tg_user_id": int(number)})
-    if taken is None:
-        await set_tg_user_id(conn, user.id, int(number))
+    number = _number_in(where)
+    if number and user.tg_user_id is None and await _of_number(conn, number) is None:
+        await set_tg_user_id(conn, user.id, number)
+
+
+def _number_in(where: dict[str, str]) -> int | None:
+    """The number at Telegram that an address is, None where it is none."""
+    address = where["address"]
+    if where["channel"] != TELEGRAM or not (address.isascii() and address.isdigit()):
+        return None
+    number = int(address)
+    return number if 0 < number <= BIGGEST_ID and str(number) == address else None
+
+
+async def _of_number(conn: Connection, number: int) -> User | None:
+    """Whose row has this number; they may have become somebody else."""
+    row = await fetch_one(conn, statement("assistant", "user/by_tg_user_id"), {"tg_user_id": number})
+    return User(**row) if row else None

@@ -113,6 +113,26 @@ async def test_a_channel_that_is_forgotten_is_a_strangers_with_no_right(database
         await unlinked(database, "token", channel="web")
 
 
+async def test_one_who_became_another_by_mistake_is_a_stranger_again_with_no_right(database: Database) -> None:
+    """The owner had a number already, so that the other's stayed with the one who was merged."""
+    ada, eve = await owner(database), await contact(database, EVE, tg_user_id=EVE)
+    await linked(database, ADA, ada)
+    assert (await linked(database, EVE, ada)).tg_user_id == ADA
+    assert (await unlinked(database, EVE)).tg_user_id == ADA
+    stranger = await contact(database, EVE, tg_user_id=EVE)
+    assert (stranger.role, stranger.id in {ada.id, eve.id}) == ("external", False)
+
+
+@pytest.mark.parametrize("address", ["0", "007", str(2**63), "9" * 200])
+async def test_an_address_that_is_nobodys_number_is_linked_and_unlinked_as_any(
+    database: Database, address: str
+) -> None:
+    ada = await owner(database)
+    assert (await linked(database, address, ada)).tg_user_id is None
+    assert (await contact(database, address)).id == ada.id
+    assert (await unlinked(database, address)).id == ada.id
+
+
 async def test_a_link_to_nobody_or_of_nothing_is_refused(database: Database, conn: Connection) -> None:
     ada = await owner(database)
     with pytest.raises(NoSuchUser):
