@@ -127,10 +127,10 @@ class ChatTurns:
             turn = await model.begin(partial(self._begin, job, model))
         except BudgetShort as short:
             return await model.leave(model.wait(short, say))
-        except Exception as error:
-            if not db.will_pass(error):
-                raise
-            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end
+            return await model.leave(_not_begun(job, error))
         if turn is None:
             return await model.leave(Complete(ChatTurnResult(status="nothing_to_do")))
         if put_back:
@@ -230,13 +230,35 @@ def _not_answered(turn: Turn, job: Job[ChatTurnInput], error: Exception, *, give
         case TimeoutError():
             reason = f"it took more than {TURN_TIMEOUT}"
         case _:
-            log.error("turn.broke", exc_info=error)
-            reason = f"an error of this program ({type(error).__name__}); the log of job {job.id} says more"
+            reason = _own_fault(job, error)
     if given_up:
         return _failed(turn, f"{reason}; {GIVEN_UP}")
     if job.retry_count >= CHAT_TURN.retries.max_retries:
         return _failed(turn, reason)
     return Retry(reason, because="timeout" if isinstance(error, TimeoutError) else "error")
+
+
+def _not_begun(job: Job[ChatTurnInput], error: Exception) -> Outcome:
+    """What becomes of a job whose run could begin no turn; the last one fails what it would have answered, with a word."""
+    if db.will_pass(error):
+        return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
+    reason, chat = _own_fault(job, error), job.input.session_id
+    if job.retry_count < CHAT_TURN.retries.max_retries:
+        return Retry(reason)
+
+    async def say_so(conn: Connection) -> None:
+        began = await turn_of_job(conn, job.id)
+        turn_id = began.id if began else uuid4()
+        if not began and await chats.hold(conn, chat):
+            await chats.bind(conn, chat, turn_id)
+        await chats.fail(conn, chat, turn_id, reason)
+
+    return Fail(reason, also=say_so)
+
+
+def _own_fault(job: Job[ChatTurnInput], error: Exception) -> str:
+    log.error("turn.broke", exc_info=error)
+    return f"an error of this program ({type(error).__name__}); the log of job {job.id} says more"
 
 
 def _failed(turn: Turn, reason: str, *, anew: bool = False) -> Fail:

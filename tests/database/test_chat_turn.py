@@ -433,6 +433,27 @@ async def test_the_last_failure_is_told_in_the_chat(bench: Bench, error: Excepti
     assert bench.agent.asked[-1]["prompt"] == "again"
 
 
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_turn_that_cannot_begin_is_told_in_the_chat(bench: Bench, conn: Connection, begun: bool) -> None:  # noqa: FBT001 - a case
+    """Its agent's row is none that this program can read: written by another version, or by hand."""
+    received = await bench.say("one")
+    if begun:
+        bench.agent.raises = AgentBroke("it died")
+        assert await bench.run() == "pending"
+        bench.agent.raises = None
+    await agents.load(conn, "assistant")
+    await execute(conn, "UPDATE jobs.agents SET effort = 'secret'")
+    assert await bench.run() == "pending"
+    await bench.spend_retries()
+    assert await bench.run() == "failed"
+    (_, (kind, text)) = await bench.lines(received)
+    assert (kind, "InvalidInput" in text, "secret" in text) == ("system", True, False)
+    await execute(conn, "UPDATE jobs.agents SET effort = null")
+    await bench.say("two", received.session_id)
+    assert await bench.run() == "complete"
+    assert bench.agent.asked[-1]["prompt"] == "two"
+
+
 async def test_a_turn_that_takes_too_long_is_stopped_and_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CHAT_TURN.timeout > chat_turn.TURN_TIMEOUT
     monkeypatch.setattr(chat_turn, "TURN_TIMEOUT", timedelta(milliseconds=20))
