@@ -11,9 +11,10 @@ import fcntl
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -77,7 +78,7 @@ class Scratch:
     def close(self) -> None:
         """Wipe this process' folder and let it go."""
         if self._own:
-            shutil.rmtree(self._own, ignore_errors=True)
+            _wipe(self._own)
         if self._lock:
             self._lock.close()
         self._own = self._lock = None
@@ -97,7 +98,7 @@ class Scratch:
                 part.mkdir(mode=0o700)
             yield folder
         finally:
-            shutil.rmtree(folder.path, ignore_errors=True)
+            _wipe(folder.path)
 
     def _make_root(self) -> None:
         """Make the root, or refuse one that somebody else could swap: its name in /tmp can be guessed."""
@@ -122,8 +123,21 @@ class Scratch:
         for other in self.root.glob(f"{_PREFIX}*"):
             lock = _locked(other)
             if lock is not None:
-                shutil.rmtree(other, ignore_errors=True)
+                _wipe(other)
                 lock.close()
+
+
+def _wipe(folder: Path) -> None:
+    """Delete a folder, whatever an agent made of it.
+
+    What `rmtree` leaves goes by the system's own tools: folders without the right to write, as Go keeps its modules in, and
+    ones inside each other a thousand deep, at which it breaks off.
+    """
+    with suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for command in (("chmod", "-R", "u+rwx"), ("rm", "-rf")):
+            subprocess.run([*command, folder], check=False, stdin=subprocess.DEVNULL, capture_output=True)
 
 
 def _locked(folder: Path) -> IO[bytes] | None:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -44,6 +45,41 @@ def test_what_a_killed_process_left_is_wiped_and_what_a_living_one_holds_is_not(
         assert folder.home.exists()
         newcomer.close()
     living.close()
+
+
+HOSTILE = """
+import os, sys
+from pathlib import Path
+from uuid import uuid4
+from sessions.scratch import Scratch
+
+os.geteuid() or os.setuid(65534)  # root may write anywhere
+scratch = Scratch(Path(sys.argv[1]))
+scratch.open()
+with scratch.run_folder(uuid4()) as folder:
+    locked = folder.home / "go" / "mod"
+    locked.mkdir(parents=True)
+    locked.chmod(0)
+    locked.parent.chmod(0o500)
+    os.chdir(folder.temporary)
+    for _ in range(1_500):
+        os.mkdir("a")
+        os.chdir("a")
+    os.chdir("/")
+    if sys.argv[2] == "dies":
+        os._exit(0)
+scratch.close()
+"""
+
+
+def test_nothing_that_an_agent_leaves_outlives_its_run_or_keeps_a_process_from_its_start() -> None:
+    """Folders that nobody may write to or enter, and ones inside each other without an end."""
+    with TemporaryDirectory(prefix="jobs-test-", ignore_cleanup_errors=True) as root:  # pytest's own are root's alone
+        if os.geteuid() == 0:
+            os.chown(root, 65534, 65534)
+        for end, left in (("dies", 1), ("ends", 0)):
+            subprocess.run([sys.executable, "-c", HOSTILE, root, end], check=True)
+            assert len(list(Path(root).glob("process-*"))) == left
 
 
 def test_folders_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
