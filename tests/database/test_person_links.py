@@ -76,6 +76,19 @@ async def test_a_chat_that_was_given_while_its_message_came_is_found_by_whoever_
     await chats.receive(conn, jobs, **again, user_id=ada.id)
 
 
+async def test_a_message_of_one_who_is_linked_while_it_comes_is_taken_into_their_chat(
+    database: Database, jobs: Jobs, conn: Connection
+) -> None:
+    """Its transaction knows them by the id of before."""
+    eve, ada = await contact(database, EVE), await owner(database)
+    chat = await chats.receive(conn, jobs, session_id=None, channel="telegram", message="hi", user_id=eve.id)
+    async with database.transaction() as door:
+        who = await people.contact(door, "telegram", str(EVE))
+        await linked(database, EVE, ada)
+        more: dict[str, Any] = {"session_id": chat.session_id, "channel": "telegram", "message": "more"}
+        await chats.receive(door, jobs, **more, user_id=who.id)
+
+
 async def test_nobody_says_anything_in_a_chat_of_somebody_else(
     database: Database, jobs: Jobs, conn: Connection
 ) -> None:
