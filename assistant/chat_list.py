@@ -45,8 +45,10 @@ async def list_chats(
 ) -> list[ChatView]:
     """The newest chats, of everybody or of one user; page back with the last one's id as `before`.
 
-    Raises NoSuchChat where that is none.
+    One who became another by a link has the other's chats. Raises NoSuchChat where `before` is none.
     """
+    if user_id is not None and (row := await fetch_one(conn, statement("assistant", "user/get"), {"id": user_id})):
+        user_id = row["id"]
     values: dict[str, Any] = {"user_id": user_id, "limit": limit, "before_at": "infinity", "before_id": ""}
     if before is not None:
         values |= {"before_at": (await find_chat(conn, before)).created_at, "before_id": before}

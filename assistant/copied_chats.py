@@ -52,11 +52,10 @@ async def import_chat(
     user_id: whose it is; None: the owner's. Raises sessions.NotCopied, NoSuchUser, InvalidInput.
     """
     title = check_title(title)
-    if user_id is not None:
-        user_id = (await people.get(conn, user_id)).id
+    user = await (people.owner(conn) if user_id is None else people.get(conn, user_id))
     names = await import_session(conn, files)
     into = f"web_{uuid4().hex}"
-    await _make(conn, into, "web", user_id, DEFAULT_AGENT, title, files.session_id)
+    await _make(conn, into, "web", user.id, DEFAULT_AGENT, title, files.session_id)
     lines = _lines(files, names)
     columns = dict(zip(("types", "contents", "turn_ids", "times"), map(list, zip(*lines, strict=True)), strict=True))
     await execute(conn, statement("assistant", "message/import"), {"session_id": into, **columns})

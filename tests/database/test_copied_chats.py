@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assistant import chats
+from assistant import chats, people
 from assistant.chat_list import list_chats
 from assistant.copied_chats import fork, import_chat
 from assistant.errors import NoSuchAnswer, NoSuchChat, NoSuchUser
 from assistant.remarks import remark
+from assistant.stopping import reset_all
 from jobs_core import Connection, Database, InvalidInput, Jobs, fetch
 from sessions import NotCopied, begin_turn, end_turn, take_session
 from sessions.copies import subagents_of
@@ -222,6 +223,14 @@ async def test_an_imported_session_is_a_chat_with_what_was_said(
     assert entries[2]["message"]["content"] == "and\0?"
     async with conn.transaction():
         assert await chats.bind(conn, chat, uuid4()) == [], "what it holds is over"
+
+
+async def test_a_session_that_is_imported_for_nobody_is_the_owners_and_is_reset_with_theirs(
+    jobs: Jobs, conn: Connection, tmp_path: Path
+) -> None:
+    chat = await imported(conn, written(tmp_path, *two_turns()))
+    owner = await people.owner(conn)
+    assert [one.session_id for one in await reset_all(jobs.database, jobs, owner.id)] == [chat]
 
 
 async def test_entries_that_stand_twice_and_odd_times_do_no_harm(conn: Connection, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from assistant import chats, people
+from assistant.chat_list import list_chats
 from assistant.errors import NoSuchChat, NoSuchUser, RoleFixed
 from assistant.people import User
 from assistant.person_links import link, unlink
@@ -46,6 +47,7 @@ async def test_two_who_are_one_have_all_channels_and_chats_together(database: Da
         assert [user.id for user in await people.list_users(conn)] == [ada.id]
         (chat,) = await fetch(conn, "SELECT user_id FROM jobs.chat_sessions")
         assert chat["user_id"] == ada.id
+        assert await list_chats(conn, user_id=eve.id) == await list_chats(conn, user_id=ada.id) != []
         moved = await find_task(conn, task.id)
         assert (moved.assignee, moved.created_by, moved.version) == (ada.id, ada.id, task.version + 1)
         await chats.receive(
