@@ -78,7 +78,7 @@ class Scratch:
     def close(self) -> None:
         """Wipe this process' folder and let it go."""
         if self._own:
-            _wipe(self._own)
+            _wipe_process(self._own)
         if self._lock:
             self._lock.close()
         self._own = self._lock = None
@@ -123,8 +123,17 @@ class Scratch:
         for other in self.root.glob(f"{_PREFIX}*"):
             lock = _locked(other)
             if lock is not None:
-                _wipe(other)
+                _wipe_process(other)
                 lock.close()
+
+
+def _wipe_process(own: Path) -> None:
+    """Delete a process's folder, its lock last: without one, what a wipe that was cut off left would be nobody's."""
+    with suppress(OSError):  # something else may clean here, too
+        for part in own.iterdir():
+            if part.name != _LOCK:
+                _wipe(part)
+    _wipe(own)
 
 
 def _wipe(folder: Path) -> None:
@@ -143,11 +152,16 @@ def _wipe(folder: Path) -> None:
 def _locked(folder: Path) -> IO[bytes] | None:
     """The open lock file of a folder, held until it is closed or the process dies.
 
-    None: another process holds it, or it has none and so is not ours to wipe.
+    None: another process holds it, or it has none and so is not ours to wipe; nor is what lies behind a link.
     """
+    if folder.is_symlink():
+        return None
+    if not os.access(folder, os.R_OK | os.X_OK):  # an agent may have shut it
+        with suppress(OSError):
+            folder.chmod(0o700)
     try:
         lock = (folder / _LOCK).open("rb+")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

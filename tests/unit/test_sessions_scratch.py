@@ -67,13 +67,14 @@ with scratch.run_folder(uuid4()) as folder:
         os.chdir("a")
     os.chdir("/")
     if sys.argv[2] == "dies":
+        folder.path.parent.chmod(0)
         os._exit(0)
 scratch.close()
 """
 
 
 def test_nothing_that_an_agent_leaves_outlives_its_run_or_keeps_a_process_from_its_start() -> None:
-    """Folders that nobody may write to or enter, and ones inside each other without an end."""
+    """Folders that nobody may write to or enter, the process's own among them, and ones inside each other without an end."""
     with TemporaryDirectory(prefix="jobs-test-", ignore_cleanup_errors=True) as root:  # pytest's own are root's alone
         if os.geteuid() == 0:
             os.chown(root, 65534, 65534)
@@ -82,12 +83,41 @@ def test_nothing_that_an_agent_leaves_outlives_its_run_or_keeps_a_process_from_i
             assert len(list(Path(root).glob("process-*"))) == left
 
 
+def test_a_wipe_that_is_cut_off_is_finished_by_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In which order a folder's parts go is the file system's to choose; here the lock comes first."""
+    died = Scratch(tmp_path)
+    died.open()
+    run = died.run_folder(uuid4())
+    (run.__enter__().config / "transcript").write_text("secret")
+
+    def cut_off(folder: Path, **_: object) -> None:
+        (folder / "lock").unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
+        killing.setattr(shutil, "rmtree", cut_off)
+        died.close()
+    assert died._lock
+    died._lock.close()
+    newcomer = Scratch(tmp_path)
+    newcomer.open()
+    assert len(list(tmp_path.glob("process-*"))) == 1
+    newcomer.close()
+
+
 def test_folders_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "process-of-somebody").mkdir()
     (tmp_path / "process-notes").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "lock").touch()
+    (tmp_path / "elsewhere" / "folder").mkdir()
+    (tmp_path / "process-link").symlink_to(tmp_path / "elsewhere")
     scratch = Scratch(tmp_path)
     scratch.open()
     scratch.close()
+    assert (tmp_path / "elsewhere" / "folder").is_dir()
     assert (tmp_path / "process-of-somebody").exists()
     assert (tmp_path / "process-notes").exists()
 
