@@ -12,9 +12,10 @@ takes one connection, and none is held in between. Nothing here needs LISTEN.
 import asyncio
 import resource
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Annotated
 
 import structlog
@@ -188,16 +189,30 @@ class Feeds:
                 feed.begin(ends.get(feed.chat, {}), runs[feed.chat])
 
     def _tell(self, rows: Sequence[LiveRow], ends: Sequence[End]) -> None:
-        for row in rows:
-            if feed := self._feeds.get(row.topic):
-                try:
-                    feed.take(row)
-                except Exception:  # of another version's making, perhaps; others must not suffer for it
-                    log.exception("feed.broke", chat=row.topic)
-                    self._feeds.pop(row.topic).close()
+        """Tell of each chat what came about in its order: the end of a turn before all that a later one shows."""
+        untold = defaultdict[str, deque[End]](deque)
         for end in ends:
-            if feed := self._feeds.get(end.chat):
-                feed.end(end)
+            untold[end.chat].append(end)
+        for row in rows:
+            of_chat = untold[row.topic]
+            has_ended = any(end.turn_id == row.turn_id for end in of_chat)
+            while of_chat and not (has_ended and of_chat[0].turn_id == row.turn_id):
+                self._tell_end(of_chat.popleft())
+            self._tell_row(row)
+        for end in chain.from_iterable(untold.values()):
+            self._tell_end(end)
+
+    def _tell_row(self, row: LiveRow) -> None:
+        if feed := self._feeds.get(row.topic):
+            try:
+                feed.take(row)
+            except Exception:  # of another version's making, perhaps; others must not suffer for it
+                log.exception("feed.broke", chat=row.topic)
+                self._feeds.pop(row.topic).close()
+
+    def _tell_end(self, end: End) -> None:
+        if feed := self._feeds.get(end.chat):
+            feed.end(end)
 
 
 def _of(request: Request) -> Feeds:

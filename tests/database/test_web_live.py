@@ -167,6 +167,37 @@ async def test_text_comes_while_it_is_said_and_the_answer_once_over_turns(
     assert again > answer.about["message_id"] > max(answer.about["answers"])
 
 
+async def test_the_end_of_a_turn_is_told_before_what_the_next_one_shows(
+    talk: Talk, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one look finds both: a message that waited begins its turn at once."""
+    may_look, look = asyncio.Event(), Feeds._look
+
+    async def held(feeds: Feeds, conn: Connection) -> bool:
+        await may_look.wait()
+        return await look(feeds, conn)
+
+    monkeypatch.setattr(Feeds, "_look", held)
+    may_look.set()
+    turn_id = await talk.begin()
+    run = await talk.run(turn_id)
+    run.tell(text("Half"))
+    async with watching(client, talk.path) as stream:
+        await until(stream, "reset")
+        may_look.clear()
+        run.tell(text(" and half."))
+        await talk.live.run_once()
+        await talk.answer(turn_id, "Half and half.")
+        await talk.say()
+        next_run = await talk.run(await talk.begin())
+        next_run.tell(text("Next."))
+        await talk.live.run_once()
+        may_look.set()
+        got = await until(stream, "reset")
+        assert [event.kind for event in got] == ["text", "answer", "reset"]
+        assert items(got[-1]) == "Next."
+
+
 async def test_who_comes_late_or_again_gets_the_text_so_far_and_no_answer_twice(
     talk: Talk, client: httpx.AsyncClient
 ) -> None:
