@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from jobs_core import ConfigurationError
 from sessions.agent import AgentSetup
+from sessions.processes import mark_of
 from sessions.scratch import RunFolder
 from sessions.settings import SessionSettings
 from sessions.store import TranscriptStore
@@ -144,4 +145,5 @@ def _environment(settings: SessionSettings, folder: RunFolder, access: Access, m
         variable: access.credential,
     }
     keeps = (*own, *CONTINUE_TURN, CONTINUE_WITH, *_INHERITED, *_SET_BY_SDK)
-    return own | {"JOBS_RUN_CLI": str(find_cli(settings)), "JOBS_RUN_KEEPS": " ".join(keeps)}
+    of_wrapper = {"CLI": str(find_cli(settings)), "KEEPS": " ".join(keeps), "MARK": str(mark_of(folder.home))}
+    return own | {f"JOBS_RUN_{name}": value for name, value in of_wrapper.items()}

@@ -150,9 +150,10 @@ async def test_a_cli_that_is_killed_is_started_again_within_the_run(
 async def test_a_cancelled_turn_leaves_no_process_however_often_it_is_cancelled(
     chat: Chat, sim: SimulatorControl, tmp_path: Path
 ) -> None:
-    """Its tool has a child that made itself a daemon."""
+    """Its tool has a child that made itself a daemon, in an environment of its own."""
     daemon, never = tmp_path / "daemon", tmp_path / "never"
-    command = f"(setsid sh -c 'touch {daemon}; {WAIT % never}' >/dev/null 2>&1 &); {WAIT % never}"
+    apart = f"env -i PATH=$PATH setsid sh -c 'touch {daemon}; {WAIT % never}'"
+    command = f"({apart} >/dev/null 2>&1 &); {WAIT % never}"
     prompt = f'[[tool Bash {{"command": "{command}"}}]] [[then]] [[text Done.]]'
     turn_id = await chat.new_turn()
     async with agents(chat.database, sim, tmp_path) as sessions:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,42 @@ def test_where_a_token_serves_the_cli_is_given_its_credential_as_one(tmp_path: P
     assert "CLAUDE_CODE_OAUTH_TOKEN=of-this-run\n" in seen
     assert "ANTHROPIC_API_KEY=" not in seen
     assert "sk-secret" not in seen
+
+
+ESCAPING = """
+import subprocess, sys, time
+from pathlib import Path
+import psutil
+from sessions.options import WRAPPER
+from sessions.processes import kill_run
+from workers.process_tree import become_subreaper
+
+become_subreaper()
+home = Path(sys.argv[1])
+subprocess.run([WRAPPER], check=True)
+me, until = psutil.Process(), time.monotonic() + 60
+while len(me.children()) < 3 and time.monotonic() < until:  # those whose parent ended arrive here
+    time.sleep(0.01)
+assert kill_run(home.with_name("another")) == 0
+killed, left = kill_run(home), [child for child in me.children() if child.status() != "zombie"]
+print(killed, len(left))
+for child in left:
+    child.kill()
+"""
+
+
+@pytest.mark.skipif(not (shutil.which("prlimit") and shutil.which("setpriv")), reason="needs Linux, with util-linux")
+def test_what_a_tool_started_is_killed_with_its_run_whatever_environment_it_was_given(tmp_path: Path) -> None:
+    """And though it left its session and its parent."""
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nsetsid sleep 99 &\nenv -i setsid sleep 99 &\nHOME=/ setsid sleep 99 &\n")
+    program.chmod(0o755)
+    options = build_options(
+        settings(claude_cli=program), RunFolder(tmp_path), AgentSetup(""), cwd=tmp_path, access=ACCESS
+    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), **options.env}
+    command = [sys.executable, "-c", ESCAPING, str(RunFolder(tmp_path).home)]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == "3 0\n"
 
 
 def test_a_cli_that_is_missing_or_not_executable_is_named(tmp_path: Path) -> None:
