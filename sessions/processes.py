@@ -48,7 +48,7 @@ def processes_of_run(home: Path) -> list[psutil.Process]:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if process.ppid() in found or _is_marked(process, mark) or process.environ().get("HOME") == str(home):
+            if process.ppid() in found or process.environ().get("HOME") == str(home) or _is_marked(process, mark):
                 found[process.pid] = process
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # gone meanwhile, or another user's: no run of ours can become that
