@@ -14,7 +14,7 @@ that may allow it unasked.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,8 +24,6 @@ from sessions import canonical
 
 Then = Literal["allow", "ask", "reject"]
 Role = Literal["owner", "external"]
-OWN_TOOLS = "mcp__jobs__"
-"""How the names of the assistant's own tools begin, as the model sees them."""
 STRUCTURED = "StructuredOutput"
 """How an agent gives a structured result: an answer, not an act."""
 READ_ONLY = frozenset({"Read", "Glob", "Grep", "LS", "NotebookRead", "TodoWrite"})
@@ -78,11 +76,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An agent's rules, for a user of this role. workspace: the folder that its tools work in, where it has one."""
+    """An agent's rules, for a user of this role. workspace: the folder that its tools work in, where it has one.
+
+    own_tools: the names of the assistant's own tools. Whole ones: how they begin, those of a server `jobs__x` begin, too.
+    """
 
     role: Role
     rules: Sequence[Rule] = ()
     workspace: Path | None = None
+    own_tools: Collection[str] = ()
 
     def judge(self, tool: str, arguments: Mapping[str, Any]) -> Judged:
         """What is to become of a call."""
@@ -98,7 +100,7 @@ class Policy:
 
     def _by_role(self, tool: str, arguments: Mapping[str, Any]) -> Judged:
         by = f"default of {self.role}"
-        if tool.startswith(OWN_TOOLS) or tool == STRUCTURED:
+        if tool in self.own_tools or tool == STRUCTURED:
             return Judged("allow", by)
         if self.role == "external":
             return Judged("reject", by)
@@ -113,13 +115,22 @@ class Policy:
         return root is not None and all(isinstance(path, str) and _lies_in(root, path) for path in named)
 
 
-def parse(rules: Any, *, role: Role, workspace: Path | None = None, field: str = "gate_policy") -> Policy:
+def parse(
+    rules: Any,
+    *,
+    role: Role,
+    workspace: Path | None = None,
+    own_tools: Collection[str] = (),
+    field: str = "gate_policy",
+) -> Policy:
     """The policy that rules say, which come as JSON. Raises InvalidInput naming the rule that is none."""
     if not isinstance(rules, list):
         raise InvalidInput(f"{field}: is {type(rules).__name__}, not a list of rules", field=field)
     if len(rules) > MAX_RULES:
         raise InvalidInput(f"{field}: {len(rules)} rules, at most {MAX_RULES} are allowed", field=field)
-    return Policy(role, tuple(_rule(rule, f"{field}.{index}") for index, rule in enumerate(rules)), workspace)
+    return Policy(
+        role, tuple(_rule(rule, f"{field}.{index}") for index, rule in enumerate(rules)), workspace, own_tools
+    )
 
 
 def _rule(rule: Any, field: str) -> Rule:

@@ -58,6 +58,7 @@ from sessions import (
     TurnFailed,
     begin_turn,
     end_turn,
+    shown_names,
     take_session,
     turn_of_job,
 )
@@ -197,7 +198,8 @@ class ChatTurns:
     async def _gatekeeper(self, turn: Turn, job: Job[ChatTurnInput], setup: AgentSetup) -> Gatekeeper:
         agent, user = turn.cast.agent, turn.cast.user
         place = Place(turn.chat, turn.claude_session_id, turn.id, user.id, agent.name)
-        rules = policy.parse(agent.gate_policy, role=user.role, workspace=setup.workspace)
+        own_tools = shown_names(setup.own_tools)
+        rules = policy.parse(agent.gate_policy, role=user.role, workspace=setup.workspace, own_tools=own_tools)
         return await Gatekeeper.open(self._database, job, place, rules)
 
     def _setup(self, turn: Turn, job: Job[ChatTurnInput]) -> AgentSetup:

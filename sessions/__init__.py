@@ -36,7 +36,7 @@ from sessions.runner import ClaudeSessions, TurnEnd
 from sessions.settings import SessionSettings
 from sessions.store import load_transcript
 from sessions.tool_calls import Decision, decisions
-from sessions.tools import Call, Tool, current_call
+from sessions.tools import Call, Tool, current_call, shown_names
 from sessions.verdicts import Allow, Ask, Deny, ToolCall, ToolEnd, Verdict, canonical, digest_of
 
 __all__ = [
@@ -90,6 +90,7 @@ __all__ = [
     "load_transcript",
     "probe",
     "result_of_call",
+    "shown_names",
     "take_session",
     "turn_of_job",
     "what_was_read",

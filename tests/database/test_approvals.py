@@ -79,6 +79,17 @@ async def test_an_action_expires_by_itself_when_its_job_wakes(bench: Bench, conn
     assert bench.agent.ran == []
 
 
+@pytest.mark.parametrize(("tool", "ends"), [("create_task", "complete"), ("x__wipe", "waiting"), ("_wipe", "waiting")])
+async def test_our_own_tools_run_unasked_and_none_of_a_server_whose_name_begins_like_ours(
+    bench: Bench, tool: str, ends: str
+) -> None:
+    """MCP servers may be called `jobs__x` and `jobs_`: of their tools the model sees names that begin as ours do."""
+    bench.agent.call = ToolCall("toolu_1", f"mcp__jobs__{tool}", {})
+    await bench.say("clean up")
+    assert await bench.run() == ends
+    assert bench.agent.ran == ([{}] if ends == "complete" else [])
+
+
 async def test_a_job_that_wakes_before_anybody_decided_waits_again(bench: Bench, conn: Connection) -> None:
     await bench.asked()
     await execute(conn, "UPDATE jobs.jobs SET wait_until = clock_timestamp()")

@@ -14,12 +14,13 @@ NO_RM = {"tool": "Bash", "when": {"command": "rm *"}, "then": "reject"}
 BASH = {"tool": "Bash", "then": "allow"}
 NOTES = {"tool": "Read", "when": {"file_path": "/notes/*"}, "then": "allow"}
 NO_ETC = {"tool": "Read", "when": {"file_path": "/etc/*"}, "then": "reject"}
+OWN = frozenset({"mcp__jobs__create_task", "mcp__jobs__get_my_tasks"})
 
 
 def judged(
     rules: list[Any], tool: str, arguments: dict[str, Any], role: Any = "owner", workspace: Path | None = None
 ) -> str:
-    return parse(rules, role=role, workspace=workspace).judge(tool, arguments).then
+    return parse(rules, role=role, workspace=workspace, own_tools=OWN).judge(tool, arguments).then
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,11 @@ def judged(
         ("owner", "WebFetch", "ask"),
         ("owner", "mcp__mail__send", "ask"),
         ("owner", "mcp__jobs__create_task", "allow"),
+        ("owner", "mcp__jobs__x__wipe", "ask"),
+        ("owner", "mcp__jobs___wipe", "ask"),
         ("external", "mcp__jobs__get_my_tasks", "allow"),
         ("external", "mcp__jobsx__get", "reject"),
+        ("external", "mcp__jobs__x__wipe", "reject"),
         ("external", "StructuredOutput", "allow"),
         ("external", "Read", "reject"),
         ("external", "Bash", "reject"),
