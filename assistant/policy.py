@@ -8,8 +8,8 @@ not text is matched as JSON.
 
 A value can be written so that a pattern means less than it says. So a glob is only believed where it cannot be fooled: of a
 shell's command, plain words; of anything else, printable characters in their usual form, without `.` and `..` as parts of a
-path. A value that is not so matches no `allow` with a glob; and where a glob that asks or rejects comes by it, nothing after
-that may allow it unasked.
+path; and of neither with spaces around it. A value that is not so matches no `allow` with a glob; and where a glob that asks or
+rejects comes by it, nothing after that may allow it unasked.
 """
 
 import re
@@ -188,9 +188,14 @@ def _is_plain(text: str, *, is_command: bool) -> bool:
     """Whether a glob can be believed about this value."""
     if len(text) > MAX_VALUE_CHARS or (is_command and not _PLAIN_WORDS.fullmatch(text)):
         return False
-    if any(_is_odd(char) for char in text) or unicodedata.normalize("NFKC", text) != text:
+    if not _is_usual(text) or unicodedata.normalize("NFKC", text) != text:
         return False
     return not _DOTS.search(text)
+
+
+def _is_usual(text: str) -> bool:
+    """Whether a tool takes it as it is written: tools leave out spaces around a value, and a shell those before a command."""
+    return text == text.strip() and not any(_is_odd(char) for char in text)
 
 
 def _is_odd(char: str) -> bool:
@@ -221,8 +226,10 @@ def _glob(pattern: str, value: str) -> bool:
 
 
 def _lies_in(root: Path, path: str) -> bool:
-    if path.startswith("~") or "\0" in path or len(path) > MAX_VALUE_CHARS:
+    if len(path) > MAX_VALUE_CHARS or path.startswith("~"):
         return False
+    if not _is_usual(path) or unicodedata.normalize("NFC", path) != path:
+        return False  # Grep and Glob come with it as the model wrote it, and then open another one
     try:
         return (root / path).resolve().is_relative_to(root)
     except (OSError, RuntimeError):  # links in a circle, a name that is too long

@@ -62,6 +62,11 @@ def test_without_rules_the_role_says_what_runs(role: Any, tool: str, then: str) 
         ("Read", {"file_path": ["a.md"]}, "ask"),
         ("Read", {"file_path": "a\0"}, "ask"),
         ("Glob", {"pattern": "/etc/*"}, "ask"),
+        ("Grep", {"pattern": "root", "path": " /etc"}, "ask"),
+        ("Grep", {"pattern": "root", "path": "\ufeff/etc"}, "ask"),
+        ("Glob", {"pattern": "*", "path": "\n/etc"}, "ask"),
+        ("Glob", {"pattern": "*", "path": "deep "}, "ask"),
+        ("Glob", {"pattern": "e\u0301/*"}, "ask"),
         ("Glob", {"pattern": "../../*", "path": "deep"}, "ask"),
         ("Grep", {"pattern": "root", "path": "/etc"}, "ask"),
     ],
@@ -134,7 +139,9 @@ def test_an_argument_that_a_rule_says_nothing_of_is_not_allowed_by_it(untold: di
     assert judged([GIT], "Bash", given | untold) == "ask"
 
 
-@pytest.mark.parametrize("command", ["rm x", "echo; rm x", "\\rm x", "r''m x", "rm\tx", "\uff52m x", "a && rm x"])
+@pytest.mark.parametrize(
+    "command", ["rm x", " rm x", "echo; rm x", "\\rm x", "r''m x", "rm\tx", "\uff52m x", "a && rm x"]
+)
 def test_what_a_rule_may_mean_that_rejects_is_not_allowed_by_a_later_one(command: str) -> None:
     assert judged([NO_RM, BASH], "Bash", {"command": command}) == ("reject" if command == "rm x" else "ask")
     assert judged([NO_RM, BASH], "Bash", {"command": "ls -l"}) == "allow"
@@ -169,7 +176,7 @@ def test_a_path_that_leads_elsewhere_matches_no_glob_that_allows(path: str) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "//etc/passwd", "/./etc/passwd", "/x/../etc/passwd", "/\uff45tc/passwd"]
+    "path", ["/etc/passwd", " /etc/passwd", "//etc/passwd", "/./etc/passwd", "/x/../etc/passwd", "/\uff45tc/passwd"]
 )
 def test_a_path_is_not_read_by_writing_it_otherwise(path: str) -> None:
     assert judged([NO_ETC], "Read", {"file_path": path}) == ("reject" if path == "/etc/passwd" else "ask")
