@@ -30,6 +30,9 @@ WRAPPER = Path(__file__).with_name("claude")
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TZ", "SHELL", "USER", "LOGNAME")
 _SET_BY_SDK = ("PWD", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_AGENT_SDK_VERSION", "CLAUDE_CODE_SDK_READS_SESSION_STATE")
+_OF_SILENCE = 0.8  # a tool ends before a CLI that only waits for it counts as silent
+_LONGEST_TOOL_S = 24 * 3600.0  # a timer of the CLI's that is set to 25 days and more is over at once
+_BASH_DEFAULT_S = 120.0  # the CLI's own, where the model names no time
 _MAX_LINE_BYTES = 64 * 1024 * 1024  # of one message from the CLI: an answer over the SDK's 1 MiB loses its result
 
 CONTINUE_TURN = {
@@ -133,6 +136,7 @@ def _mcp_config(folder: RunFolder, agent: AgentSetup) -> dict[str, str | None]:
 def _environment(settings: SessionSettings, folder: RunFolder, access: Access, max_retries: int) -> dict[str, str]:
     # Of the kind that the API will get: to a token the CLI says other things of itself than to a key.
     variable = "ANTHROPIC_API_KEY" if settings.api_key else "CLAUDE_CODE_OAUTH_TOKEN"
+    longest_s = min(_OF_SILENCE * settings.silence_s, _LONGEST_TOOL_S)
     own = {
         "HOME": str(folder.home),
         "TMPDIR": str(folder.temporary),
@@ -141,6 +145,11 @@ def _environment(settings: SessionSettings, folder: RunFolder, access: Access, m
         "CLAUDE_CODE_MAX_RETRIES": str(max_retries),
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # what runs on after the answer is nobody's
+        # Where a call is made, decided about and run are the same place, though a later CLI runs it that knows of no `cd`.
+        "CLAUDE_BASH_MAINTAIN_PROJECT_WORKING_DIR": "1",
+        "BASH_DEFAULT_TIMEOUT_MS": str(int(1000 * min(_BASH_DEFAULT_S, longest_s))),
+        "BASH_MAX_TIMEOUT_MS": str(int(1000 * longest_s)),
+        "MCP_TOOL_TIMEOUT": str(int(1000 * longest_s)),
         "ANTHROPIC_BASE_URL": access.url,
         variable: access.credential,
     }

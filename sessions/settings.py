@@ -30,7 +30,7 @@ class SessionSettings(RoomSettings):
     http_proxy: str = Field("", pattern=r"^(https?://.+)?$", repr=False)
     """The proxy through which the Messages API is reached; empty: as HTTPS_PROXY and NO_PROXY say."""
     silence_s: float = Field(180.0, gt=0, allow_inf_nan=False)
-    """How long a running turn may say nothing at all before it is stopped; longer than any tool call takes."""
+    """How long a running turn may say nothing at all before it is stopped. At 0.8 of it a call of Bash or an MCP server is."""
     cli_starts_at_once: int = Field(2, ge=1)
     """How many CLIs may be starting in one process: a start takes 0.35 s of a core, and 20 at once took 13 s on two."""
     scratch_folder: Path | None = None

@@ -94,6 +94,21 @@ async def test_of_two_calls_in_a_message_that_need_approval_one_waits_and_the_ot
     assert waits.id in told
 
 
+async def test_each_command_begins_in_the_agents_folder_and_ends_before_its_cli_counts_as_silent(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    """A call that waited is run by a CLI that knows of no `cd` before it; and one killed for its silence would be unknown."""
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    calls = f"{bash('cd deep')} [[then]] {bash('pwd > where')} [[then]] [[text Done.]]"
+    async with agents(chat.database, sim, tmp_path, silence_s=60.0) as sessions:
+        await chat.ask(sessions, calls, decide=Decides(), workspace=folder, **GATED)
+    assert (folder / "where").read_text() == f"{folder}\n"
+    told = str((await sim.requests())[-1].body)
+    assert "a `cd` does not carry over" in told
+    assert "up to 48000ms" in told
+
+
 async def test_a_call_in_a_subagent_is_asked_about_and_never_put_off(
     chat: Chat, sim: SimulatorControl, tmp_path: Path
 ) -> None:
