@@ -82,7 +82,7 @@ class Gatekeeper:
     async def decide(self, call: ToolCall) -> Verdict:
         """What is to become of a call. Raises LeaseLost: then it must not run."""
         if self._action and call.id == self._action.call_id:
-            return await self._as_decided(self._action, call)
+            return await self._as_decided(await self._newest() or self._action, call)
         judged = self._policy.judge(call.name, call.input)
         match judged.then:
             case "allow":
@@ -119,12 +119,17 @@ class Gatekeeper:
         """Leave no action of a turn open that has gone on past it. Raises LeaseLost."""
         if self._action is None:
             return
+        action = await self._newest()
         async with self._database.connection() as conn:
-            action = await actions.of_turn(conn, self._place.turn_id)
             if action and action.state == "approved":
                 await actions.drop(conn, self._job, action.id, "the turn went on without this call")
             elif action and action.state == "executing" and not await _learn_its_end(conn, self._job, action):
                 await actions.begin_execution(conn, self._job, action.id)  # a second time: it is unknown
+
+    async def _newest(self) -> Action | None:
+        """The action as it is now: another CLI of this run may have run the call, and broken."""
+        async with self._database.connection() as conn:
+            return await actions.of_turn(conn, self._place.turn_id)
 
     async def _ask_unless_allowed(self, call: ToolCall, rule: str) -> Verdict:
         arguments = canonical(call.input)

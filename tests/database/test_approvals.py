@@ -329,3 +329,18 @@ async def test_of_two_that_begin_at_once_one_may_run_it(bench: Bench, conn: Conn
     (job,) = await claim(conn, worker_id=bench.worker_id, queues=["chat"], job_types=[CHAT_TURN.name], slots=1)
     begun = await asyncio.gather(*(actions.begin_execution(one, job, action.id) for one in (conn, other)))
     assert sorted(one.state for one in begun if one) == ["executing", "unknown"]
+
+
+@pytest.mark.parametrize(("dies", "says"), [("ran", "nobody knows"), ("ended", "ran to its end")])
+async def test_a_second_cli_of_the_run_hears_what_became_of_the_call_in_the_first(
+    bench: Bench, dies: str, says: str
+) -> None:
+    """The run has looked before the first one; told that the call was called off, the model would make it again."""
+    action = await bench.asked()
+    await approve(bench, action)
+    bench.agent.dies, bench.agent.clis = dies, 2
+    assert await bench.run() == "complete"
+    assert bench.agent.ran == [COMMAND]
+    told = bench.agent.told[-1]
+    assert isinstance(told, Deny)
+    assert says in told.reason

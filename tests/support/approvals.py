@@ -1,7 +1,7 @@
 """What tests of approvals stand on: a worker without a process, whose agent makes one call that must be asked about."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,18 +30,25 @@ class CallingAgent:
     """Stands in for ClaudeSessions: makes one call, and goes on from where the call stands, as the CLI does.
 
     ran: the inputs with which its tool ran. dies: after how much of a call its run is lost: asked (before the tool), ran (after
-    it, before anybody hears), ended (before the result is in the transcript).
+    it, before anybody hears), ended (before the result is in the transcript). clis: how many the run starts, where they die.
     """
 
     call: ToolCall = field(default_factory=lambda: ToolCall("toolu_1", "Bash", COMMAND))
     ran: list[dict[str, Any]] = field(default_factory=list)
     told: list[Verdict] = field(default_factory=list)
     dies: str = ""
+    clis: int = 1
     answered: bool = False
     fails: bool = False
     meanwhile: Callable[[], Awaitable[Any]] | None = None
 
     async def run_turn(self, *, agent: Any, **_: Any) -> TurnEnd:
+        for _cli in range(1, self.clis):
+            with suppress(ModelUnavailable):
+                return await self._run_cli(agent)
+        return await self._run_cli(agent)
+
+    async def _run_cli(self, agent: Any) -> TurnEnd:
         if self.answered:
             return TurnEnd("Done.", None, "recorded")
         verdict = await agent.decide(self.call)
