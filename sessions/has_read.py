@@ -40,7 +40,9 @@ def what_was_read(entries: list[dict[str, Any]]) -> HasRead:
 
 def _values(calls: list[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:
     for call in reversed(calls):
-        given = call.get("input") or {}
+        given = call.get("input")
+        if not isinstance(given, dict):  # a session that was brought in from a file holds whatever that does
+            continue
         yield from (_short(given[name]) for name in names if isinstance(given.get(name), str))
 
 

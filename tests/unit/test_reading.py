@@ -25,6 +25,9 @@ def test_tools_files_addresses_and_messages_are_found_the_newest_first() -> None
 
 def test_it_is_bounded_and_holds_nothing_that_cannot_be_stored() -> None:
     entries = [call("Read", file_path=f"/{n}\x00\ud800" + "a" * 1_000) for n in range(60)]
-    read = what_was_read([*entries, call("Read", file_path=7), {"message": {"content": [None]}}, {"message": None}])
+    odd = {"type": "assistant", "message": {"content": [{"type": "tool_use", "input": ["file_path"]}]}}
+    read = what_was_read(
+        [*entries, call("Read", file_path=7), odd, {"message": {"content": [None]}}, {"message": None}]
+    )
     assert (len(read.files), len(read.files[0]), read.more) == (50, 300, True)
     assert not {"\x00", "\ud800"} & set("".join(read.files))
