@@ -24,6 +24,7 @@ from sessions import canonical, digest_of
 OWNERS = "role:owner"
 """Who may decide unless an action says otherwise."""
 _MAX_REASON_CHARS = 2_000
+_MAX_WHOLE = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,4 +200,22 @@ def _checked(edited: dict[str, Any]) -> str:
     if not isinstance(edited, dict):
         raise InvalidInput(f"arguments: is {type(edited).__name__}, not an object of arguments", field="arguments")
     gate.to_json(edited, field="arguments", max_bytes=MAX_ARGUMENTS_BYTES)
+    _check_carried(edited, "arguments")
     return canonical(edited)
+
+
+def _check_carried(value: Any, place: str) -> None:
+    """Refuse what would come to the tool as something else: the CLI between is JavaScript, whose numbers are all doubles."""
+    match value:
+        case int() if abs(value) > _MAX_WHOLE:
+            raise InvalidInput(
+                f"{place}: {value} would reach the tool rounded: at most {_MAX_WHOLE}; write it as text", field=place
+            )
+        case dict():
+            for name, inner in value.items():
+                if name == "__proto__":
+                    raise InvalidInput(f"{place}: {name} is a name that would not reach the tool", field=place)
+                _check_carried(inner, f"{place}.{name}")
+        case list():
+            for index, inner in enumerate(value):
+                _check_carried(inner, f"{place}.{index}")

@@ -135,6 +135,9 @@ async def test_messages_of_others_wait_and_one_notice_names_the_action(bench: Be
         (ANN, {"edited": {"command": "\x00"}}, InvalidInput),
         (ANN, {"edited": {"command": "a" * 300_000}}, InvalidInput),
         (ANN, {"edited": EDITED, "always": True}, InvalidInput),
+        (ANN, {"edited": {"to": [{"id": 2**53}]}}, InvalidInput),
+        (ANN, {"edited": {"id": -(10**400)}}, InvalidInput),
+        (ANN, {"edited": {"a": {"__proto__": {}}}}, InvalidInput),
     ],
 )
 async def test_what_is_no_approval_changes_nothing(bench: Bench, by: Decider, how: dict[str, Any], error: Any) -> None:
