@@ -12,12 +12,14 @@ that the transcript does not hold any more, lets nothing run.
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from assistant import actions, approvals
 from assistant.actions import Action, Place
 from assistant.policy import Policy
 from assistant.remarks import remark
 from jobs_core import AnyJob, Connection, Database, Wait
+from jobs_core.waits import emitted
 from sessions import (
     AgentSetup,
     Allow,
@@ -44,36 +46,53 @@ UNKNOWN = (
     "This call was approved and begun, and then its run was lost: nobody knows whether it took effect. It was not run again. "
     "Check, and do not repeat it unasked."
 )
+_LOOK_AGAIN = timedelta(seconds=10)
+"""How often a job looks whose event somebody told without deciding (`./jobs emit`)."""
 _WORD_OF = {"expired": EXPIRED, "cancelled": CANCELLED, "executed": RAN_ONCE, "unknown": UNKNOWN}
 
 
 class Gatekeeper:
     """The gatekeeper of one run."""
 
-    def __init__(self, database: Database, job: AnyJob, place: Place, policy: Policy, action: Action | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        job: AnyJob,
+        place: Place,
+        policy: Policy,
+        action: Action | None,
+        *,
+        told: bool,
+    ) -> None:
         self._database = database
         self._job = job
         self._place = place
         self._policy = policy
         self._action = action
         self._rule_of: dict[str, str] = {}
+        self._told = told
 
     @classmethod
     async def open(cls, database: Database, job: AnyJob, place: Place, policy: Policy) -> "Gatekeeper":
         """Look at what the turn's last run left. Raises LeaseLost."""
         async with database.connection() as conn:
-            action = await actions.of_turn(conn, place.turn_id)
+            action, told = await actions.of_turn(conn, place.turn_id), None
             if action and action.state == "pending":
                 await actions.expire_due(conn, job, action.id)
+                # Before the second look: that finds it decided, if it was by deciding that its event was told.
+                told = await emitted(conn, action.event)
             elif action and action.state == "executing":
                 await _learn_its_end(conn, job, action)
-            return cls(database, job, place, policy, await actions.of_turn(conn, place.turn_id))
+            return cls(database, job, place, policy, await actions.of_turn(conn, place.turn_id), told=told is not None)
 
     @property
     def waits(self) -> Wait | None:
         """How the run ends at once: nobody has decided yet. None: it may go on."""
-        action = self._action
-        return Wait(action.event, action.expires_at) if action and action.state == "pending" else None
+        if self._action is None or self._action.state != "pending":
+            return None
+        if self._told:  # by somebody who decided nothing: who waits for what has happened does not wait
+            return Wait(until=_LOOK_AGAIN)
+        return Wait(self._action.event, self._action.expires_at)
 
     def guard(self, agent: AgentSetup) -> AgentSetup:
         """The agent, with each of its calls decided here."""

@@ -16,7 +16,7 @@ from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
 from jobs_core import Connection, Database, InvalidInput, LeaseLost, execute, fetch
 from jobs_core.claim import claim
 from jobs_core.explain import explain
-from jobs_core.waits import go_on
+from jobs_core.waits import emit, go_on
 from sessions import Allow, Deny, ToolCall
 from sessions.store import append_transcript
 from tests.support.approvals import ANN, BOB, COMMAND, EDITED, Bench, bench_on
@@ -96,6 +96,29 @@ async def test_a_job_that_wakes_before_anybody_decided_waits_again(bench: Bench,
     await go_on(conn, batch=1)
     assert await bench.run() == "waiting"
     assert len(bench.agent.told) == 1
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_an_event_that_somebody_tells_decides_nothing_and_has_nobody_run_in_circles(
+    bench: Bench,
+    conn: Connection,
+    early: bool,  # noqa: FBT001 - the case
+) -> None:
+    """`./jobs emit action:1`, before the call is made or while it waits: the job looks every 10 s, and finds the decision."""
+    if early:
+        await emit(conn, "action:1")
+        await bench.say("clean up")
+        assert await bench.run() == "pending"
+    else:
+        await bench.asked()
+        await emit(conn, "action:1")
+    assert await bench.run() == "waiting"
+    assert bench.agent.ran == []
+    await approve(bench, await bench.action())
+    await execute(conn, "UPDATE jobs.jobs SET wait_until = clock_timestamp()")
+    await go_on(conn, batch=1)
+    assert await bench.run() == "complete"
+    assert bench.agent.ran == [COMMAND]
 
 
 async def test_a_message_of_one_who_may_decide_supersedes_and_is_the_next_turn_s(bench: Bench) -> None:
