@@ -181,7 +181,9 @@ def _of_session(options: "ClaudeAgentOptions", session_id: UUID, stands: TurnSta
         return replace(options, session_id=str(session_id))
     env = dict(options.env)
     if stands.to_go_on:
-        env |= CONTINUE_TURN | ({CONTINUE_WITH: f"Continue from where you left off.\n\n{told}"} if told else {})
+        env |= CONTINUE_TURN
+    if told:
+        env[CONTINUE_WITH] = f"Continue from where you left off.\n\n{told}"
     return replace(options, extra_args=options.extra_args | {"resume": str(session_id)}, env=env)
 
 

@@ -207,10 +207,10 @@ class ClaudeSessions:
 
     async def _told(self, turn: TurnRun, entries: Entries, stands: TurnState, gone: str) -> str:
         """What a model that is to go on must know, which its transcript does not say."""
-        if not stands.to_go_on:
+        if stands.to_ask:
             return ""
         async with self._db.connection() as conn:
-            lost = word_of_lost_calls(await calls_of_turn(conn, turn.turn_id), entries)
+            lost = word_of_lost_calls(await calls_of_turn(conn, turn.turn_id), entries, waits=stands.call)
         return "\n\n".join(part for part in (gone and _GONE.format(call=gone), lost) if part)
 
     async def _look(self, turn: TurnRun) -> tuple[Entries, TurnState]:

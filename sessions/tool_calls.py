@@ -12,7 +12,7 @@ from uuid import UUID
 from jobs_core import Connection, execute, fetch, fetch_one, gate, statement
 from sessions.account import RunAccount
 from sessions.records import taken_by_another
-from sessions.resume import calls_in
+from sessions.resume import answered_calls, calls_in
 from sessions.verdicts import Allow, Deny, ToolCall, Verdict, canonical, digest_of
 
 _MAX_ARGUMENTS_CHARS = 2_000
@@ -112,9 +112,14 @@ async def decisions(
     return [Decision(**row) for row in await fetch(conn, statement("sessions", "tool_call/decisions"), values)]
 
 
-def word_of_lost_calls(calls: Iterable[Called], entries: list[dict[str, Any]]) -> str:
-    """What to tell a model that goes on: the calls that its transcript does not show; '' where it shows all."""
+def word_of_lost_calls(calls: Iterable[Called], entries: list[dict[str, Any]], *, waits: str | None = None) -> str:
+    """What to tell a model that goes on: the calls that its transcript does not show; '' where it shows all.
+
+    waits: the deferred call that it goes on with. Of the others in that message the CLI shows it none without a result.
+    """
     shown = {call.get("id") for entry in entries for call in calls_in(entry)}
+    if waits is not None:
+        shown &= answered_calls(entries) | {waits}
     lost = [call for call in calls if call.call_id not in shown]
     if not lost:
         return ""

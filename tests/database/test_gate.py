@@ -206,6 +206,8 @@ def test_a_model_is_told_of_the_calls_that_its_transcript_lacks_and_of_no_others
     entries = [{"type": "assistant", "message": {"content": [block]}}, {"type": "user", "message": {"content": "hi"}}]
     shown = Called("shown", "Bash", "{}", ended=True, failed=False)
     assert word_of_lost_calls([shown], entries) == ""
+    assert "(call shown)" in word_of_lost_calls([shown], entries, waits="another")
+    assert word_of_lost_calls([shown], entries, waits="shown") == ""
     lost = [Called(f"c{n}", "Bash", "a" * 900, ended=n > 0, failed=n == 2) for n in range(12)]
     told = word_of_lost_calls([shown, *lost], entries)
     assert "shown" not in told

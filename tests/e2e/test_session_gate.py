@@ -9,6 +9,7 @@ from typing import Any
 from jobs_core import fetch
 from sessions import Allow, Ask, Deny, ToolCall, Verdict, decisions
 from sessions.gate import IN_SUBAGENT, ONE_AT_A_TIME
+from sessions.resume import classify
 from simulator.client import SimulatorControl
 from tests.support.sessions import Chat, agents, said
 
@@ -154,6 +155,32 @@ async def test_a_model_that_goes_on_is_told_of_a_call_that_its_transcript_does_n
     assert f"echo run >> {runs}" in told
     assert "it ran to its end; what it returned is lost" in told
     assert runs.read_text() == "run\n"
+
+
+async def test_a_model_that_goes_on_from_a_decided_call_is_told_of_the_one_beside_it_that_was_cut_off(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    """Of a message whose call waits the CLI shows the model no call without a result, as if it had never been made."""
+    runs = tmp_path / "runs"
+    prompt = f"{bash('first')}{bash(f'echo run >> {runs}; sleep 55')}[[then]] [[text Done.]]"
+    turn_id = await chat.new_turn()
+    async with agents(chat.database, sim, tmp_path / "cut") as sessions:
+        run = asyncio.create_task(chat.run(sessions, turn_id, prompt, decide=Decides(first=Ask("rule")), **GATED))
+        async with asyncio.timeout(60):
+            while not runs.exists() or classify(await chat.transcript(), str(turn_id)).state != "deferred":
+                await asyncio.sleep(0.05)
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+    async with agents(chat.database, sim, tmp_path / "on") as sessions:
+        approve = Decides(first=Allow({"command": f"echo approved >> {runs}"}, by="ann"))
+        end = await chat.run(sessions, turn_id, prompt, decide=approve, **GATED)
+        assert (end.answer, [call.input["command"] for call in approve.asked]) == ("Done.", ["first"])
+        (told,) = [text for text in said((await sim.requests())[-1].body, "user") if "you had called tools" in text]
+        assert "sleep 55" in told
+        assert "its outcome is unknown" in told
+        assert (await chat.run(sessions, turn_id, prompt, decide=approve, **GATED)).source == "recorded"
+    assert runs.read_text() == "run\napproved\n"
 
 
 async def journal_says(chat: Chat, *, ended: bool) -> None:
