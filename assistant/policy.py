@@ -12,6 +12,7 @@ path; and of neither with spaces around it. A value that is not so matches no `a
 rejects comes by it, nothing after that may allow it unasked.
 """
 
+import os
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
@@ -230,8 +231,9 @@ def _lies_in(root: Path, path: str) -> bool:
         return False
     if not _is_usual(path) or unicodedata.normalize("NFC", path) != path:
         return False  # Grep and Glob come with it as the model wrote it, and then open another one
-    try:
-        return (root / path).resolve().is_relative_to(root)
+    named = root / path
+    try:  # Grep and Glob take `link/..` for the folder of the link, the system for what lies above its target
+        return all(way.resolve().is_relative_to(root) for way in (named, Path(os.path.normpath(named))))
     except (OSError, RuntimeError):  # links in a circle, a name that is too long
         return False
 

@@ -67,6 +67,8 @@ def test_without_rules_the_role_says_what_runs(role: Any, tool: str, then: str) 
         ("Glob", {"pattern": "*", "path": "\n/etc"}, "ask"),
         ("Glob", {"pattern": "*", "path": "deep "}, "ask"),
         ("Glob", {"pattern": "e\u0301/*"}, "ask"),
+        ("Grep", {"pattern": "root", "path": "deep/up/../../out"}, "ask"),
+        ("Glob", {"pattern": "{folder}/deep/up/../../out/*"}, "ask"),
         ("Glob", {"pattern": "../../*", "path": "deep"}, "ask"),
         ("Grep", {"pattern": "root", "path": "/etc"}, "ask"),
     ],
@@ -79,6 +81,9 @@ def test_files_are_read_unasked_in_the_agents_folder_only(
     folder.mkdir()
     (folder / "out").symlink_to("/etc")
     (folder / "circle").symlink_to(folder / "circle")
+    (folder / "a" / "b" / "c").mkdir(parents=True)
+    (folder / "deep").mkdir()
+    (folder / "deep" / "up").symlink_to(folder / "a" / "b" / "c")
     filled = {
         name: value.replace("{folder}", str(folder)) if isinstance(value, str) else value
         for name, value in given.items()
