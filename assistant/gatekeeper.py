@@ -177,7 +177,8 @@ class Gatekeeper:
             case "rejected":
                 return Deny(f"{action.decided_by} rejected this call: {action.reason or 'no reason was given'}", by)
             case "superseded":
-                return Deny(f"This call was not run: instead of approving it, somebody said: {action.reason}", by)
+                said = action.reason or "(nothing, but sent a file)"
+                return Deny(f"This call was not run: instead of approving it, somebody said: {said}", by)
             case over:
                 return Deny(_WORD_OF[over], by)
 

@@ -12,6 +12,7 @@ from assistant import actions, approvals, people
 from assistant.actions import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
+from assistant.content import File
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
 from jobs_core import Connection, Database, InvalidInput, LeaseLost, execute, fetch
 from jobs_core.claim import claim
@@ -132,6 +133,15 @@ async def test_a_message_of_one_who_may_decide_supersedes_and_is_the_next_turn_s
     assert bench.agent.ran == []
     assert await bench.run() == "complete"
     assert [kind for kind, _ in await bench.lines(action.session_id)] == ["human", "system", "human", "ai", "ai"]
+
+
+async def test_a_file_without_words_supersedes_too_and_the_model_hears_what_it_was(bench: Bench) -> None:
+    action = await bench.asked()
+    await bench.say("", action.session_id, files=[File("application/pdf", b"%PDF-1.4")])
+    assert await bench.run() == "complete"
+    told = bench.agent.told[-1]
+    assert isinstance(told, Deny)
+    assert told.reason.endswith("somebody said: (nothing, but sent a file)")
 
 
 async def test_messages_of_others_wait_and_one_notice_names_the_action(bench: Bench) -> None:
