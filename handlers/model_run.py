@@ -64,6 +64,7 @@ class ModelRun:
         self._probes = False
         self._healing: asyncio.Task[None] | None = None
         self._turn_id: UUID | None = None
+        self._own_caps: Callable[[Connection], Awaitable[None]] | None = None
         self.cap_usd: Decimal | None = None
         """What this run may spend, once it has reserved that; None: as much as it takes."""
 
@@ -95,7 +96,8 @@ class ModelRun:
         if agent:
             own = {Scope("turn", str(turn_id)): agent.budget.turn_usd, Scope("agent", agent.name): agent.budget.day_usd}
             caps = {scope: None if usd is None else Decimal(str(usd)) for scope, usd in own.items()}
-            await declare_caps(conn, caps, set_by=f"agent {agent.name}")
+            self._own_caps = partial(declare_caps, caps_usd=caps, set_by=f"agent {agent.name}")
+            await self._own_caps(conn)
         self.cap_usd = await budgets.reserve(conn, self._job, turn_id, scopes)
         self._turn_id = turn_id
 
@@ -103,6 +105,8 @@ class ModelRun:
         """Let the job wait for money; the first time for just that, `say` tells whoever asked, in the same transaction."""
 
         async def also(conn: Connection) -> None:
+            if self._own_caps:  # rolled back with all else; under those of before it might be told at once, each time
+                await self._own_caps(conn)
             news = await budgets.wait_for_budget(conn, self._job, short)
             if news.to_who_asked:
                 await say(conn, _waits_for(short))

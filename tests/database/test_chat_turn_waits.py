@@ -11,7 +11,7 @@ from assistant.notifications import list_notifications
 from jobs_core import Connection, Snooze, execute, fetch
 from jobs_core.explain import explain
 from jobs_core.settle import settle
-from sessions import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited
+from sessions import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited, budgets
 from sessions.budgets import Scope
 from sessions.caps import raise_cap, set_cap
 from sessions.events import TurnEvent
@@ -93,6 +93,26 @@ async def test_what_an_agent_s_row_says_of_its_turns_and_days_counts_unless_said
     assert bench.agent.asked[-1]["account"].cap_usd == 2
     await cap(conn, Scope("agent", agents.DEFAULT_AGENT), "0.5")
     assert await told(day_usd=10.0) == [("agent", Decimal("0.5"))]
+
+
+async def test_a_chat_that_comes_short_of_what_its_agent_s_row_says_now_stays_waiting(
+    bench: Bench, conn: Connection
+) -> None:
+    """Under the cap that it had before there would be enough: it would be told so at once, each time that it waits."""
+
+    async def may_spend(day_usd: float) -> None:
+        async with conn.transaction():
+            await agents.put(conn, agents.DEFAULT_AGENT, {"budget": {"day_usd": day_usd}})
+
+    await may_spend(5)
+    await bench.say("hello")
+    spends(bench, conn, "2", "0")
+    assert await bench.run() == "complete"
+    await may_spend(1)
+    await bench.say("and this")
+    assert await bench.run() == "waiting"
+    assert await state(conn) == "waiting"
+    assert (await budgets.sweep(conn), await state(conn)) == (set(), "waiting")
 
 
 async def test_an_answer_that_cannot_be_kept_books_nothing(bench: Bench, conn: Connection) -> None:
