@@ -33,6 +33,7 @@ from assistant.people import User
 from assistant.workspaces import Workspaces
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 from sessions import AgentSetup, Effort
+from sessions.caps import tell_agent
 
 DEFAULT_AGENT = "assistant"
 FILE_TOOLS = ("Read", "Glob", "Grep", "Write", "Edit")
@@ -116,14 +117,15 @@ async def edit(conn: Connection, name: str, changes: Mapping[str, Any]) -> tuple
     await _lock(conn, name)
     before = await load(conn, name)
     values = before.model_dump(mode="json", exclude={"id", "name"}) | dict(changes)
-    return before, await _written(conn, name, _fit(values, before))
+    return before, await _changed(conn, before, _fit(values, before))
 
 
 async def put(conn: Connection, name: str, values: Mapping[str, Any]) -> Agent:
     """Make an agent, or give the one of this name all of these values; call it inside a transaction. Raises InvalidInput."""
     await _lock(conn, check_agent_name(name))
     before = await _find(conn, name)
-    return await _written(conn, name, _fit(values, before))
+    wanted = _fit(values, before)
+    return await _changed(conn, before, wanted) if before else await _written(conn, name, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,14 @@ async def _find(conn: Connection, name: str) -> Agent | None:
 async def _written(conn: Connection, name: str, wanted: AgentSettings) -> Agent:
     agent = await _write(conn, name, wanted, over=True)
     assert agent is not None  # it inserts or updates
+    return agent
+
+
+async def _changed(conn: Connection, before: Agent, wanted: AgentSettings) -> Agent:
+    """Keep it, and let go on what waits for more than the row allowed; polls find that."""
+    agent = await _written(conn, before.name, wanted)
+    if agent.budget != before.budget:
+        await tell_agent(conn, agent.name)
     return agent
 
 

@@ -163,6 +163,15 @@ async def declare_caps(conn: Connection, caps_usd: Mapping[Scope, Decimal | None
     await execute(conn, statement("sessions", "cap/declare"), values)
 
 
+async def tell_agent(conn: Connection, agent: str) -> set[Ready]:
+    """Let all who wait for what an agent's row allows try again: it says something else now, which their runs will declare.
+
+    Returns where jobs go on; wake them after the commit, or they are found by polls.
+    """
+    rows = await fetch(conn, statement("sessions", "cap/lock_of_agent"), {"agent": agent})
+    return await tell_all(conn, [row["id"] for row in rows])
+
+
 async def _cap_of(conn: Connection, scope: Scope, period: Period | None) -> tuple[Period, Decimal]:
     """The cap that the scope stands under, and its period."""
     rows = await fetch(conn, statement("sessions", "cap/of_key"), {"scope": scope.kind, "key": scope.key})

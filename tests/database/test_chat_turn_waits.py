@@ -115,6 +115,30 @@ async def test_a_chat_that_comes_short_of_what_its_agent_s_row_says_now_stays_wa
     assert (await budgets.sweep(conn), await state(conn)) == (set(), "waiting")
 
 
+@pytest.mark.parametrize(("before", "after"), [({"day_usd": 1}, {"day_usd": 4}), ({}, {"turn_usd": 4})])
+async def test_a_chat_that_waits_goes_on_when_its_agent_s_row_allows_more(
+    bench: Bench, conn: Connection, before: dict[str, float], after: dict[str, float]
+) -> None:
+    """What a row says becomes a cap when a run of the agent begins, and none would."""
+
+    async def may_spend(budget: dict[str, float]) -> None:
+        async with conn.transaction():
+            await agents.edit(conn, agents.DEFAULT_AGENT, {"budget": budget})
+
+    await cap(conn, Scope("turn"), "2" if before else "1")
+    await may_spend(before)
+    await bench.say("hello")
+    spends(bench, conn, "1", "0")
+    assert await bench.run() == "pending"
+    assert await bench.run() == "waiting"
+    await execute(conn, "UPDATE jobs.usage SET agent = %(agent)s", {"agent": bench.agent.asked[0]["account"].agent})
+    await may_spend(before)
+    assert await state(conn) == "waiting"
+    await may_spend(after)
+    assert await state(conn) == "pending"
+    assert await bench.run() == "complete"
+
+
 async def test_an_answer_that_cannot_be_kept_books_nothing(bench: Bench, conn: Connection) -> None:
     """Were they two transactions, one would stand. The next run settles it."""
     await cap(conn, DAY, "10")
