@@ -192,6 +192,7 @@ class ChatTurns:
             if db.will_pass(error):
                 return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
             return await model.after(error) or _not_answered(turn, job, error, given_up=model.gives_up)
+        model.on_record = end.source == "recorded" and not end.used.calls
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
 

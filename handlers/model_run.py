@@ -62,11 +62,13 @@ class ModelRun:
         self._wake = wake
         self._began = time.monotonic()
         self._probes = False
-        self._healing: asyncio.Task[None] | None = None
+        self._healing: asyncio.Task[bool] | None = None
         self._turn_id: UUID | None = None
         self._own_caps: Callable[[Connection], Awaitable[None]] | None = None
         self.cap_usd: Decimal | None = None
         """What this run may spend, once it has reserved that; None: as much as it takes."""
+        self.on_record = False
+        """Whether its answer was found on record, so that the provider was not asked for it; for its handler to say."""
 
     @property
     def gives_up(self) -> bool:
@@ -118,7 +120,8 @@ class ModelRun:
 
     def on_event(self, event: TurnEvent) -> None:
         """Hears what happens in the turn: a first call of a tool shows before its end that the provider answers again."""
-        if self._probes and self._healing is None and event.kind == "tool_call":
+        told = self._healing and (not self._healing.done() or self._healing.result())
+        if self._probes and not told and event.kind == "tool_call":
             self._healing = asyncio.create_task(self._answered(), name="provider answers")
 
     async def after(self, error: BaseException) -> Outcome | None:
@@ -143,9 +146,7 @@ class ModelRun:
 
     async def leave(self, outcome: Outcome) -> Outcome:
         """The outcome, with what settles this run's account in the transaction that settles the job. For every outcome."""
-        if self._healing:
-            await self._healing
-        elif self._probes or self._turn_id:
+        if not (self._healing and await self._healing) and (self._probes or self._turn_id):
             await self._answered_or_left(outcome)
         turn_id = self._turn_id
         if turn_id is None:
@@ -189,16 +190,16 @@ class ModelRun:
             return None
 
     async def _answered_or_left(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Complete) and self._turn_id:
+        if isinstance(outcome, Complete) and self._turn_id and not self.on_record:
             await self._answered()
         elif self._probes:
             await self._tell(provider.leave)
 
-    async def _answered(self) -> None:
-        await self._tell(partial(provider.answered, probes=self._probes))
+    async def _answered(self) -> bool:
+        return await self._tell(partial(provider.answered, probes=self._probes))
 
-    async def _tell(self, verb: Callable[[Connection, AnyJob], Awaitable[bool]]) -> None:
-        """Tell how the provider did; where that cannot be written, a later run tells, or takes the probe over."""
+    async def _tell(self, verb: Callable[[Connection, AnyJob], Awaitable[bool]]) -> bool:
+        """Tell how the provider did; False: that could not be written, so a later run tells, or takes the probe over."""
         try:
             async with self._database.connection() as conn:
                 wakes = await verb(conn, self._job)
@@ -206,9 +207,10 @@ class ModelRun:
             if not db.will_pass(away):
                 raise
             log.warning("provider.not_told", error=db.describe(away))
-            return
+            return False
         if wakes:
             self._wake([None])
+        return True
 
 
 async def _tell_owner_of_budget(conn: Connection, job: AnyJob, short: BudgetShort) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 from decimal import Decimal
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
 from assistant import agents
 from assistant.notifications import list_notifications
-from jobs_core import Connection, Snooze, execute, fetch
+from jobs_core import Connection, ConnectionFailed, Snooze, execute, fetch
 from jobs_core.explain import explain
 from jobs_core.settle import settle
-from sessions import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited, budgets
+from sessions import BudgetExhausted, CredentialsRefused, ModelUnavailable, RateLimited, TurnEnd, budgets, provider
 from sessions.budgets import Scope
 from sessions.caps import raise_cap, set_cap
 from sessions.events import TurnEvent
@@ -259,6 +260,50 @@ async def test_the_first_response_after_a_pause_lets_all_go_on_while_its_turn_is
     bench.agent.meanwhile = hear
     assert await bench.run() == "complete"
     assert seen[1] == "open" != seen[0]
+
+
+async def test_the_next_call_of_a_tool_tells_it_where_the_first_could_not_be_written(
+    bench: Bench, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise all others would wait until the turn's end, half an hour perhaps."""
+    await bench.say("one")
+    bench.agent.raises = RateLimited("429")
+    assert await bench.run() == "pending"
+    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    bench.agent.raises = None
+    answered, told = provider.answered, asyncio.Event()
+
+    async def away(*_: Any, **__: Any) -> bool:
+        monkeypatch.setattr(provider, "answered", answered)
+        told.set()
+        raise ConnectionFailed[0]("gone")
+
+    monkeypatch.setattr(provider, "answered", away)
+
+    async def hear() -> None:
+        bench.agent.asked[-1]["on_event"](CALLED)
+        await told.wait()
+        async with asyncio.timeout(30):
+            while (await look(conn)).state != "open":
+                bench.agent.asked[-1]["on_event"](CALLED)
+                await asyncio.sleep(0.01)
+
+    bench.agent.meanwhile = hear
+    assert await bench.run() == "complete"
+
+
+async def test_an_answer_on_record_says_nothing_of_the_provider(
+    bench: Bench, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.say("one")
+    bench.agent.raises = RateLimited("429")
+    assert await bench.run() == "pending"
+    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    monkeypatch.setattr(bench.agent, "run_turn", AsyncMock(return_value=TurnEnd("Hi.", None, "recorded")))
+    assert await bench.run() == "complete"
+    now = await look(conn)
+    assert (now.state, now.prober_job, now.succeeded_at) == ("paused", None, None)
+    assert now.waits_s <= 0, "the next run tries"
 
 
 async def test_a_refusal_is_told_to_the_owner_once_however_many_meet_it(bench: Bench, conn: Connection) -> None:
