@@ -70,6 +70,17 @@ async def test_an_open_call_is_estimated_by_how_long_it_can_have_gone_on(conn: C
     assert (await usage_of_turn(conn, whose.turn_id)).output_tokens == 12_000
 
 
+async def test_where_the_clock_was_set_back_an_open_call_costs_what_went_in(conn: Connection, session_id: UUID) -> None:
+    """A standby that takes over may be behind; a turn that costs less than nothing could never be settled."""
+    whose, call = account(), OpenCall("one", MODEL, 1_000, 64_000)
+    await open_call(conn, whose, session_id, 1, call)
+    await age_calls(conn, -3_600)
+    assert await spent(conn, whose.turn_id, 1) == usd("0.0025")
+    await close_open_calls(conn, whose.turn_id)
+    used = await usage_of_turn(conn, whose.turn_id)
+    assert (used.output_tokens, used.cost_usd) == (0, usd("0.0025"))
+
+
 async def test_of_two_that_close_at_once_one_counts(
     conn: Connection, other: Connection, database: Database, session_id: UUID
 ) -> None:
