@@ -120,7 +120,8 @@ async def raise_cap(
     period, cap_usd = await _cap_of(conn, scope, period)
     if for_good:
         _check_amount(cap_usd + by_usd, "by_usd", least=Decimal(0))
-        await execute(conn, statement("sessions", "cap/put"), _values(scope, period, cap_usd + by_usd, set_by))
+        values = _values(scope, period, cap_usd + by_usd, set_by) | {"by_usd": by_usd}
+        await execute(conn, statement("sessions", "cap/raise_for_good"), values)
     else:
         values = {"scope": scope.kind, "key": scope.key, "period": period, "by_usd": by_usd}
         await fetch_one(conn, statement("sessions", "cap/raise"), values)

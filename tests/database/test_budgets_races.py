@@ -193,3 +193,22 @@ async def test_a_raise_while_a_run_comes_short_is_not_missed(jobs: Jobs, pool: D
 
         await settle_job(conn, job, Wait(budgets.event_of(job, caught.value), also=also), NOTE)
         assert [row["state"] for row in await fetch(conn, "SELECT state FROM jobs.jobs")] == ["pending"]
+
+
+@pytest.mark.parametrize("before", [Scope("user", "ada"), Scope("user")])
+async def test_of_two_raises_for_good_at_once_both_count(pool: Database, before: Scope) -> None:
+    ada = Scope("user", "ada")
+
+    async def raised(conn: Connection) -> None:
+        async with conn.transaction():
+            await raise_cap(conn, ada, Decimal(2), for_good=True, set_by="a test")
+
+    async with pool.connection() as conn, pool.connection() as other, pool.connection() as looking:
+        await set_cap(conn, before, Decimal(10), set_by="a test")
+        async with conn.transaction():
+            await raised(conn)
+            second = asyncio.create_task(raised(other))
+            await until_blocked(looking)
+        await second
+        (cap,) = await fetch(conn, "SELECT cap_usd FROM jobs.budget_caps WHERE key = 'ada'")
+    assert cap["cap_usd"] == 14
