@@ -115,12 +115,14 @@ async def reserve(
     """Reserve up to `usd` for this run, in every account that a cap on one of the scopes asks for, or in none.
 
     Returns what was reserved, which is the run's cap: what is left in the tightest account where that is less; None: no cap
-    concerns it. What earlier runs of the turn had reserved is settled with it. Call it last in the run's first, fenced
-    transaction. Raises BudgetShort: roll back.
+    concerns it. What earlier runs of the turn had reserved is settled with it; what this one has reserved stays. Call it last
+    in the run's first, fenced transaction. Raises BudgetShort: roll back.
     """
     chosen = sorted({(scope.kind, scope.key) for scope in scopes})
     keys = {"scopes": [kind for kind, _ in chosen], "keys": [key for _, key in chosen]}
     of_turn = {"turn_id": turn_id, "token": job.token}
+    if held := await fetch_one(conn, statement("sessions", "budget/held"), of_turn):
+        return Decimal(held["usd"])
     await execute(conn, statement("sessions", "budget/open"), keys)
     locked = await fetch(conn, statement("sessions", "budget/lock"), {**keys, **of_turn})
     for left in await fetch(conn, statement("sessions", "budget/held_before"), of_turn):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from jobs_core import AnyJob, Complete, Connection, Database, Fail, HandlerTable, Jobs, LeaseLost, Snooze, fetch
 from jobs_core.settle import settle
 from jobs_core.steps import Waiting
-from sessions import AgentSetup, BudgetExhausted, TurnEnd, TurnFailed, ask_agent, create_session
+from sessions import AgentSetup, BudgetExhausted, ModelUnavailable, TurnEnd, TurnFailed, ask_agent, create_session
 from sessions.budgets import Scope
 from sessions.caps import raise_cap, set_cap
 from sessions.conversation import DeferredCall
@@ -151,3 +151,25 @@ async def test_a_run_that_has_spent_what_it_had_goes_on_with_another(
     with pytest.raises(Waiting) as waiting:
         await ask(job, database, Exhausted())
     assert (await settle(conn, job, waiting.value.outcome, NOTE)).state == "pending"
+
+
+@pytest.mark.parametrize("usd", [1, 100])
+async def test_a_handler_that_asks_again_in_its_run_has_what_it_reserved(
+    job: AnyJob, database: Database, conn: Connection, usd: int
+) -> None:
+    """It would wait for its own money, or meet its own row."""
+
+    class Unavailable(Sessions):
+        async def run_turn(self, **arguments: Any) -> TurnEnd:
+            await super().run_turn(**arguments)
+            raise ModelUnavailable("529")
+
+    await set_cap(conn, Scope("day"), Decimal(usd), set_by="a test")
+    first, second = Unavailable(), Sessions()
+    with pytest.raises(ModelUnavailable):
+        await ask(job, database, first)
+    asked = await ask(job, database, second)
+    assert second.asked[0]["account"] == first.asked[0]["account"]
+    await spend(conn, asked.turn_id, job.token, "0.5")
+    await settle(conn, job, Complete({}, also=asked.end), NOTE)
+    assert await account(conn, "day") == (Decimal("0.5"), 0)
