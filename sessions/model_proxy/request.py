@@ -2,7 +2,7 @@
 
 A cap holds only if that bound does. No text has more tokens than bytes; an image has no more than 5,000 whatever its size;
 and no request takes more than the largest context window. Where a request does not show how much the model will be given
-(the API's own tools, files and links), that window is the bound.
+(the API's own tools, files and links, PDFs, which are packed and read as pictures, too), that window is the bound.
 """
 
 import json
@@ -52,9 +52,11 @@ def read(body: bytes) -> Asked:
         source = block.get("source")
         if not isinstance(source, dict):
             continue
-        if block.get("type") == "image" and source.get("type") == "base64":
-            size += _IMAGE_TOKENS - len(source.get("data") or "")
-        hidden = hidden or source.get("type") in {"url", "file"}
+        match block.get("type"), source.get("type"), source.get("data"):
+            case "image", "base64", str(data):
+                size += _IMAGE_TOKENS - len(data)
+            case (_, "url" | "file", _) | ("document", "base64", _):
+                hidden = True
     most = _CONTEXT_WINDOW if hidden else min(size, _CONTEXT_WINDOW)
     return Asked(model, bool(content.get("stream")), size // _BYTES_PER_TOKEN, most, limit)
 
@@ -67,11 +69,10 @@ def _has_hidden_input(content: dict[str, Any]) -> bool:
 
 
 def _blocks(messages: Any) -> Iterator[dict[str, Any]]:
-    """All content blocks, those inside tool results too."""
+    """All content blocks, those inside tool results and documents too."""
     for message in messages if isinstance(messages, list) else []:
         content = message.get("content") if isinstance(message, dict) else None
         for block in content if isinstance(content, list) else []:
             if isinstance(block, dict):
                 yield block
-                if block.get("type") == "tool_result":
-                    yield from _blocks([block])
+                yield from _blocks([block, block.get("source")])

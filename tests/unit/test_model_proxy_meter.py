@@ -112,6 +112,9 @@ def request(**more: Any) -> bytes:
     return json.dumps(body).encode()
 
 
+IMAGE_OF_3 = {"type": "image", "source": {"type": "base64", "data": 3}}
+
+
 def with_block(block: dict[str, Any]) -> bytes:
     inside = {"type": "tool_result", "tool_use_id": "t", "content": [block]}
     return request(messages=[{"role": "user", "content": [inside]}])
@@ -128,6 +131,8 @@ def test_the_most_that_a_request_can_cost_is_a_token_a_byte_cached_for_an_hour_a
 def test_an_image_counts_by_what_it_is_and_not_by_its_bytes() -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 800_000}}
     assert 5_000 < read(with_block(image)).most_input_tokens < 6_000
+    pictures = {"type": "document", "source": {"type": "content", "content": [image, image]}}
+    assert 10_000 < read(with_block(pictures)).most_input_tokens < 11_000
 
 
 @pytest.mark.parametrize(
@@ -137,6 +142,7 @@ def test_an_image_counts_by_what_it_is_and_not_by_its_bytes() -> None:
         request(mcp_servers=[{"type": "url", "url": "https://x"}]),
         with_block({"type": "image", "source": {"type": "url", "url": "https://x"}}),
         with_block({"type": "document", "source": {"type": "file", "file_id": "f"}}),
+        with_block({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "A"}}),
         request(system="x" * 3_000_000),
     ],
 )
@@ -158,6 +164,8 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
     assert refused.value.status == 400
 
 
-@pytest.mark.parametrize("content", [None, 3, [3], [{"content": 3}], [{"content": [3, {"source": 3}]}]])
+@pytest.mark.parametrize(
+    "content", [None, 3, [3], [{"content": 3}], [{"content": [3, {"source": 3}]}], [{"content": [IMAGE_OF_3]}]]
+)
 def test_messages_of_any_form_are_left_to_the_api_to_judge(content: Any) -> None:
     assert read(request(messages=content)).model == MODEL
