@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from jobs_core import Connection, Database, Jobs, execute, fetch_one
+from jobs_core import Connection, Database, Jobs, execute, fetch, fetch_one
 from sessions import RunAccount, Usage, create_session, take_session
 from sessions.store import append_transcript
 from sessions.usage import BY, By, OpenCall, close_call, close_open_calls, open_call, spent, totals, usage_of_turn
@@ -139,6 +139,15 @@ async def test_usage_is_added_up_by_whom_and_what(conn: Connection, session_id: 
         "claude-next": True,
     }
     assert await shown(conn, "model", limit=1) == [(MODEL, 2, 3, "1.50")]
+
+
+async def test_a_total_estimates_nothing_where_no_call_is_open(conn: Connection, session_id: UUID) -> None:
+    """Each estimate costs 7 µs: seconds, for a month's rows."""
+    for _ in range(3):
+        await use(conn, session_id, account())
+    plan = "EXPLAIN (ANALYZE, TIMING off) SELECT sum(cost_usd) FROM jobs.usage_counted"
+    (asked,) = [line for row in await fetch(conn, plan) if "Function Scan" in (line := row["QUERY PLAN"])]
+    assert "(never executed)" in asked
 
 
 async def test_days_are_those_of_utc_newest_first(conn: Connection, session_id: UUID) -> None:

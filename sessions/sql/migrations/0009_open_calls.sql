@@ -14,3 +14,14 @@ CREATE OR REPLACE FUNCTION {schema}.of_open_calls(
         FROM jsonb_each(open_calls) AS c
     ) AS t
 $$;
+
+-- Asks that only of rows that have such calls: nearly none has, and a total reads them all. Without the OFFSET the planner pulls the
+-- condition out, and asks of each (300,000 rows: 2.0 s instead of 0.3).
+CREATE OR REPLACE VIEW {schema}.usage_counted AS
+SELECT u.turn_id, u.token, u.model, u.session_id, u.job_id, u.user_id, u.task_id, u.project_id, u.agent, u.guessed_price,
+       u.began_at, u.calls, u.estimated_calls, coalesce(o.calls, 0) AS open_calls,
+       u.input_tokens + coalesce(o.input_tokens, 0) AS input_tokens,
+       u.output_tokens + coalesce(o.output_tokens, 0) AS output_tokens,
+       u.cache_read_tokens, u.cache_write_tokens, u.tool_calls, u.duration_s, u.cost_usd + coalesce(o.cost_usd, 0) AS cost_usd
+FROM {schema}.usage AS u
+LEFT JOIN LATERAL (SELECT * FROM {schema}.of_open_calls(u.open_calls) WHERE u.open_calls <> '{}' OFFSET 0) AS o ON true;
