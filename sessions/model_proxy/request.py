@@ -6,6 +6,7 @@ and no request takes more than the largest context window. Where a request does 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,8 @@ _CONTEXT_WINDOW = 1_000_000
 _IMAGE_TOKENS = 5_000
 _BYTES_PER_TOKEN = 4  # the API's rule of thumb
 _NO_MAX_TOKENS = 128_000
+_MOST_MAX_TOKENS = 10_000_000
+_MODEL = re.compile("[!-~]{1,256}")  # what no model is called need not fit the ledger
 _INVALID = 400
 
 
@@ -45,7 +48,9 @@ def read(body: bytes) -> Asked:
         model, limit = content["model"], content.get("max_tokens", _NO_MAX_TOKENS)
     except (ValueError, KeyError, TypeError, RecursionError):
         model = limit = None
-    if not isinstance(model, str) or not isinstance(limit, int) or limit < 0:
+    if not (
+        isinstance(model, str) and _MODEL.fullmatch(model) and type(limit) is int and 0 <= limit <= _MOST_MAX_TOKENS
+    ):
         raise Refused(_INVALID, "invalid_request_error", "The request is no JSON object with a model and max_tokens")
     size, hidden = len(body), _has_hidden_input(content)
     for block in _blocks(content.get("messages")):
@@ -63,8 +68,9 @@ def read(body: bytes) -> Asked:
 
 def _has_hidden_input(content: dict[str, Any]) -> bool:
     """Whether tools of the API itself, or servers that it calls, bring the model more than the request shows."""
-    tools = content.get("tools") or []
-    own = any(tool.get("type") not in {None, "custom"} for tool in tools if isinstance(tool, dict))
+    tools = content.get("tools")
+    listed = tools if isinstance(tools, list) else []
+    own = any(tool.get("type") not in {None, "custom"} for tool in listed if isinstance(tool, dict))
     return own or bool(content.get("mcp_servers"))
 
 

@@ -156,7 +156,12 @@ def test_tools_of_one_s_own_bring_nothing_that_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"model": 3}', b"[" * 100_000, request(max_tokens="1"), request(max_tokens=-1)]
+    "body",
+    [
+        *(b"", b"[]", b"{}", b'{"model": 3}', b"[" * 100_000),
+        *(request(max_tokens=limit) for limit in ("1", -1, True, 10**30)),
+        *(request(model=model) for model in ("", "a\x00b", "\ud800", "x" * 300)),
+    ],
 )
 def test_what_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(Refused) as refused:
@@ -168,4 +173,4 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
     "content", [None, 3, [3], [{"content": 3}], [{"content": [3, {"source": 3}]}], [{"content": [IMAGE_OF_3]}]]
 )
 def test_messages_of_any_form_are_left_to_the_api_to_judge(content: Any) -> None:
-    assert read(request(messages=content)).model == MODEL
+    assert read(request(messages=content, tools=content)).model == MODEL
