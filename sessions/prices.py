@@ -1,7 +1,8 @@
 """What tokens cost: list prices as data, so that a new model or price is a line here.
 
 Source: the table that Claude Code 2.1.329 counts by, read out of its results on 21 November 2026. An estimate by the list,
-not a bill. A prompt written to the cache for an hour costs twice the input's price, by Anthropic's price list.
+not a bill. A prompt written to the cache for an hour costs twice the input's price, by Anthropic's price list; what the API
+answers in the US alone costs a tenth more. Its fast mode costs up to six times as much: no run may use it (model_proxy/run.py).
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from decimal import Decimal
 
 _PER = Decimal(1_000_000)
 _HOUR_WRITE = 2
+_US_ONLY = Decimal("1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,10 @@ class Price:
 
 @dataclass(slots=True)
 class Tokens:
-    """Tokens of one call; cache_write_hour of cache_write were written for an hour. searches: by the API's own web search."""
+    """Tokens of one call; cache_write_hour of cache_write were written for an hour.
+
+    searches: by the API's own web search. us_only: the API was to answer in the US alone.
+    """
 
     input: int = 0
     output: int = 0
@@ -36,6 +41,7 @@ class Tokens:
     cache_write: int = 0
     cache_write_hour: int = 0
     searches: int = 0
+    us_only: bool = False
 
 
 def _price(*dollars: str) -> Price:
@@ -74,4 +80,4 @@ def cost_usd(model: str, tokens: Tokens) -> Decimal:
         + five_minutes * price.cache_write
         + tokens.cache_write_hour * price.cache_write_hour
     )
-    return millionths / _PER + tokens.searches * SEARCH
+    return millionths / _PER * (_US_ONLY if tokens.us_only else 1) + tokens.searches * SEARCH

@@ -48,7 +48,7 @@ class Answering:
         """Answer, or cut the connection where the API did."""
         try:
             asked = read(self._body)
-            self._run.check(asked.model)
+            self._run.check(asked.model, fast=asked.fast)
             if self._request.url.path == COUNT:
                 await self._count()
             else:

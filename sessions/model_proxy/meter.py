@@ -107,3 +107,4 @@ class Meter:
         searches = (usage.get("server_tool_use") or {}).get("web_search_requests")
         if isinstance(searches, int):
             self._tokens.searches = searches
+        self._tokens.us_only = self._tokens.us_only or usage.get("inference_geo") == "us"

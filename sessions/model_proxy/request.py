@@ -26,19 +26,24 @@ _INVALID = 400
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request's model, whether its answer is streamed, and its size in tokens: likely, and at most."""
+    """A request's model, whether its answer is streamed, and its size in tokens: likely, and at most.
+
+    fast: it asks for a speed that the price list knows no price of.
+    """
 
     model: str
     stream: bool
     likely_input_tokens: int
     most_input_tokens: int
     max_tokens: int
+    fast: bool = False
 
     @property
     def most_usd(self) -> Decimal:
-        """The most it can cost: all of its input written to the cache for an hour, the dearest there is."""
+        """The most it can cost: all of its input written to the cache for an hour, in the US alone, the dearest there is."""
         most = self.most_input_tokens
-        return cost_usd(self.model, Tokens(output=self.max_tokens, cache_write=most, cache_write_hour=most))
+        tokens = Tokens(output=self.max_tokens, cache_write=most, cache_write_hour=most, us_only=True)
+        return cost_usd(self.model, tokens)
 
 
 def read(body: bytes) -> Asked:
@@ -63,7 +68,8 @@ def read(body: bytes) -> Asked:
             case (_, "url" | "file", _) | ("document", "base64", _):
                 hidden = True
     most = _CONTEXT_WINDOW if hidden else min(size, _CONTEXT_WINDOW)
-    return Asked(model, bool(content.get("stream")), size // _BYTES_PER_TOKEN, most, limit)
+    fast = (content.get("speed") or "standard") != "standard"
+    return Asked(model, bool(content.get("stream")), size // _BYTES_PER_TOKEN, most, limit, fast)
 
 
 def _has_hidden_input(content: dict[str, Any]) -> bool:

@@ -62,14 +62,19 @@ class ProxyRun:
         self._ended = asyncio.Event()
         self._writes: set[asyncio.Task[None]] = set()
 
-    def check(self, model: str) -> None:
-        """Raise Refused where the run is over, or may not call this model."""
+    def check(self, model: str, *, fast: bool = False) -> None:
+        """Raise Refused where the run is over, or may not call this model, or so: fast mode costs what no price list says."""
         if self._over:
             raise Refused(_UNAUTHORIZED, "authentication_error", "The run of this credential is over")
         models = self._account.models
         if models is not None and model not in models:
             self.refused = TurnFailed(f"The run asked for the model {model!r}, which its agent may not use")
             raise Refused(_FORBIDDEN, "permission_error", f"This run may not use the model {model}")
+        if fast:
+            self.refused = TurnFailed("The run asked for the API's fast mode, which no agent may use")
+            raise Refused(
+                _FORBIDDEN, "permission_error", "speed: calls of agents are made at standard speed; leave it out"
+            )
 
     async def begin(self, asked: Asked) -> OpenCall:
         """Let a call begin, once the cap allows it and the ledger knows of it. Raises Refused."""

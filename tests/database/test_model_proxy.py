@@ -153,6 +153,15 @@ async def test_a_model_that_the_run_may_not_use_is_refused(database: Database, s
     assert len(await sim.requests()) == 1
 
 
+async def test_a_speed_that_no_price_is_known_of_is_refused(database: Database, sim: SimulatorControl) -> None:
+    """It is the body that asks for it, and an agent's shell can send one: it would be counted at a sixth."""
+    async with one_run(database, sim.url) as caller:
+        assert (await caller.ask(speed="fast")).status_code == 403
+        assert isinstance(caller.run.refused, TurnFailed)
+        assert [(await caller.ask(speed=speed)).status_code for speed in (None, "standard")] == [200, 200]
+    assert len(await sim.requests()) == 2
+
+
 @pytest.mark.parametrize("prompt", ["[[hold h]]", "[[text Half.]] [[hold h]]"])
 async def test_when_its_caller_goes_the_api_s_request_is_closed_at_once(
     database: Database, sim: SimulatorControl, prompt: str

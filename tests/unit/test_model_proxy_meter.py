@@ -60,6 +60,17 @@ def test_a_stream_is_counted_however_it_is_cut_into_chunks(cuts: list[int], line
     assert used.cost_usd == COST
 
 
+def test_what_the_api_answered_in_the_us_alone_costs_a_tenth_more() -> None:
+    end = {**END, "usage": {**END["usage"], "inference_geo": "us"}}  # type: ignore[dict-item]  # a dict, as written above
+    assert fed(sse(START, end, STOP)).used(0, reached=True).cost_usd == COST * Decimal("1.1")
+    assert (
+        fed(sse(START, {**end, "usage": {"output_tokens": 77, "inference_geo": "global"}}))
+        .used(0, reached=True)
+        .cost_usd
+        == COST
+    )
+
+
 def test_of_several_counts_of_what_came_out_the_last_one_holds() -> None:
     early = {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 5}}
     assert not fed(sse(START, early)).final
@@ -124,7 +135,9 @@ def test_the_most_that_a_request_can_cost_is_a_token_a_byte_cached_for_an_hour_a
     body = request()
     asked = read(body)
     assert (asked.most_input_tokens, asked.max_tokens) == (len(body), 1_000)
-    assert asked.most_usd == (len(body) * Decimal(4) + 1_000 * Decimal(10)) / 1_000_000
+    assert asked.most_usd == (len(body) * Decimal(4) + 1_000 * Decimal(10)) / 1_000_000 * Decimal("1.1"), (
+        "in the US alone"
+    )
     assert asked.likely_input_tokens == len(body) // 4
 
 
