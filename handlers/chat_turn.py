@@ -16,6 +16,7 @@ chat's next job does it then.
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -63,6 +64,7 @@ from sessions import (
     turn_of_job,
 )
 from sessions.budgets import scopes_of
+from sessions.store import is_answered
 
 log = structlog.get_logger()
 
@@ -163,7 +165,12 @@ class ChatTurns:
             epoch = await take_session(conn, claude_session_id)
             cast = await agents.of_chat(conn, chat)
             scopes = scopes_of(job, turn_id, chat=chat, user=cast.user.id, agent=cast.agent.name)
-            await model.reserve(conn, turn_id, scopes, cast.agent)
+            try:
+                await model.reserve(conn, turn_id, scopes, cast.agent)
+            except BudgetShort:
+                if not (began and await is_answered(conn, claude_session_id, turn_id)):
+                    raise
+                model.cap_usd = Decimal(0)  # no call is made; were there one, the proxy would refuse it
         return Turn(turn_id, chat, cast, claude_session_id, epoch, chats.prompt_of(said))
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:

@@ -23,6 +23,7 @@ from sessions.conversation import Content
 from sessions.errors import BudgetExhausted, TurnFailed
 from sessions.records import begin_turn, create_session, end_turn, take_session, turn_of_job
 from sessions.runner import ClaudeSessions
+from sessions.store import is_answered
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -112,5 +113,10 @@ async def _begin(job: AnyJob, database: Database, session_id: UUID | None) -> Be
                 await create_session(conn, session_id)
             await begin_turn(conn, turn_id=turn_id, session_id=session_id, job_id=job.id)
         epoch = await take_session(conn, session_id)
-        cap_usd = await budgets.reserve(conn, job, turn_id, budgets.scopes_of(job, turn_id))
+        try:
+            cap_usd = await budgets.reserve(conn, job, turn_id, budgets.scopes_of(job, turn_id))
+        except BudgetShort:
+            if not (began and await is_answered(conn, session_id, turn_id)):
+                raise
+            cap_usd = Decimal(0)  # no call is made; were there one, the proxy would refuse it
     return turn_id, session_id, epoch, cap_usd

@@ -13,6 +13,7 @@ from uuid import UUID
 from jobs_core import Connection, Database, LeaseLost, execute, fetch, statement
 from sessions.errors import MirrorFailed
 from sessions.records import fence_session
+from sessions.resume import classify
 
 if TYPE_CHECKING:
     from claude_agent_sdk import SessionKey, SessionStoreEntry
@@ -29,6 +30,11 @@ async def load_transcript(conn: Connection, session_id: UUID, subpath: str = "",
     parameters = {"session_id": session_id, "subpath": subpath, "from_epoch": 0 if copied else 1}
     rows = await fetch(conn, statement("sessions", "transcript/load"), parameters)
     return [json.loads(row["entry"]) for row in rows]
+
+
+async def is_answered(conn: Connection, session_id: UUID, turn_id: UUID) -> bool:
+    """Whether a turn's answer is on record, so that no model is asked for it again, and no money is needed."""
+    return classify(await load_transcript(conn, session_id), str(turn_id)).state == "finished"
 
 
 async def append_transcript(

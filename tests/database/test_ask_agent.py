@@ -17,6 +17,7 @@ from sessions import AgentSetup, BudgetExhausted, ModelUnavailable, TurnEnd, Tur
 from sessions.budgets import Scope
 from sessions.caps import raise_cap, set_cap
 from sessions.conversation import DeferredCall
+from sessions.store import append_transcript
 from tests.database.conftest import NextRun
 from tests.support.budgets import account, spend
 from tests.support.job_types import NOTE
@@ -173,3 +174,21 @@ async def test_a_handler_that_asks_again_in_its_run_has_what_it_reserved(
     await spend(conn, asked.turn_id, job.token, "0.5")
     await settle(conn, job, Complete({}, also=asked.end), NOTE)
     assert await account(conn, "day") == (Decimal("0.5"), 0)
+
+
+async def test_a_value_that_is_on_record_needs_no_money(
+    job: AnyJob, database: Database, conn: Connection, next_run: NextRun
+) -> None:
+    sessions = Sessions()
+    await set_cap(conn, Scope("day"), Decimal(1), set_by="a test")
+    asked = await ask(job, database, sessions)
+    await spend(conn, asked.turn_id, job.token, "1")
+    value = {"type": "attachment", "uuid": "2", "attachment": {"type": "structured_output", "data": {}}}
+    async with conn.transaction():
+        entries = [{"type": "user", "uuid": str(asked.turn_id)}, value]
+        await append_transcript(conn, asked.session_id, sessions.asked[0]["epoch"], entries)
+    await settle(conn, job, Snooze(until=0 * (job.give_up_at - job.claimed_at)), NOTE)
+    again = await next_run()
+    await settle(conn, again, Complete({}, also=(await ask(again, database, sessions)).end), NOTE)
+    assert [asked["account"].cap_usd for asked in sessions.asked] == [1, 0]
+    assert await account(conn, "day") == (1, 0)

@@ -17,6 +17,7 @@ from sessions.budgets import Scope
 from sessions.caps import raise_cap, set_cap
 from sessions.events import TurnEvent
 from sessions.provider import FAILURES, look
+from sessions.store import append_transcript
 from tests.database.test_chat_turn import CHAT_TURN, Bench, bench
 from tests.support.budgets import account, spend
 
@@ -199,6 +200,27 @@ async def test_a_turn_that_reaches_its_cap_goes_on_where_it_was_when_more_is_app
     assert [asked["turn_id"] for asked in bench.agent.asked] == [turn_id, turn_id]
     assert await account(conn, "turn", str(turn_id)) == (Decimal("1.6"), 0)
     assert (await bench.seen(received)).retry_count == 0
+
+
+@pytest.mark.parametrize(("stop", "expected"), [("end_turn", "complete"), ("tool_use", "waiting")])
+async def test_an_answer_that_is_on_record_needs_no_money(
+    bench: Bench, conn: Connection, stop: str, expected: str
+) -> None:
+    """Its run died before it could settle, and had spent all that the turn may cost."""
+    await cap(conn, Scope("turn"), "1")
+    await bench.say("hello")
+    spends(bench, conn, "1.1", "0")
+    assert await bench.run() == "pending"
+    asked = bench.agent.asked[0]
+    (session,) = await fetch(conn, "SELECT id, epoch FROM jobs.sessions")
+    said = {"id": "m", "model": "x", "stop_reason": stop, "content": [{"type": "text", "text": "Hi."}]}
+    entries = [{"type": "user", "uuid": str(asked["turn_id"])}, {"type": "assistant", "uuid": "2", "message": said}]
+    async with conn.transaction():
+        await append_transcript(conn, session["id"], session["epoch"], entries)
+    bench.agent.meanwhile = None
+    assert await bench.run() == expected
+    assert [again["account"].cap_usd for again in bench.agent.asked[1:]] == ([0] if expected == "complete" else [])
+    assert await account(conn, "turn", str(asked["turn_id"])) == (Decimal("1.1"), 0)
 
 
 async def test_a_run_that_lost_its_job_leaves_its_money_to_the_next(bench: Bench, conn: Connection) -> None:
