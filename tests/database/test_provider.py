@@ -18,7 +18,8 @@ from tests.support.job_types import NOTE
 from tests.support.mutants import mutated
 
 NewRuns = Callable[[int], Awaitable[list[AnyJob]]]
-NOT_LOCKED = ("FROM {schema}.provider FOR UPDATE", "FROM {schema}.provider")
+NOT_LOCKED = ("FROM {schema}.provider FOR UPDATE", "FROM {schema}.provider, pg_sleep(0.5)")
+"""And a moment between the look and what follows from it, so that two meet there on any machine."""
 
 
 @pytest.fixture
