@@ -16,6 +16,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from assistant.errors import NoSuchAction
+from assistant.notifications import Severity, notify
 from jobs_core import AnyJob, Connection, execute, fence, fetch, fetch_one, gate, statement
 from sessions import HasRead, ToolCall, ToolEnd, canonical, digest_of
 
@@ -112,7 +113,7 @@ async def ask(
     may_decide: Sequence[str],
     has_read: HasRead,
 ) -> None:
-    """Write an action, in the transaction in which its job begins to wait for `event_of` it."""
+    """Write an action, in the transaction in which its job begins to wait for `event_of` it, and tell the owner."""
     arguments = canonical(call.input)
     values = {
         **asdict(place),
@@ -128,17 +129,23 @@ async def ask(
         "has_read": gate.to_json(asdict(has_read), field="has_read", max_bytes=gate.MAX_INPUT_BYTES),
     }
     await execute(conn, statement("assistant", "action/ask"), values)
+    await _tell_owner(conn, drawn[0], f"{values['tool']} waits for approval", place.turn_id)
 
 
 async def begin_execution(conn: Connection, job: AnyJob, action_id: int) -> Action | None:
     """Let an approved action through, once: the caller lets its call run if it comes back `executing`, and only then.
 
-    `unknown`: an earlier run let it through and was lost. None: it is not approved. Raises LeaseLost.
+    `unknown`: an earlier run let it through and was lost, which the owner is told. None: it is not approved. Raises LeaseLost.
     """
     async with conn.transaction():
         await fence(conn, job)
         row = await fetch_one(conn, statement("assistant", "action/begin"), {"id": action_id, "token": job.token})
-    return Action(**row) if row else None
+        if row is None:
+            return None
+        action = Action(**row)
+        if action.state == "unknown":
+            await _tell_owner(conn, action.id, f"It is not known whether {action.tool} ran", action.turn_id, "error")
+    return action
 
 
 async def end_execution(conn: Connection, job: AnyJob, action_id: int, end: ToolEnd) -> None:
@@ -196,3 +203,19 @@ async def _fenced(conn: Connection, job: AnyJob, sql: Any, values: dict[str, Any
     async with conn.transaction():
         await fence(conn, job)
         await execute(conn, sql, values)
+
+
+async def _tell_owner(
+    conn: Connection, action_id: int, title: str, turn_id: UUID, severity: Severity = "warning"
+) -> None:
+    body = f"./jobs approvals show {action_id} shows the call"
+    await notify(
+        conn,
+        user_id=None,
+        title=f"{title}: action {action_id}",
+        body=body,
+        category="approval",
+        severity=severity,
+        metadata={"action_id": action_id},
+        turn_id=turn_id,
+    )

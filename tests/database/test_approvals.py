@@ -14,6 +14,7 @@ from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
 from assistant.content import File
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
+from assistant.notifications import list_notifications
 from jobs_core import Connection, Database, InvalidInput, LeaseLost, execute, fetch
 from jobs_core.claim import claim
 from jobs_core.explain import explain
@@ -41,6 +42,8 @@ async def test_a_call_that_needs_approval_waits_with_its_job_and_nothing_runs(be
     assert (await bench.lines(action.session_id))[1:] == [("system", f"Bash waits for approval: action {action.id}.")]
     (why,) = await explain(conn, action.job_id) or []
     assert (why.kind, why.about["event"]) == ("wait", f"action:{action.id}")
+    (told,) = await list_notifications(conn)
+    assert (told.user_id, told.title) == (None, f"Bash waits for approval: action {action.id}")
     assert bench.agent.ran == []
 
 
@@ -231,6 +234,9 @@ async def test_an_approved_call_whose_run_was_lost_is_unknown_and_not_run_again(
     assert "nobody knows" in told.reason
     (shown,) = await actions.list_actions(bench.conn)
     assert (shown.id, shown.state) == (action.id, "unknown")
+    told_to_owner, _ = await list_notifications(bench.conn)
+    assert (told_to_owner.severity, told_to_owner.metadata) == ("error", {"action_id": action.id})
+    assert told_to_owner.title == f"It is not known whether Bash ran: action {action.id}"
 
 
 async def test_an_approved_call_that_ended_and_whose_result_was_lost_is_executed_and_not_run_again(
