@@ -12,7 +12,7 @@ from tests.drills.walk.upkeep import promoted
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
 
 
-@rule(24)
+@rule(28)
 async def create_sticky(walk: Walk) -> str:
     """Of a key that some worker has at hand, if any; in a lane, too."""
     walk.has_room()
@@ -47,7 +47,7 @@ def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
     return sorted(free, key=lambda job: (job.priority, job.until or 0))
 
 
-@rule(330)
+@rule(430)
 async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     """It takes the first of them, paused ones not; none where its lease is no longer good."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
@@ -60,7 +60,7 @@ async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(330)
+@rule(430)
 async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     """Whichever is first: its worker has it, or it is anybody's."""
     worker = walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))

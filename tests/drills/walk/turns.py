@@ -38,7 +38,7 @@ def _in_turn(walk: Walk, queues: Sequence[str] = QUEUES) -> list[Known]:
     return [job for job in ready(walk, [FAIR.name], limited=True) if job.queue in queues]
 
 
-@rule(15)
+@rule(18)
 async def claim_turns(walk: Walk) -> str:
     """Those whose turn it is; of two who have one together, the later one's is noted as the later."""
     worker, slots, waiting = walk.worker(), walk.dice.choice((1, 1, 2, 3)), _in_turn(walk)
