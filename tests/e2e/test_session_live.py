@@ -151,6 +151,7 @@ async def test_a_worker_killed_in_the_middle_is_gone_on_from_and_its_watcher_end
     for one in (watcher, late):
         await one.until("answer")
         assert one.kinds.count("answer") == 1
-        assert one.answers == [one.shown.text()] == ["Half an answer."]
+        assert one.answers == ["Half an answer."]
+        assert "Half an answer.".startswith(one.shown.text()), "the last of it may be written later than the answer"
     assert watcher.kinds[0] == "reset"
     feeds.close()
