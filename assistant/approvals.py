@@ -114,7 +114,7 @@ async def said_in(conn: Connection, session_id: str, user_id: str | None, words:
         except NotDecided:  # somebody was faster
             return ()
     if await execute(conn, statement("assistant", "action/notice"), {"id": action.id}):
-        await remark(
+        return await remark(
             conn, f"This waits until somebody decides about action {action.id} ({action.tool}).", session_id=session_id
         )
     return ()

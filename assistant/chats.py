@@ -37,6 +37,7 @@ from jobs_core import (
     gate,
     statement,
 )
+from jobs_core.wake import Ready
 from sessions import create_session
 
 MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
@@ -211,9 +212,10 @@ async def left_turns(conn: Connection, session_id: str) -> list[UUID]:
     return [row["turn_id"] for row in rows]
 
 
-def prompt_of(said: Sequence[Said]) -> str | list[dict[str, Any]]:
-    """What a turn asks: all that was said, with its files where they stand in it."""
-    return blocks_of(Spoken(message.content, message.files) for message in said)
+def prompt_of(said: Sequence[Said], note: str | None = None) -> str | list[dict[str, Any]]:
+    """What a turn asks: all that was said, with its files where they stand in it; before it a note of ours."""
+    spoken = [Spoken(message.content, message.files) for message in said]
+    return blocks_of([Spoken(note, ()), *spoken] if note else spoken)
 
 
 async def claude_session_of(conn: Connection, session_id: str) -> UUID:
@@ -225,23 +227,29 @@ async def claude_session_of(conn: Connection, session_id: str) -> UUID:
     return claude_session_id
 
 
-async def answer(conn: Connection, session_id: str, turn_id: UUID, text: str) -> None:
-    """Write the turn's answer into the chat; a turn that ended before has its end already, and the database refuses."""
+async def answer(conn: Connection, session_id: str, turn_id: UUID, text: str) -> Sequence[Ready]:
+    """Write the turn's answer into the chat; a turn that ended before has its end already, and the database refuses.
+
+    Returns where the job stands ready that delivers it, as `fail` does.
+    """
     await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id})
-    await _conclude(conn, session_id, turn_id, "ai", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS))
+    return await _conclude(conn, session_id, turn_id, "ai", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS))
 
 
-async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) -> None:
+async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) -> Sequence[Ready]:
     """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
-    await end_unanswered(conn, session_id, turn_id, gate.clean_text(f"This could not be answered: {reason}"))
+    text = gate.clean_text(f"This could not be answered: {reason}")
+    return await end_unanswered(conn, session_id, turn_id, text) or ()
 
 
-async def end_unanswered(conn: Connection, session_id: str, turn_id: UUID, text: str) -> bool:
-    """End a turn with a word of the chat's own; False where it ended before, answered or not."""
+async def end_unanswered(conn: Connection, session_id: str, turn_id: UUID, text: str) -> Sequence[Ready] | None:
+    """End a turn with a word of the chat's own; None where it ended before, answered or not.
+
+    Returns where the job stands ready that delivers it.
+    """
     if not await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
-        return False
-    await _conclude(conn, session_id, turn_id, "system", text)
-    return True
+        return None
+    return await _conclude(conn, session_id, turn_id, "system", text)
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:
@@ -300,8 +308,8 @@ async def _repeated(
 
 async def _conclude(
     conn: Connection, session_id: str, turn_id: UUID, kind: Literal["ai", "system"], content: str
-) -> None:
+) -> Sequence[Ready]:
     values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
     await execute(conn, statement("assistant", "message/conclude"), values)
-    await owe_reply(conn, session_id, turn_id, "answer" if kind == "ai" else "failure", content)
     await forget_effects(conn, turn_id)
+    return await owe_reply(conn, session_id, turn_id, "answer" if kind == "ai" else "failure", content)

@@ -12,6 +12,8 @@ AssistantError
 ├── NoSuchAgent     there is no agent of this name
 ├── AgentExists     there is one already: edit it, or take another name
 ├── NoSuchAction    there is no such pending action, or nothing always allowed, under this id: the caller has a wrong one
+├── NoSuchDelivery  there is no such delivery: the caller has a wrong id
+├── NotResent       the delivery is not one that failed: the caller looks at it again
 ├── MayNotDecide    it is not this person's to decide about
 └── NotDecided      it was decided before, is over, or is not what the person was shown: the caller looks at it again
 """
@@ -63,6 +65,14 @@ class AgentExists(AssistantError):
 
 class NoSuchAction(AssistantError):
     """No action, and nothing that is always allowed, has this id."""
+
+
+class NoSuchDelivery(AssistantError):
+    """No delivery has this id."""
+
+
+class NotResent(AssistantError):
+    """The delivery is owed, sent, or has no channel: it was left as it is."""
 
 
 class MayNotDecide(AssistantError):

@@ -11,6 +11,7 @@ that the transcript does not hold any more, lets nothing run.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from assistant.policy import Policy
 from assistant.remarks import remark
 from jobs_core import AnyJob, Connection, Database, Wait
 from jobs_core.waits import emitted
+from jobs_core.wake import Ready
 from sessions import (
     AgentSetup,
     Allow,
@@ -123,14 +125,15 @@ class Gatekeeper:
             drawn = await actions.draw(conn)
             has_read = what_was_read(await load_transcript(conn, self._place.claude_session_id))
 
-        async def write(conn: Connection) -> None:
+        async def write(conn: Connection) -> Sequence[Ready]:
             asked = ToolCall(call.id, call.name, call.input)
             asked_by = self._rule_of.get(call.id, "")
             owners = [approvals.OWNERS]
             await actions.ask(
                 conn, self._job, drawn, self._place, asked, asked_by=asked_by, may_decide=owners, has_read=has_read
             )
-            await remark(conn, f"{call.name} waits for approval: action {drawn[0]}.", session_id=self._place.session_id)
+            said = f"{call.name} waits for approval: action {drawn[0]}."
+            return await remark(conn, said, session_id=self._place.session_id)
 
         return Wait(actions.event_of(drawn[0]), drawn[1], also=write)
 

@@ -77,7 +77,7 @@ async def _stop(conn: Connection, session_id: str, *, anew: bool) -> Stopped:
     if await fetch_one(conn, statement("assistant", "chat/lock"), {"session_id": session_id}) is None:
         raise NoSuchChat(f"There is no chat {session_id!r}")
     left = await chats.left_turns(conn, session_id)
-    begun = [turn for turn in left if await chats.end_unanswered(conn, session_id, turn, STOPPED)]
+    begun = [turn for turn in left if await chats.end_unanswered(conn, session_id, turn, STOPPED) is not None]
     waiting = 0
     while await chats.bind(conn, session_id, turn := uuid4()):
         await chats.end_unanswered(conn, session_id, turn, STOPPED_BEFORE)

@@ -16,6 +16,7 @@ from cli.commands import (
     cancel,
     chat,
     create,
+    deliveries,
     drill,
     emit,
     explain,
@@ -23,7 +24,7 @@ from cli.commands import (
     limit,
     look,
     migrate,
-    owed,
+    notifications,
     pauses,
     provider,
     prune,
@@ -58,7 +59,8 @@ agent.register(app)
 user.register(app)
 session.register(app)
 task.register(app)
-owed.register(app)
+deliveries.register(app)
+notifications.register(app)
 token.register(app)
 create.register(app)
 look.register(app)

@@ -5,12 +5,13 @@ To add a job type: write `handlers/yours.py` with a `register(table)`, as `handl
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.chats import CHAT_TURN
+from assistant.deliveries import DELIVER
 from jobs_core import ConfigurationError, HandlerTable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def build_table(more: str = "") -> HandlerTable:
     Raises ConfigurationError naming the module that cannot be used.
     """
     table = HandlerTable()
-    table.declare(CHAT_TURN)
+    table.declare_all([CHAT_TURN, DELIVER])
     for name in HANDLERS:
         importlib.import_module(name).register(table)
     for name in filter(None, more.split(",")):
@@ -45,6 +46,24 @@ def bind_agents(more: str, table: HandlerTable, *, database: "Database", session
         if bind := getattr(module, "register_agents", None):
             with _naming(name):
                 bind(table, database=database, sessions=sessions)
+
+
+def bind_senders(more: str, table: HandlerTable, *, database: "Database") -> Sequence[str]:
+    """Bind `deliver` to the senders of modules with a `register_senders(senders)`, in a worker; returns the queues to serve.
+
+    Where no module has one, nothing is bound. Raises ConfigurationError naming the module that cannot be used.
+    """
+    from assistant.senders import Senders
+    from handlers import deliver
+
+    senders = Senders()
+    for name in (*HANDLERS, *filter(None, more.split(","))):
+        if bind := getattr(sys.modules[name], "register_senders", None):
+            with _naming(name):
+                bind(senders)
+    if senders.queues:
+        deliver.register(table, database=database, senders=senders)
+    return senders.queues
 
 
 def _register(name: str, table: HandlerTable) -> None:

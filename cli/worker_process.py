@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from cli.settings import CliSettings
-from cli.table import bind_agents, build_table
+from cli.table import bind_agents, bind_senders, build_table
 from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings, HistorySettings
@@ -34,11 +34,12 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
         Jobs(database, table) as jobs,
     ):
         resources = _agents(database, table, jobs)  # before the queues are asked for: it binds handlers
+        out = bind_senders(CliSettings.read().handlers, table, database=database)
         if not alone:
             resources.append(Housekeeping(database, HistorySettings.read()))
         worker = (AloneRunner if alone else Worker)(
             jobs,
-            queues=queues or table.queues(),
+            queues=queues or [*table.queues(), *out],
             settings=settings,
             resources=resources,
             link=link,

@@ -14,6 +14,7 @@ chat's next job does it then.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -29,6 +30,7 @@ from assistant.gatekeeper import Gatekeeper
 from assistant.people import acting_for
 from assistant.remarks import remark
 from assistant.tools import RunContext, tools_for
+from assistant.undelivered import tell_agent, told_in
 from assistant.workspaces import Workspaces
 from handlers.model_run import ModelRun, Wake, nobody
 from jobs_core import (
@@ -46,6 +48,7 @@ from jobs_core import (
     db,
     fence,
 )
+from jobs_core.wake import Ready
 from sessions import (
     AgentSetup,
     Audience,
@@ -160,18 +163,20 @@ class ChatTurns:
                 claude_session_id = held
                 if said:
                     await begin_turn(conn, turn_id=turn_id, session_id=claude_session_id, job_id=job.id)
+                    await tell_agent(conn, chat, turn_id)
             if not said:  # another job has seen to it, or somebody has stopped it
                 return None
             epoch = await take_session(conn, claude_session_id)
             cast = await agents.of_chat(conn, chat)
             scopes = scopes_of(job, turn_id, chat=chat, user=cast.user.id, agent=cast.agent.name)
+            prompt = chats.prompt_of(said, await told_in(conn, chat, turn_id))
             try:
                 await model.reserve(conn, turn_id, scopes, cast.agent)
             except BudgetShort:
                 if not (began and await is_answered(conn, claude_session_id, turn_id)):
                     raise
                 model.cap_usd = Decimal(0)  # no call is made; were there one, the proxy would refuse it
-        return Turn(turn_id, chat, cast, claude_session_id, epoch, chats.prompt_of(said))
+        return Turn(turn_id, chat, cast, claude_session_id, epoch, prompt)
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
         try:
@@ -220,9 +225,9 @@ def _answered(turn: Turn, text: str) -> Outcome:
     if not text.strip():
         return _failed(turn, "the model's answer was empty")
 
-    async def write(conn: Connection) -> None:
-        await chats.answer(conn, turn.chat, turn.id, text)
+    async def write(conn: Connection) -> Sequence[Ready]:
         await end_turn(conn, turn.id)
+        return await chats.answer(conn, turn.chat, turn.id, text)
 
     return Complete(ChatTurnResult(status="answered", turn_id=turn.id), also=write)
 
@@ -256,12 +261,12 @@ def _not_begun(job: Job[ChatTurnInput], error: Exception) -> Outcome:
     if job.retry_count < CHAT_TURN.retries.max_retries:
         return Retry(reason)
 
-    async def say_so(conn: Connection) -> None:
+    async def say_so(conn: Connection) -> Sequence[Ready]:
         began = await turn_of_job(conn, job.id)
         turn_id = began.id if began else uuid4()
         if not began and await chats.hold(conn, chat):
             await chats.bind(conn, chat, turn_id)
-        await chats.fail(conn, chat, turn_id, reason)
+        return await chats.fail(conn, chat, turn_id, reason)
 
     return Fail(reason, also=say_so)
 
@@ -272,9 +277,9 @@ def _own_fault(job: Job[ChatTurnInput], error: Exception) -> str:
 
 
 def _failed(turn: Turn, reason: str, *, anew: bool = False) -> Fail:
-    async def say_so(conn: Connection) -> None:
-        await chats.fail(conn, turn.chat, turn.id, reason)
+    async def say_so(conn: Connection) -> Sequence[Ready]:
         if anew:
             await chats.begin_anew(conn, turn.chat)
+        return await chats.fail(conn, turn.chat, turn.id, reason)
 
     return Fail(reason, also=say_so)

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 Wake = Callable[[Iterable[Ready | None]], object]
-Say = Callable[[Connection, str], Awaitable[None]]
+Say = Callable[[Connection, str], Awaitable[Iterable[Ready]]]
 
 AT_ONCE = timedelta(0)
 FIRST_AGAIN_S, LAST_AGAIN_S = 2.0, 60.0
@@ -106,14 +106,13 @@ class ModelRun:
     def wait(self, short: BudgetShort, say: Say) -> Wait:
         """Let the job wait for money; the first time for just that, `say` tells whoever asked, in the same transaction."""
 
-        async def also(conn: Connection) -> None:
+        async def also(conn: Connection) -> Iterable[Ready]:
             if self._own_caps:  # rolled back with all else; under those of before it might be told at once, each time
                 await self._own_caps(conn)
             news = await budgets.wait_for_budget(conn, self._job, short)
-            if news.to_who_asked:
-                await say(conn, _waits_for(short))
             if news.to_owner:
                 await _tell_owner_of_budget(conn, self._job, short)
+            return await say(conn, _waits_for(short)) if news.to_who_asked else ()
 
         log.info("run.short_of_budget", budget=str(short.balance), needs_usd=str(short.needs_usd))
         return Wait(budgets.event_of(self._job, short), until=short.balance.ends_at, also=also)
@@ -152,11 +151,10 @@ class ModelRun:
         if turn_id is None:
             return outcome
 
-        async def also(conn: Connection) -> None:
+        async def also(conn: Connection) -> Iterable[Ready] | None:
             if ready := await budgets.settle(conn, turn_id, self._job.token):  # first: it locks accounts in their order
                 asyncio.get_running_loop().call_later(_COMMITTED_S, self._wake, ready)
-            if outcome.also:
-                await outcome.also(conn)
+            return await outcome.also(conn) if outcome.also else None
 
         return replace(outcome, also=also)
 

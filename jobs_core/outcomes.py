@@ -1,18 +1,20 @@
 """How a run ends, as a value that its handler returns.
 
 A handler that raises instead ends in a counted retry. `also` runs in the settling transaction, after the fenced update
-matched: what it writes and the job's end are one fact, or neither happened.
+matched: what it writes and the job's end are one fact, or neither happened. It may return where it has made jobs ready: idle
+workers are woken there after the commit.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from jobs_core.db import Connection
 from jobs_core.job_types import RetryPolicy
+from jobs_core.wake import Ready
 
-Also = Callable[[Connection], Awaitable[None]]
+Also = Callable[[Connection], Awaitable[Iterable[Ready] | None]]
 
 Reason = Literal["error", "timeout", "lost", "drained", "snoozed", "rate_limited", "budget", "cancelled"]
 """Why an attempt did not complete, as `attempts.reason` has it. `error` and `timeout` spend retries."""

@@ -7,6 +7,7 @@ What runs goes on. An operator's pause and an outcome's stand side by side: jobs
 concern them is left. An operator's moves give_up_at on, an outcome's does not.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from jobs_core.errors import InvalidInput
 from jobs_core.job import AnyJob
 from jobs_core.outcomes import Also, Snooze
 from jobs_core.statements import statement
+from jobs_core.wake import Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,12 @@ def pausing(job: AnyJob, outcome: Snooze) -> Also | None:
     until, reason = outcome.pause_queue_until, gate.clean_text(outcome.reason)
     due_values(until, field="pause_queue_until")
 
-    async def also(conn: db.Connection) -> None:
-        if outcome.also:
-            await outcome.also(conn)
+    async def also(conn: db.Connection) -> Iterable[Ready] | None:
+        made_ready = await outcome.also(conn) if outcome.also else None
         await prolong(
             conn, queue=job.queue, until=until, because=outcome.because, reason=reason, set_by=f"job {job.id}"
         )
+        return made_ready
 
     return also
 

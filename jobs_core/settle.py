@@ -156,15 +156,14 @@ async def end(
         ended = await db.fetch_one(conn, statement("jobs_core", "job/end"), values)
         if ended is None:
             raise lost(claim)
-        if also:
-            await also(conn)
+        made_ready = await also(conn) if also else None
         if claim.lane and holds_lane:
             failed = {"lane": claim.lane, "id": claim.id, "error": error}
             await db.execute(conn, statement("jobs_core", "lane/hold_failed"), failed)
         ready = await after_end(conn, claim, state, result=result, error=error)
         if retention == "none":  # last: collected settles wait for this row
             await db.execute(conn, statement("jobs_core", "job/count_ended"), {**ended, "state": state})
-    return Settled(state, ready)
+    return Settled(state, (*ready, *(made_ready or ())))
 
 
 async def after_end(
@@ -216,10 +215,10 @@ async def _try_put_back(
         row = await db.fetch_one(conn, statement("jobs_core", "job/put_back"), values)
         if row is None:
             return None
-        if also:
-            await also(conn)
+        made_ready = await also(conn) if also else None
         freed_for = await free_slots(conn, [job.id]) if job.limited else ()
-    return Settled("pending", (*((Ready(job.queue, job.job_type),) if row["ready"] else ()), *freed_for))
+    own = (Ready(job.queue, job.job_type),) if row["ready"] else ()
+    return Settled("pending", (*own, *freed_for, *(made_ready or ())))
 
 
 async def end_many(conn: db.Connection, runs: Sequence[Completed]) -> set[int]:

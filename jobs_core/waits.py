@@ -67,12 +67,12 @@ async def wait(conn: db.Connection, job: AnyJob, outcome: Wait) -> Settled:
         row = await db.fetch_one(conn, statement("jobs_core", "job/wait"), values)
         if row is None:
             raise lost(job)
-        if outcome.also:
-            await outcome.also(conn)
+        made_ready = await outcome.also(conn) if outcome.also else None
         freed_for = await free_slots(conn, [job.id]) if job.limited else frozenset()
+    others = (*freed_for, *(made_ready or ()))
     if row["ready"]:
-        return Settled("pending", (Ready(job.queue, job.job_type), *freed_for))
-    return Settled("waiting", tuple(freed_for))
+        return Settled("pending", (Ready(job.queue, job.job_type), *others))
+    return Settled("waiting", others)
 
 
 async def go_on(conn: db.Connection, *, batch: int) -> list[Ready]:

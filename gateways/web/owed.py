@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query
+from pydantic import Field
 
 from assistant import deliveries as owed
 from assistant import notifications as told
+from assistant import sending
 from assistant.deliveries import Delivery, State
 from assistant.notifications import Notification
 from gateways.web.context import Here
@@ -14,9 +16,9 @@ from gateways.web.parameters import Id, Name, Page
 
 
 class WhichDeliveries(Page):
-    """Which deliveries, the newest first."""
+    """Which deliveries, the newest first; state: those in any of these, which may be repeated."""
 
-    state: State | None = None
+    state: list[State] = Field([], max_length=len(owed.STATES))
 
 
 class WhichNotifications(Page):
@@ -29,7 +31,24 @@ class WhichNotifications(Page):
 async def deliveries(context: Here, which: Annotated[WhichDeliveries, Query()]) -> dict[str, list[Delivery]]:
     """Deliveries; page on with the last one's id as `before_id`."""
     async with context.database.connection() as conn:
-        return {"deliveries": await owed.list_deliveries(conn, **which.model_dump())}
+        await sending.end_left(conn)
+        found = await owed.list_deliveries(conn, states=which.state, before_id=which.before_id, limit=which.limit)
+    return {"deliveries": found}
+
+
+async def delivery(context: Here, delivery_id: Annotated[Id, Path()]) -> Delivery:
+    """One delivery, with what its receiver said."""
+    async with context.database.connection() as conn:
+        await sending.end_left(conn)
+        return await owed.find_delivery(conn, delivery_id)
+
+
+async def resend(context: Here, delivery_id: Annotated[Id, Path()]) -> Delivery:
+    """Owe once more what failed, is unknown or was blocked; 409 for another."""
+    async with context.database.connection() as conn:
+        ready = (await sending.resend(conn, delivery_id)).ready
+        context.jobs.notifier.wake(ready)
+        return await owed.find_delivery(conn, delivery_id)
 
 
 async def notifications(context: Here, which: Annotated[WhichNotifications, Query()]) -> dict[str, list[Notification]]:

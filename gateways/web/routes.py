@@ -98,6 +98,8 @@ ROUTES = (
     Route("GET", "/api/tasks/{task_id}", tasks.one),
     Route("PATCH", "/api/tasks/{task_id}", tasks.change),
     Route("GET", "/api/deliveries", owed.deliveries),
+    Route("GET", "/api/deliveries/{delivery_id}", owed.delivery),
+    Route("POST", "/api/deliveries/{delivery_id}/retry", owed.resend),
     Route("GET", "/api/notifications", owed.notifications),
     Route("POST", "/api/notifications/{notification_id}/read", owed.read),
 )

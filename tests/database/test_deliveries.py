@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from assistant import chats
-from assistant.deliveries import Delivery, list_deliveries, owe, owe_reply
+from assistant.deliveries import Delivery, Owed, list_deliveries, owe, owe_reply
 from assistant.notifications import list_notifications, mark_read, notify
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
 from tests.support.database import Undone
@@ -48,6 +48,7 @@ async def test_an_answer_in_a_chat_of_telegram_is_owed_in_the_transaction_that_w
         state="owed",
         turn_id=turn_id,
         created_at=owed.created_at,
+        job_id=owed.job_id,
     )
     assert 0 <= owed.random_id < 2**63
     await owe_reply(conn, chat, turn_id, "answer", "Hi again.")
@@ -77,13 +78,13 @@ async def test_the_longest_answer_can_be_owed(jobs: Jobs, conn: Connection) -> N
 
 
 async def test_the_same_thing_is_owed_once_with_the_number_of_the_first(conn: Connection, database: Database) -> None:
-    async def try_it(n: int) -> bool:
+    async def try_it(n: int) -> Owed | None:
         async with database.connection() as own:
             return await owe(own, owed_for="turn:1", kind="answer", payload={"n": n}, user_id="ada", account="bot")
 
     owed = await asyncio.gather(*(try_it(n) for n in range(5)))
     (kept,) = await list_deliveries(conn)
-    assert (sum(owed), owed[kept.payload["n"]], kept.account) == (1, True, "bot")
+    assert (sum(map(bool, owed)), owed[kept.payload["n"]], kept.account) == (1, Owed(kept.id, ()), "bot")
 
 
 async def test_what_is_told_is_owed_too_or_neither(conn: Connection) -> None:
@@ -127,6 +128,6 @@ async def test_deliveries_are_listed_by_state_and_page(conn: Connection) -> None
     await execute(conn, "UPDATE jobs.deliveries SET state = 'failed' WHERE owed_for IN ('turn:0', 'turn:2')")
     newest = await list_deliveries(conn, limit=2)
     assert [one.owed_for for one in newest] == ["turn:3", "turn:2"]
-    older = await list_deliveries(conn, before_id=newest[-1].id, state="failed")
+    older = await list_deliveries(conn, before_id=newest[-1].id, states=["failed"])
     assert [one.owed_for for one in older] == ["turn:0"]
     assert len({row["random_id"] for row in await fetch(conn, "SELECT random_id FROM jobs.deliveries")}) == 4

@@ -16,6 +16,7 @@ def path_of(template: str) -> str:
         .replace("{job_id}", "1")
         .replace("{task_id}", "1")
         .replace("{notification_id}", "1")
+        .replace("{delivery_id}", "1")
         .replace("{event}", "e")
         .replace("{name}", "a")
         .replace("{user_id}", "u")

@@ -33,7 +33,7 @@ def test_what_is_owed_and_told_is_listed_and_marked(home: Home, database_url: st
         "INSERT INTO jobs.notifications (title, body, category, severity, metadata) "
         "VALUES ('Word', 'b', 'summary', 'info', '{}')",
     )
-    (owed,) = json.loads(home.run("deliveries", "--state", "owed", "--json").stdout)
+    (owed,) = json.loads(home.run("deliveries", "ls", "--state", "owed", "--json").stdout)
     assert (owed["random_id"], owed["payload"]) == ("9007199254740993", {"text": "Hi."})
     assert "Word" in home.run("notifications", "--unread").stdout
     assert home.run("notifications", "--read", "1").stdout == "notification 1 is read\n"

@@ -1,7 +1,7 @@
 """A worker in the tests' own process, and what its jobs and its resources have come to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,15 +16,22 @@ QUICK = {"lease_s": 2.0, "renew_s": 0.2, "upkeep_s": 0.1, "poll_s": 30.0, "drain
 
 @asynccontextmanager
 async def working(
-    database: Database, handlers: dict[JobType[Any], Handler], resources: tuple[Any, ...] = (), **settings: float
+    database: Database,
+    handlers: dict[JobType[Any], Handler],
+    resources: tuple[Any, ...] = (),
+    queues: Sequence[str] = (),
+    **settings: float,
 ) -> AsyncIterator[tuple[Jobs, Worker]]:
-    """A worker with these handlers; drained at the end."""
+    """A worker with these handlers, in these queues or those of their types; drained at the end."""
     table = HandlerTable()
     for job_type, handler in handlers.items():
         table.register_handler(job_type, handler)
     async with Jobs(database, table) as jobs:
         worker = Worker(
-            jobs, queues=table.queues(), settings=WorkerSettings.read(**{**QUICK, **settings}), resources=resources
+            jobs,
+            queues=queues or table.queues(),
+            settings=WorkerSettings.read(**{**QUICK, **settings}),
+            resources=resources,
         )
         task = asyncio.create_task(worker.run())
         try:

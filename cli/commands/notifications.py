@@ -1,4 +1,4 @@
-"""`./jobs deliveries`, `./jobs notifications`: what is owed to people outside, and what they are told."""
+"""`./jobs notifications`: what people are told without having asked."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,30 +15,8 @@ Before = Annotated[int | None, typer.Option(min=1, max=BIGGEST_ID, help="Only th
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command(epilog="Example: ./jobs deliveries --state failed --json")(deliveries)
+    """Add the command."""
     app.command(epilog="Example: ./jobs notifications --unread, then ./jobs notifications --read 7")(notifications)
-
-
-def deliveries(
-    state: Annotated[str | None, typer.Option(help="Only those that are owed, sent, failed, unknown, blocked")] = None,
-    limit: Limit = 20,
-    before: Before = None,
-    as_json: Json = False,
-    data: Data = None,
-) -> None:
-    """List the newest deliveries: what is owed to people outside, and whether it was sent."""
-    from assistant.deliveries import STATES, list_deliveries
-    from cli.database import ask
-    from cli.filters import check_state
-    from cli.printing import print_table
-
-    check_state(state, STATES)
-    which: dict[str, Any] = {"state": state, "before_id": before, "limit": limit}
-    found = ask(lambda conn: list_deliveries(conn, **which), data)
-    rows = [{**asdict(one), "random_id": str(one.random_id)} for one in found]  # more digits than most readers keep
-    headings = {"id": "id", "state": "state", "kind": "kind", "channel": "channel", "chat": "chat", "user_id": "user"}
-    print_table(rows, headings | {"created_at": "created (UTC)", "payload": "payload"}, as_json=as_json)
 
 
 def notifications(
