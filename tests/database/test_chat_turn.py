@@ -13,8 +13,9 @@ from uuid import UUID
 import pytest
 from psycopg.errors import DiskFull, StatementTooComplex
 
-from assistant import agents, chats, people
+from assistant import agents, chats, people, sending
 from assistant.chats import CHAT_TURN
+from assistant.deliveries import list_deliveries, queue_of
 from assistant.workspaces import Workspaces
 from handlers import chat_turn
 from jobs_core import (
@@ -33,6 +34,7 @@ from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.look import JobView, find
 from jobs_core.settle import end, settle
+from jobs_core.wake import Ready
 from sessions import (
     AgentBroke,
     Audience,
@@ -48,6 +50,7 @@ from sessions import (
 )
 from tests.support.mutants import NO_FENCE, mutated
 from tests.support.people import EVE, contact, owner
+from tests.support.tool_calls import THEY_ARE_KNOWN
 from workers.executor import Executor
 
 LAST = CHAT_TURN.retries.max_retries
@@ -491,3 +494,36 @@ async def test_a_turn_stays_in_the_session_it_began_in(bench: Bench, conn: Conne
     await bench.run()
     one, again, two = [asked["session_id"] for asked in bench.agent.asked]
     assert one == again != two == reset
+
+
+async def test_an_agent_is_told_once_of_what_did_not_arrive_in_its_chat(bench: Bench, conn: Connection) -> None:
+    """The same words in each run of that turn, and none in the next one."""
+    await execute(conn, THEY_ARE_KNOWN)
+    first = await bench.say("hello", channel="telegram", user_id="ada")
+    await bench.run()
+    (owed,) = await list_deliveries(conn)
+    await sending.end(conn, owed.id, "blocked", said="bot was blocked")
+    await bench.say("are you there?", first.session_id, channel="telegram", user_id="ada")
+    bench.agent.raises = AgentBroke("it broke")
+    await bench.run()
+    bench.agent.raises = None
+    await bench.run()
+    await bench.say("and now?", first.session_id, channel="telegram", user_id="ada")
+    await bench.run()
+    prompts = [asked["prompt"] for asked in bench.agent.asked]
+    assert prompts[1] == prompts[2]
+    note = (
+        f"- your answer of {owed.created_at:%Y-%m-%d %H:%M} UTC, 'Hi.': blocked (bot was blocked)\n)\n\nare you there?"
+    )
+    assert prompts[1].endswith(note)
+    assert "one message did not surely arrive" in prompts[1]
+    assert (prompts[0], prompts[3]) == ("hello", "and now?")
+
+
+async def test_an_answer_wakes_whoever_delivers_it(bench: Bench, conn: Connection) -> None:
+    await execute(conn, THEY_ARE_KNOWN)
+    woken = list[Any]()
+    bench.jobs.notifier.on_wake = woken.append
+    await bench.say("hello", channel="telegram", user_id="ada")
+    await bench.run()
+    assert Ready(queue_of("telegram"), "deliver") in woken

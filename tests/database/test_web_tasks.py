@@ -6,6 +6,7 @@ import pytest
 
 from assistant.deliveries import owe
 from assistant.notifications import notify
+from assistant.sending import end
 from jobs_core import Connection, Jobs, execute
 from tests.support.tool_calls import THEY_ARE_KNOWN
 from tests.support.web import calling, door, error_of
@@ -73,7 +74,8 @@ async def test_what_does_not_fit_is_refused_by_its_field(
 
 
 async def test_what_is_owed_and_told_is_read_by_the_page(jobs: Jobs, conn: Connection) -> None:
-    await owe(conn, owed_for="turn:1", kind="answer", payload={"text": "Hi."}, user_id="ada", channel="telegram")
+    owed = await owe(conn, owed_for="turn:1", kind="answer", payload={"text": "Hi."}, user_id="ada", channel="telegram")
+    assert owed
     await notify(conn, user_id=None, title="t", body="b", category="summary")
     async with calling(door(jobs)) as client:
         newest, oldest = (await client.get("/api/deliveries", params={"state": "owed"})).json()["deliveries"]
@@ -81,6 +83,18 @@ async def test_what_is_owed_and_told_is_read_by_the_page(jobs: Jobs, conn: Conne
         assert int(oldest["random_id"]) < 2**63
         page = (await client.get("/api/deliveries", params={"before_id": newest["id"]})).json()
         assert page == {"deliveries": [oldest]}
+        await end(conn, owed.id, "unknown", said="cut off")
+        some = {"state": ["unknown", "failed"]}
+        (ended,) = (await client.get("/api/deliveries", params=some)).json()["deliveries"]
+        assert (ended["id"], ended["said"]) == (oldest["id"], "cut off")
+        assert (await client.get(f"/api/deliveries/{owed.id}")).json() == ended
+        again = (await client.post(f"/api/deliveries/{owed.id}/retry")).json()
+        assert (again["state"], again["random_id"]) == ("owed", oldest["random_id"])
+        refused = error_of(await client.post(f"/api/deliveries/{owed.id}/retry"), 409)
+        assert (refused["code"], refused["field"]) == ("not_resent", "delivery_id")
+        (told,) = (await client.get("/api/notifications", params={"limit": 1})).json()["notifications"]
+        assert told["category"] == "delivery"
+        assert (await client.post(f"/api/notifications/{told['id']}/read")).json() == {"read": True}
         (one,) = (await client.get("/api/notifications", params={"unread": True})).json()["notifications"]
         assert (one["title"], one["user_id"], one["read"]) == ("t", None, False)
         assert (await client.post(f"/api/notifications/{one['id']}/read")).json() == {"read": True}
