@@ -61,6 +61,7 @@ DELIVER = JobType(
     timeout=timedelta(minutes=5),
     give_up_after=timedelta(days=3),  # a weekend: what is later is news no more
     retention="short",
+    suspected=False,  # only the process that holds the account can send: there is no other to be alone in
 )
 
 

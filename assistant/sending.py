@@ -19,7 +19,7 @@ from jobs_core.wake import Ready
 
 MAX_SAID_CHARS = 500
 """Of what a receiver says: it stands in lists and in prompts."""
-_LEFT = "its job ended without a word: it crashed too often, was cancelled, or gave up"
+_LEFT = "its job ended without a word: it was cancelled, or gave up"
 
 
 @dataclass(frozen=True, slots=True)

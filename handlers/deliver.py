@@ -30,6 +30,8 @@ DATABASE_PAUSE = timedelta(seconds=1)
 NO_SENDER_PAUSE = timedelta(minutes=1)
 NETWORK_RETRIES = RetryPolicy(max_retries=400, first_s=2.0)
 """After a connection that broke: 2, 4, 8 s …, 15 min: for longer than a job lives, so that its time to give up is the end."""
+MOST_LOST = 20
+"""So many processes may die while they send one delivery; of more it is to blame itself."""
 LEFT_EVERY_S = 60.0
 """What jobs left owed that crashed is looked for so often, by each process that sends."""
 
@@ -70,8 +72,8 @@ class Deliveries:
 
 
 async def _send(sender: Sender, job: Job[DeliverInput], begun: Try) -> Outcome:
-    if begun.unsure_for is not None and begun.unsure_for >= sender.remembers:
-        return _unknown(begun, begun.delivery.said or "a try was cut off")
+    if why_not := _no_more(sender, job, begun):
+        return _unknown(begun, why_not)
     try:
         answer = await sender.send(begun.delivery)
     except LeaseLost:
@@ -87,6 +89,15 @@ async def _send(sender: Sender, job: Job[DeliverInput], begun: Try) -> Outcome:
             return _ended(begun, "failed", reason)
         case Blocked(reason):
             return _ended(begun, "blocked", reason)
+
+
+def _no_more(sender: Sender, job: Job[DeliverInput], begun: Try) -> str | None:
+    """Why it must not be shown to the receiver any more; None: it may be."""
+    if begun.unsure_for is not None and begun.unsure_for >= sender.remembers:
+        return begun.delivery.said or "a try was cut off"
+    if job.lost_count >= MOST_LOST:
+        return f"{job.lost_count} processes died while they sent it"
+    return None
 
 
 def _ended(

@@ -86,6 +86,8 @@ class JobType(Generic[InputT]):
     ageing: a ready job goes up one priority class for each such span that it waits, from a second to a day; None: never.
     sticky_key: names what a worker has at hand after a run, from its input: a session, a checkout. A job of that key would
         rather run on the worker that ran the last one, and waits for it for up to sticky_for (sticky.py); None: anywhere.
+    suspected: after a run that was lost with its worker the next one is alone in a process (suspects.py). False: it is run
+        where any is, for types that only a certain process can run; their handlers look at `lost_count`.
     timeout: how long a run may take. progress_timeout: how long it may take from one step, line of its log or word of its
         progress to the next; None for as long as it likes. Either ends the run of an async handler as a counted `timeout`; a
         thread cannot be stopped.
@@ -113,6 +115,7 @@ class JobType(Generic[InputT]):
     sticky_for: timedelta = timedelta(seconds=2)
     fair_by: Literal["user_id", "project_id"] | Callable[[InputT], str | None] | None = None
     ageing: timedelta | None = None
+    suspected: bool = True
 
     @property
     def waits_apart(self) -> bool:
@@ -193,6 +196,11 @@ class HandlerTable:
     def retentions(self) -> dict[str, Retention]:
         """How long history keeps the ended jobs of each type known here."""
         return {name: job_type.retention for name, job_type in self._types.items()}
+
+    @property
+    def unsuspected(self) -> list[str]:
+        """Names of the types whose lost jobs run on where any do, sorted."""
+        return sorted(name for name, job_type in self._types.items() if not job_type.suspected)
 
     def queues(self) -> list[str]:
         """The queues that the types here go to unless their creator says otherwise, sorted."""

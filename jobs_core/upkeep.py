@@ -54,17 +54,27 @@ async def bury(conn: db.Connection) -> list[db.Row]:
 
 
 async def rescue(
-    conn: db.Connection, *, max_lost: int = MAX_LOST_ALONE, retentions: Mapping[str, Retention] | None = None
+    conn: db.Connection,
+    *,
+    max_lost: int = MAX_LOST_ALONE,
+    retentions: Mapping[str, Retention] | None = None,
+    unsuspected: Sequence[str] = (),
 ) -> tuple[list[int], set[Ready]]:
     """Put back the jobs of workers that are gone, those that had started as suspects, and end those lost too often alone.
 
-    The connection is not in a transaction. retentions: by job type, `standard` where one is not named. Returns the ids rescued
-    and where jobs became ready for all.
+    The connection is not in a transaction. retentions: by job type, `standard` where one is not named. unsuspected: types whose
+    jobs are put back for all. Returns the ids rescued and where jobs became ready for all.
     """
     gone = [row["id"] for row in await db.fetch(conn, statement("jobs_core", "worker/gone"))]
     if not gone:
         return [], set()
-    limits = {"worker_ids": gone, "batch": BATCH, "max_lost": max_lost, "error": _LOST}
+    limits = {
+        "worker_ids": gone,
+        "batch": BATCH,
+        "max_lost": max_lost,
+        "error": _LOST,
+        "unsuspected": list(unsuspected),
+    }
     ids, ready = list[int](), set[Ready]()
     while rows := await _take_back(conn, "job/rescue", limits, ready):
         ids += [row["id"] for row in rows]
@@ -120,13 +130,15 @@ async def _try_lock(conn: db.Connection, lanes: list[str]) -> list[str]:
     return [row["lane"] for row in await db.fetch(conn, statement("jobs_core", "lane/try_lock"), {"lanes": lanes})]
 
 
-async def put_back_strays(conn: db.Connection, worker_id: int, known: list[int]) -> set[Ready]:
+async def put_back_strays(
+    conn: db.Connection, worker_id: int, known: list[int], *, unsuspected: Sequence[str] = ()
+) -> set[Ready]:
     """Put back what the worker holds but does not run (`known` are the ids it runs); returns where jobs became ready for all.
 
     A claim whose answer was lost leaves such jobs, and nobody else would ever look at them: their worker lives. Those of
     runs that had started become suspects, as in `rescue`.
     """
-    return await _put_back(conn, worker_id, known, error=_LOST, suspected=True)
+    return await _put_back(conn, worker_id, known, error=_LOST, suspected=True, unsuspected=unsuspected)
 
 
 async def put_back_stopped(conn: db.Connection, worker_id: int) -> set[Ready]:
@@ -138,9 +150,21 @@ async def put_back_stopped(conn: db.Connection, worker_id: int) -> set[Ready]:
 
 
 async def _put_back(
-    conn: db.Connection, worker_id: int, known: list[int], *, error: str, suspected: bool
+    conn: db.Connection,
+    worker_id: int,
+    known: list[int],
+    *,
+    error: str,
+    suspected: bool,
+    unsuspected: Sequence[str] = (),
 ) -> set[Ready]:
-    values = {"worker_id": worker_id, "ids": known, "error": error, "suspected": suspected}
+    values = {
+        "worker_id": worker_id,
+        "ids": known,
+        "error": error,
+        "suspected": suspected,
+        "unsuspected": list(unsuspected),
+    }
     ready = set[Ready]()
     await _take_back(conn, "job/put_back_strays", values, ready)
     return ready

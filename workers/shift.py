@@ -167,7 +167,8 @@ class Shift:
                     await no_claim.enter_async_context(line.lock)
                 async with self._jobs.database.connection() as conn:
                     held = chain(self._ordinary.held(), self._brief.held(), self._collectors.held(), self._failing)
-                    ready = await put_back_strays(conn, self.worker_id, [*held])
+                    unsuspected = self._jobs.table.unsuspected
+                    ready = await put_back_strays(conn, self.worker_id, [*held], unsuspected=unsuspected)
         except Exception as error:  # noqa: BLE001 - retiring frees them as well, only later
             log.warning("database.away", error=db.describe(error))
             return False

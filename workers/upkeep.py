@@ -104,7 +104,9 @@ class Upkeep:
         if seen.expired:
             for dead in await bury(conn):
                 log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
-        ids, ready = await rescue(conn, retentions=self._jobs.table.retentions)
+        ids, ready = await rescue(
+            conn, retentions=self._jobs.table.retentions, unsuspected=self._jobs.table.unsuspected
+        )
         self._jobs.notifier.wake(ready)
         if ids:
             metrics.rescued.inc(len(ids))

@@ -4,19 +4,21 @@ import asyncio
 import random
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from assistant.deliveries import DELIVER, Delivery, address, find_delivery, list_deliveries, owe, queue_of
+from assistant.deliveries import DELIVER, DeliverInput, Delivery, address, find_delivery, list_deliveries, owe, queue_of
 from assistant.errors import NoSuchDelivery, NotResent
 from assistant.notifications import list_notifications, notify
 from assistant.senders import Answer, Blocked, NotYet, Refused, Senders
 from assistant.sending import resend
 from handlers import deliver
-from jobs_core import Connection, Database, HandlerTable, Jobs, db, execute
+from jobs_core import Connection, Database, HandlerTable, Jobs, LeaseLost, db, execute
+from jobs_core.claim import claim, start
 from jobs_core.leases import retire
 from jobs_core.look import find
 from tests.support.database import Undone
@@ -265,6 +267,50 @@ async def test_a_person_has_what_did_not_arrive_sent_again_once_under_its_number
         await resend(post.conn, delivery_id)
 
 
+async def dying_run(post: Post, place: str) -> None:
+    """A worker claims what is ready, not alone, and dies as it sends it, before or after the receiver took it."""
+    worker_id = await register_by_hand(post.conn, post.jobs, [QUEUE], 3600.0)
+    (job,) = await claim(post.conn, worker_id=worker_id, queues=[QUEUE], job_types=[DELIVER.name], slots=1)
+    post.sender.what_next.append((place, Died))
+    with suppress(Died):
+        await WatchedExecutor(post.jobs).run_watched(job)
+    await retire(post.conn, worker_id)
+    await do_upkeep(post.jobs)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+async def test_after_a_death_nothing_is_sent_again_to_a_receiver_that_tells_no_copies(post: Post, place: str) -> None:
+    post.sender.receiver.drops_copies, post.sender.remembers = False, timedelta(0)
+    delivery_id = await post.owe()
+    await dying_run(post, place)
+    await post.run()
+    assert (await post.one(delivery_id)).state == "unknown"
+    assert len(post.sender.receiver.shown) == int(place == "after")
+
+
+async def test_a_run_that_was_taken_over_shows_the_receiver_nothing(post: Post) -> None:
+    await post.owe()
+    worker_id = await register_by_hand(post.conn, post.jobs, [QUEUE], 3600.0)
+    (job,) = await claim(post.conn, worker_id=worker_id, queues=[QUEUE], job_types=[DELIVER.name], slots=1)
+    async with post.conn.transaction():
+        await start(post.conn, job)
+    await retire(post.conn, worker_id)
+    await do_upkeep(post.jobs)
+    job.input = DeliverInput.model_validate_json(job.input)
+    handler: Any = post.jobs.table.handler(DELIVER.name)
+    with pytest.raises(LeaseLost):
+        await handler(job)
+    assert post.sender.receiver.shown == []
+
+
+async def test_a_delivery_whose_process_died_is_sent_by_any_process_but_not_for_ever(post: Post) -> None:
+    delivery_id = await post.owe()
+    for _ in range(deliver.MOST_LOST + 1):
+        await dying_run(post, "before")
+    assert (await post.one(delivery_id)).state == "unknown"
+    assert post.sender.receiver.shown == []
+
+
 async def test_a_channel_without_a_sender_waits_and_its_delivery_was_not_tried(post: Post) -> None:
     delivery_id = await post.owe(channel="pigeon", account="telegram")  # its queue is served here
     (run,) = await post.run()
@@ -284,7 +330,7 @@ async def deliver_all_with_deaths(post: Post, sends: int, seed: int) -> None:
         try:
             while job := await next_job(post.jobs, worker_id, [QUEUE]):
                 what = (choose.choice(["before", "after"]), choose.choice([Died, ConnectionResetError]))
-                happens = choose.random() < 0.3 and deaths.get(job.id, 0) < 2  # the third loss would end the job
+                happens = choose.random() < 0.3
                 deaths[job.id] = deaths.get(job.id, 0) + happens
                 post.sender.what_next.append(what if happens else None)
                 await WatchedExecutor(post.jobs).run_watched(job)

@@ -38,7 +38,7 @@ NAMES = {"queues": "{default,other}", "job_types": "{note,brief_note}"}
 CLAIM = {**NAMES, "worker_id": "1", "give_up_s": "{60,60}", "floors": "{0,0,0,0}", "slots": "10"}
 RUN = {"id": "7", "token": "1"}
 TOGETHER = {"ids": "{7,8}", "tokens": "{1,2}"}
-GONE = {"worker_ids": "{7}", "batch": "1000", "max_lost": "3", "error": "lost"}
+GONE = {"worker_ids": "{7}", "batch": "1000", "max_lost": "3", "error": "lost", "unsuspected": "{deliver}"}
 STATEMENTS: dict[str, Arguments] = {
     "job/claim": CLAIM,
     "job/claim_alone": {**NAMES, "worker_id": "1", "give_up_s": "60"},
@@ -58,7 +58,13 @@ STATEMENTS: dict[str, Arguments] = {
         "reason": "error",
         "final": "true",
     },
-    "job/put_back_strays": {"worker_id": "1", "ids": "{7,8}", "error": "lost", "suspected": "true"},
+    "job/put_back_strays": {
+        "worker_id": "1",
+        "ids": "{7,8}",
+        "error": "lost",
+        "suspected": "true",
+        "unsuspected": "{deliver}",
+    },
     "job/promote": {"batch": "1000"},
     "job/due_for_lanes": {"batch": "1000"},
     "job/join": {"lanes": "{long,lane3}", "batch": "1000"},

@@ -125,7 +125,7 @@ RETURNING hold.held_at, hold.held_by, hold.held_reason, hold.held_job""",
 """A hold ends in the statement that looks at the lane's jobs, whose snapshot is then older than the lane's lock."""
 
 PLAIN_LIMIT = (
-    ("THEN lost.started OR lost.alone END", "THEN false END"),
+    ("THEN lost.suspected OR lost.alone END", "THEN false END"),
     (
         "state = 'running' AND coalesce(alone, limited_alone) AND alone_lost_count + 1",
         "state = 'running' AND lost_count + 1",

@@ -1,4 +1,4 @@
--- Takes said. Ends deliveries whose jobs ended without a word of them: crashed too often, cancelled, given up. Returns them. Locks
+-- Takes said. Ends deliveries whose jobs ended without a word of them: cancelled, given up. Returns them. Locks
 -- them. Why it is right when others act on them: a job that has ended stays so; and a delivery that has been given another job
 -- since this statement looked has another job_id by the time its row is locked, and is left alone.
 WITH gone AS MATERIALIZED (
