@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.table import bind_agents, build_table
+from cli.table import bind_agents, bind_senders, build_table
 from handlers.hello import Greeting, Hello, greet
 from jobs_core import ConfigurationError, Job
 
@@ -70,6 +70,15 @@ def test_modules_that_ask_agents_are_given_them(tmp_path: Path, monkeypatch: pyt
     assert asks_agents.given == [(database, sessions)]
     with pytest.raises(ConfigurationError, match="JOBS_HANDLERS: asks_wrongly cannot be used"):
         bind_agents("asks_wrongly", table, database=database, sessions=sessions)  # type: ignore[arg-type]  # stand-ins
+
+
+def test_a_channels_sender_has_its_deliveries_bound_and_the_queues_of_its_accounts_served() -> None:
+    table, database = build_table("tests.support.post"), object()
+    assert bind_senders("tests.support.post", table, database=database) == ["out:bot", "out:me"]  # type: ignore[arg-type]  # a stand-in
+    assert table.runnable == ["deliver", "hello"]
+    assert bind_senders("", build_table(), database=database) == []  # type: ignore[arg-type]  # likewise
+    with pytest.raises(ConfigurationError, match="channel 'telegram' has a sender already"):
+        bind_senders("tests.support.post,tests.support.post", table, database=database)  # type: ignore[arg-type]  # likewise
 
 
 async def test_the_example_greets() -> None:
