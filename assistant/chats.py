@@ -143,12 +143,14 @@ async def receive(
     idempotency_key: str | None = None,
     agent: str = DEFAULT_AGENT,
     trial: bool = False,
+    account: str | None = None,
     files: Sequence[File] = (),
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
 
     user_id: whose message it is; a chat takes those of whoever began it only. None where nobody is known: the owner's. agent,
-    trial: of a new chat, which agent answers, and whether it is only tried out. With a key a repeat of the call is the same
+    trial, account: of a new chat, which agent answers, whether it is only tried out, and the account of ours that it came by,
+    from which it is answered; None: its channel's only one. With a key a repeat of the call is the same
     message, and began the same chat, whenever it comes. files: as `read_content` has checked them; the message may be
     empty then. Where the chat waits for a decision that is theirs, the message is one.
 
@@ -160,7 +162,7 @@ async def receive(
     if idempotency_key is not None:
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
-        session_id = await begin_chat(conn, NewChat(channel, user_id, agent, trial), idempotency_key)
+        session_id = await begin_chat(conn, NewChat(channel, user_id, agent, trial, account), idempotency_key)
     takes_more = await is_open(conn, session_id, channel, user_id)
     message_id = await say(conn, session_id, message, files, idempotency_key) if takes_more else None
     if message_id is None:

@@ -33,12 +33,13 @@ class SaidBefore:
 
 @dataclass(frozen=True, slots=True)
 class NewChat:
-    """A chat to begin. trial: one in which an agent is only tried out."""
+    """A chat to begin. trial: one in which an agent is only tried out. account: of ours, by which it came; None: the one."""
 
     channel: Channel
     user_id: str | None
     agent: str = DEFAULT_AGENT
     trial: bool = False
+    account: str | None = None
 
 
 async def begin_chat(conn: Connection, new: NewChat, idempotency_key: str | None) -> str:
@@ -56,6 +57,7 @@ async def begin_chat(conn: Connection, new: NewChat, idempotency_key: str | None
         "user_id": new.user_id,
         "agent_name": new.agent,
         "trial": new.trial,
+        "account": new.account,
         "claude_session_id": claude_session_id,
     }
     if await execute(conn, statement("assistant", "chat/create"), values):

@@ -10,7 +10,7 @@ is at its end just then writes nothing; its job is cancelled. What is said later
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from assistant import chats
 from assistant.chat_list import list_chats
@@ -18,6 +18,7 @@ from assistant.errors import NoSuchChat
 from assistant.remarks import remark
 from jobs_core import Connection, Database, Jobs, db, fetch_one, statement
 from jobs_core.cancel import ask
+from jobs_core.wake import Ready
 from sessions import jobs_of_turns
 
 STOPPED = "Stopped. There will be no answer."
@@ -62,29 +63,36 @@ async def reset_all(database: Database, jobs: Jobs, user_id: str) -> list[Stoppe
 
 
 async def _change(database: Database, jobs: Jobs, session_id: str, *, anew: bool) -> Stopped:
-    async def once() -> Stopped:
+    async def once() -> tuple[Stopped, Sequence[Ready]]:
         async with database.transaction() as conn:
             return await _stop(conn, session_id, anew=anew)
 
-    stopped = await db.retried(once)
+    stopped, ready = await db.retried(once)
+    jobs.notifier.wake(ready)
     for job_id in stopped.job_ids:
         await jobs.cancel(job_id, reason=_REASON)
     return stopped
 
 
-async def _stop(conn: Connection, session_id: str, *, anew: bool) -> Stopped:
-    """All that is one fact; the chat is locked first, as by whoever takes a message in or begins a turn."""
+async def _stop(conn: Connection, session_id: str, *, anew: bool) -> tuple[Stopped, Sequence[Ready]]:
+    """All that is one fact; the chat is locked first, as by whoever takes a message in or begins a turn.
+
+    Returns also where jobs stand ready that deliver its words.
+    """
     if await fetch_one(conn, statement("assistant", "chat/lock"), {"session_id": session_id}) is None:
         raise NoSuchChat(f"There is no chat {session_id!r}")
     left = await chats.left_turns(conn, session_id)
-    begun = [turn for turn in left if await chats.end_unanswered(conn, session_id, turn, STOPPED) is not None]
-    waiting = 0
+    begun, waiting, ready = list[UUID](), 0, list[Ready]()
+    for turn in left:
+        if (told := await chats.end_unanswered(conn, session_id, turn, STOPPED)) is not None:
+            begun.append(turn)
+            ready += told
     while await chats.bind(conn, session_id, turn := uuid4()):
-        await chats.end_unanswered(conn, session_id, turn, STOPPED_BEFORE)
+        ready += await chats.end_unanswered(conn, session_id, turn, STOPPED_BEFORE) or ()
         waiting += 1
     job_ids = await jobs_of_turns(conn, begun)
     await ask(conn, job_ids, reason=_REASON)
     if anew:
         await chats.begin_anew(conn, session_id)
-        await remark(conn, ANEW, session_id=session_id)
-    return Stopped(session_id, len(begun) + waiting, job_ids)
+        ready += await remark(conn, ANEW, session_id=session_id)
+    return Stopped(session_id, len(begun) + waiting, job_ids), ready

@@ -9,7 +9,9 @@ import pytest
 from assistant import chats
 from assistant.deliveries import Delivery, Owed, list_deliveries, owe, owe_reply
 from assistant.notifications import list_notifications, mark_read, notify
+from assistant.remarks import remark
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
+from jobs_core.wake import Ready
 from tests.support.database import Undone
 
 
@@ -53,6 +55,17 @@ async def test_an_answer_in_a_chat_of_telegram_is_owed_in_the_transaction_that_w
     assert 0 <= owed.random_id < 2**63
     await owe_reply(conn, chat, turn_id, "answer", "Hi again.")
     assert await list_deliveries(conn) == [owed]
+
+
+async def test_a_chat_is_answered_by_the_account_that_it_came_by(jobs: Jobs, conn: Connection) -> None:
+    turn_id = uuid4()
+    async with conn.transaction():
+        given: Any = {"session_id": None, "channel": "telegram", "message": "hello", "user_id": "ada"}
+        chat = (await chats.receive(conn, jobs, **given, account="bot")).session_id
+        await chats.bind(conn, chat, turn_id)
+        assert await chats.answer(conn, chat, turn_id, "Hi.") == (Ready("out:bot", "deliver"),)
+        assert await remark(conn, "A word.", session_id=chat) == ()
+    assert {(owed.account, owed.lane) for owed in await list_deliveries(conn)} == {("bot", f"out:bot:{chat}")}
 
 
 async def test_a_failure_is_owed_once_however_often_it_is_told(jobs: Jobs, conn: Connection) -> None:
