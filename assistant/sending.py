@@ -7,7 +7,6 @@ A try is on record before anything is sent: whoever comes after a crash sees tha
 first.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +14,6 @@ from assistant.deliveries import Delivery, Owed, State, find_delivery, send_by_j
 from assistant.errors import NotResent
 from assistant.undelivered import note_end
 from jobs_core import AnyJob, Connection, execute, fence, fetch, fetch_one, gate, statement
-from jobs_core.wake import Ready
 
 MAX_SAID_CHARS = 500
 """Of what a receiver says: it stands in lists and in prompts."""
@@ -55,8 +53,8 @@ async def put_off(
 
 async def end(
     conn: Connection, delivery_id: int, state: State, *, said: str | None = None, receiver_id: str | None = None
-) -> Sequence[Ready]:
-    """End a delivery, in the settling transaction, and tell the owner where that is news. Returns where jobs stand ready."""
+) -> None:
+    """End a delivery, in the settling transaction, and tell the owner where that is news."""
     values = {
         "id": delivery_id,
         "state": state,
@@ -64,16 +62,15 @@ async def end(
         "receiver_id": receiver_id and _short(receiver_id),
     }
     row = await fetch_one(conn, statement("assistant", "delivery/end"), values)
-    return await note_end(conn, Delivery(**row)) if row else ()
+    if row:
+        await note_end(conn, Delivery(**row))
 
 
-async def end_left(conn: Connection) -> Sequence[Ready]:
+async def end_left(conn: Connection) -> None:
     """End what jobs left owed that ended without a word; whoever lists deliveries does this first."""
-    ready = list[Ready]()
     async with conn.transaction():
         for row in await fetch(conn, statement("assistant", "delivery/end_left"), {"said": _LEFT}):
-            ready += await note_end(conn, Delivery(**row))
-    return ready
+            await note_end(conn, Delivery(**row))
 
 
 async def resend(conn: Connection, delivery_id: int) -> Owed:

@@ -4,7 +4,6 @@ The owner is told once for each lane and state, until something arrives there ag
 word that they did not get. Verbs take the connection first.
 """
 
-from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -12,7 +11,6 @@ import structlog
 from assistant.deliveries import Delivery
 from assistant.notifications import notify
 from jobs_core import Connection, execute, fetch, statement
-from jobs_core.wake import Ready
 
 log = structlog.get_logger()
 
@@ -21,19 +19,19 @@ _SHOWN_CHARS = 80
 _NAMES = {"answer": "your answer", "failure": "the word that there is no answer", "notification": "a notice"}
 
 
-async def note_end(conn: Connection, delivery: Delivery) -> Sequence[Ready]:
-    """Tell the owner of a delivery that has just ended, where it did not arrive and that is news. Returns where jobs are ready.
+async def note_end(conn: Connection, delivery: Delivery) -> None:
+    """Tell the owner of a delivery that has just ended, where it did not arrive and that is news.
 
     Call it in the transaction that ends it.
     """
     log.info("delivery.ended", delivery=delivery.id, state=delivery.state, channel=delivery.channel)
     if delivery.state == "sent":
         await execute(conn, statement("assistant", "delivery/over"), {"lane": delivery.lane})
-        return ()
+        return
     values = {"lane": delivery.lane, "state": delivery.state, "delivery_id": delivery.id}
     is_news = await execute(conn, statement("assistant", "delivery/trouble"), values)
     if not is_news or delivery.owed_for.startswith("notification:"):  # or telling of it might fail in the same way
-        return ()
+        return
     await notify(
         conn,
         user_id=None,
@@ -45,7 +43,6 @@ async def note_end(conn: Connection, delivery: Delivery) -> Sequence[Ready]:
         severity="warning" if delivery.state == "blocked" else "error",
         metadata={"delivery": delivery.id, "state": delivery.state},
     )
-    return ()
 
 
 async def tell_agent(conn: Connection, chat: str, turn_id: UUID) -> None:

@@ -28,8 +28,8 @@ log = structlog.get_logger()
 
 DATABASE_PAUSE = timedelta(seconds=1)
 NO_SENDER_PAUSE = timedelta(minutes=1)
-NETWORK_RETRIES = RetryPolicy(max_retries=400, first_s=2.0)
-"""After a connection that broke: 2, 4, 8 s …, 15 min: for longer than a job lives, so that its time to give up is the end."""
+NETWORK_RETRIES = RetryPolicy(max_retries=1_000, first_s=2.0, last_s=300.0)
+"""After a connection that broke: 2, 4, 8 s …, 5 min: for longer than a job lives, so that its time to give up is the end."""
 MOST_LOST = 20
 """So many processes may die while they send one delivery; of more it is to blame itself."""
 LEFT_EVERY_S = 60.0

@@ -1,6 +1,8 @@
 -- Deliveries are sent by jobs: which one, what the receiver said, and since when nobody knows whether a try arrived.
 
-ALTER TABLE {schema}.deliveries
+ALTER TABLE {schema}.chat_sessions ADD COLUMN account text;  -- the account of ours that the chat came by; null: the channel's one
+
+ALTER TABLE {schema}.deliveries  -- after the chats, as a settle goes
     ADD COLUMN job_id         bigint,       -- of the job that sends it, by number only; null: nobody sends it so far
     ADD COLUMN tries          integer NOT NULL DEFAULT 0,
     ADD COLUMN unsure_since   timestamptz,  -- when the first try began of which nobody knows whether it arrived
@@ -8,8 +10,6 @@ ALTER TABLE {schema}.deliveries
     ADD COLUMN said           text,         -- what the receiver said last, or why nobody knows
     ADD COLUMN ended_at       timestamptz,
     ADD COLUMN told_in        uuid;         -- the turn whose prompt told the agent that it did not arrive
-
-ALTER TABLE {schema}.chat_sessions ADD COLUMN account text;  -- the account of ours that the chat came by; null: the channel's one
 
 -- In which lanes the last delivery did not arrive, so that the owner is told once and not with each.
 CREATE TABLE {schema}.delivery_troubles (
