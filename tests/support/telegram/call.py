@@ -9,7 +9,6 @@ from telethon import types
 
 from tests.support.telegram import show
 from tests.support.telegram.chats import Chat, Group, Supergroup
-from tests.support.telegram.people import Account, Person
 from tests.support.telegram.posts import now
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.telegram.connection import Connection
     from tests.support.telegram.keys import Key
     from tests.support.telegram.mailbox import Change, Mailbox
+    from tests.support.telegram.people import Account, Person
     from tests.support.telegram.server import Server
     from tests.support.telegram.world import World
 

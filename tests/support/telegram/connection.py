@@ -17,11 +17,11 @@ from telethon.extensions import BinaryReader
 from telethon.tl.core import GzipPacked, MessageContainer
 
 from tests.support.telegram.cipher import Message, MessageIds, decrypt, encrypt
-from tests.support.telegram.framing import Frames
 from tests.support.telegram.handshake import Handshake
 from tests.support.telegram.wire import UNKNOWN_KEY, result_bytes
 
 if TYPE_CHECKING:
+    from tests.support.telegram.framing import Frames
     from tests.support.telegram.keys import Key
     from tests.support.telegram.server import Server
 

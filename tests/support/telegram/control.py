@@ -106,7 +106,7 @@ class Telegram:
         file: File | None = None,
         album: int | None = None,
     ) -> Post:
-        """Have a person say something to somebody, in a group or in a topic. Names and commands in it are marked as Telegram does."""
+        """Have a person say something to somebody, in a group or in a topic. Names and commands are marked as Telegram does."""
         topic = to if isinstance(to, Topic) else reply_to.topic if reply_to else None
         post = Post(
             sender=who,
@@ -196,8 +196,9 @@ class Telegram:
         return session
 
     def client(self, session: StringSession, **options: Any) -> TelegramClient:
-        """Make a stock client that neither waits nor tries again by itself, unless the options say so."""
-        default = {"flood_sleep_threshold": 0, "request_retries": 1, "raise_last_call_error": True, "retry_delay": 0}
+        """Make a stock client that repeats no request and waits out no flood, unless the options say so."""
+        default = {"flood_sleep_threshold": 0, "request_retries": 1, "raise_last_call_error": True}
+        default |= {"connection_retries": 200, "retry_delay": 0.02}
         return TelegramClient(session, api_id=1, api_hash="test", **(default | options))
 
     def revoke(self, account: Account) -> None:
@@ -211,7 +212,7 @@ class Telegram:
             self.server.burn(key)
 
     def forget_keys(self, account: Account) -> None:
-        """Know an account's keys no longer, and cut it off: what comes under them is answered with an error of the transport."""
+        """Know an account's keys no longer, and cut it off: it meets an error of the transport when it comes back."""
         for key in self.server.keys.of(account):
             self.server.keys.forget(key)
             self._cut(key)

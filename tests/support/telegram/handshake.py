@@ -70,7 +70,7 @@ class Handshake:
         return types.ServerDHParamsOk(request.nonce, self._server_nonce, AES.encrypt_ige(plain, *self._temporary_key()))
 
     def _agree(self, request: Any) -> Any:
-        """End the handshake. One key in 256 begins with a zero byte: Telethon cuts that off, finds the proof wrong and begins anew."""
+        """End it. One key in 256 begins with a zero byte: Telethon cuts that off, finds the proof wrong and begins anew."""
         inner = _hashed(AES.decrypt_ige(request.encrypted_data, *self._temporary_key()))
         g_ab = pow(int.from_bytes(inner.g_b, "big"), self._secret, DH_PRIME)
         self.key = AuthKey(g_ab.to_bytes(256, "big"))

@@ -1,7 +1,7 @@
 """A mailbox: message ids and an ordered log of changes, each of which moves its pts by one.
 
-An account has one for its private chats and basic groups; a supergroup has one of its own. What a client missed, it asks for by the last pts
-that it saw: the log goes back to the start.
+An account has one for its private chats and basic groups; a supergroup has one of its own. What a client missed, it asks for by
+the last pts that it saw: the log goes back to the start.
 """
 
 from __future__ import annotations

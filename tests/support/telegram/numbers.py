@@ -1,4 +1,4 @@
-"""The numbers of the handshake: an RSA key of our own, which clients must be told to trust, and Telegram's Diffie-Hellman group."""
+"""The numbers of the handshake: an RSA key of our own, which clients must be told to trust, and Telegram's own group."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ DH_PRIME = int(
     "E418FC15E83EBEA0F87FA9FF5EED70050DED2849F47BF959D956850CE929851F0D8115F635B105EE2E4E15D04B2454BF6F4FADF034B10403119CD8E3B92FCC5B",
     16,
 )
-"""What Telegram's servers use (core.telegram.org/mtproto/auth_key). Clients check a group's safety, which takes Telethon minutes
-for any prime but this."""
+"""What Telegram's servers use (core.telegram.org/mtproto/auth_key). A client that logs in by password checks that the prime is
+safe: Telethon knows this one, and would look at any other for minutes."""
 G = 3
 """A generator that Telethon accepts with that prime, for logins and for passwords."""
 
 PQ = 65537 * 1073741789
-"""What a client must factor, its proof of work. The factors are small, so that no test waits for it; the product's first bit is 0, or Telethon takes it for negative."""
+"""What a client must factor, its proof of work. The factors are small, so that no test waits for it; the product's first bit is
+0, or Telethon takes it for negative."""
 
 
 def _test_key() -> rsa.PrivateKey:
@@ -40,7 +41,7 @@ PRIME_2 = (
 
 KEY = _test_key()
 PUBLIC_KEY = rsa.PublicKey(KEY.n, KEY.e).save_pkcs1().decode()
-FINGERPRINT: int = trusted._compute_fingerprint(KEY)  # noqa: SLF001 - Telethon names a key so, and gives no other way to ask
+FINGERPRINT: int = trusted._compute_fingerprint(KEY)  # Telethon gives no other way to ask how it names a key
 
 
 def trust_test_key() -> None:

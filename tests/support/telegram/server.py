@@ -1,7 +1,7 @@
 """The server: it listens, keeps the auth keys, has requests answered, and pushes updates.
 
-Everything happens in the test's own event loop, and no answer awaits anything: so a request is carried out whole or not at all, and a test that looks
-sees no half of one.
+Everything happens in the test's own event loop, and no answer awaits anything: a request is carried out whole or not at all, and
+a test that looks sees no half of one.
 """
 
 from __future__ import annotations

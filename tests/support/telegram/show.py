@@ -132,7 +132,7 @@ def _origin(post: Post) -> Any:
 
 
 def _reply(post: Post, mailbox: Mailbox) -> Any:
-    """Show what a post answers, and in which topic it stands: there the topic is what a post answers that answers nothing else."""
+    """Show what a post answers, and in which topic it stands: there, what answers no post answers the topic."""
     if post.reply_to in mailbox.ids:
         top = post.topic.id if post.topic else None
         return types.MessageReplyHeader(

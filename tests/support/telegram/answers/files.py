@@ -59,7 +59,7 @@ def _assemble(call: Call, upload: Any) -> bytes:
         if number not in parts:
             raise Refused(f"FILE_PART_{number}_MISSING")
     data = b"".join(parts[number] for number in range(upload.parts))
-    if isinstance(upload, types.InputFile) and upload.md5_checksum != md5(data).hexdigest():  # noqa: S324 - Telegram's checksum
+    if isinstance(upload, types.InputFile) and upload.md5_checksum != md5(data).hexdigest():
         raise Refused("MD5_CHECKSUM_INVALID")
     return data
 

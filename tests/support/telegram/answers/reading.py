@@ -45,10 +45,10 @@ def get_history(call: Call, request: Any) -> Any:
         for number, post in mailbox.history(chat)
         if number > request.min_id and (not request.max_id or number < request.max_id)
     ]
-    older = [number for number, _ in found]
-    start = sum(number >= request.offset_id for number in older) if request.offset_id else 0
-    start = max(start + request.add_offset, 0)
-    posts = [post for _, post in found[start : start + min(request.limit, MOST)]]
+    begin = sum(number >= request.offset_id for number, _ in found) if request.offset_id else 0
+    begin += request.add_offset
+    end = begin + min(request.limit, MOST)
+    posts = [post for _, post in found[max(begin, 0) : max(end, 0)]]
     messages = [show.message(post, mailbox, call.account) for post in posts]
     return types.messages.MessagesSlice(len(found), messages, topics=[], **show.entities(posts, call.account))
 
@@ -71,8 +71,13 @@ def get_dialogs(call: Call, request: Any) -> Any:
 
 
 COUNTS = (
-    "read_inbox_max_id read_outbox_max_id unread_count unread_mentions_count unread_reactions_count unread_poll_votes_count"
-).split()
+    "read_inbox_max_id",
+    "read_outbox_max_id",
+    "unread_count",
+    "unread_mentions_count",
+    "unread_reactions_count",
+    "unread_poll_votes_count",
+)
 
 
 @answers(functions.messages.ReadHistoryRequest)
