@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from telethon import errors, functions
@@ -46,6 +47,25 @@ async def test_a_user_logs_in_by_phone_code_and_password() -> None:
         assert not await client.is_user_authorized()
         me = await client.sign_in(password="lovelace")
         assert (me.id, me.phone) == (ada.id, "15550001")
+        await client.disconnect()
+
+
+@pytest.mark.parametrize("password", [None, "lovelace"])
+async def test_a_user_logs_in_by_a_code_that_they_scan(password: str | None) -> None:
+    async with Telegram() as telegram:
+        ada = telegram.user("15550001", "Ada", password=password)
+        client = telegram.client(telegram.session())
+        await client.connect()
+        drawn = await client.qr_login()
+        waiting = asyncio.create_task(drawn.wait(30))
+        await asyncio.sleep(0)  # it listens now
+        telegram.scan(drawn.token, by=ada)
+        if password is None:
+            assert (await waiting).id == ada.id
+        else:
+            with pytest.raises(errors.SessionPasswordNeededError):
+                await waiting
+            assert (await client.sign_in(password=password)).id == ada.id
         await client.disconnect()
 
 
@@ -97,6 +117,15 @@ async def test_a_request_that_nobody_answers_is_refused_by_name_and_fails_the_te
         async with Telegram() as telegram, listening(telegram, telegram.bot()) as heard:
             with pytest.raises(errors.RPCError, match=r"KNOWS_NO messages\.GetStickersRequest"):
                 await heard.client(functions.messages.GetStickersRequest("", 0))
+
+
+async def test_a_field_that_nobody_heeds_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match=r"does not do .*schedule_date"):
+        async with Telegram() as telegram, listening(telegram, telegram.bot()) as heard:
+            alice = telegram.person("Alice")
+            with pytest.raises(errors.RPCError, match="BROKE"):
+                await heard.client.send_message(alice.id, "later", schedule=timedelta(hours=1))
+            assert telegram.sent() == []
 
 
 async def test_a_client_that_speaks_no_tcp_full_fails_the_test() -> None:

@@ -48,7 +48,8 @@ def encrypt(key: AuthKey, message: Message) -> bytes:
     plain = HEADER.pack(message.salt, message.session, message.id, message.number, len(message.body)) + message.body
     plain += os.urandom(12 + -(len(plain) + 12) % 16)
     msg_key = sha256(key.key[96:128] + plain).digest()[8:24]
-    return struct.pack("<Q", key.key_id) + msg_key + AES.encrypt_ige(plain, *_keys(key.key, msg_key, from_client=False))
+    encrypted: bytes = AES.encrypt_ige(plain, *_keys(key.key, msg_key, from_client=False))
+    return struct.pack("<Q", key.key_id) + msg_key + encrypted
 
 
 def _keys(key: bytes, msg_key: bytes, *, from_client: bool) -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ from tests.support.telegram import show
 from tests.support.telegram.chats import Chat, Group, Supergroup, Topic
 from tests.support.telegram.numbers import trust_test_key
 from tests.support.telegram.people import Account, Person
-from tests.support.telegram.posts import File, Post
+from tests.support.telegram.posts import File, Post, now
 from tests.support.telegram.presses import Press
 from tests.support.telegram.server import Server
 
@@ -197,9 +197,16 @@ class Telegram:
 
     def client(self, session: StringSession, **options: Any) -> TelegramClient:
         """Make a stock client that repeats no request and waits out no flood, unless the options say so."""
-        default = {"flood_sleep_threshold": 0, "request_retries": 1, "raise_last_call_error": True}
+        default: dict[str, Any] = {"flood_sleep_threshold": 0, "request_retries": 0, "raise_last_call_error": True}
         default |= {"connection_retries": 200, "retry_delay": 0.02}
         return TelegramClient(session, api_id=1, api_hash="test", **(default | options))
+
+    def scan(self, login_token: bytes, by: Account) -> None:
+        """Have the owner of an account scan the QR code that a client has drawn (`QRLogin.token`)."""
+        key = self.server.keys.drawn(login_token)
+        key.scanned_by, key.login_token = by, None
+        for connection in key.connections:
+            connection.push(types.UpdateShort(types.UpdateLoginToken(), now()))
 
     def revoke(self, account: Account) -> None:
         """Have the owner end all of an account's sessions: each request is refused, and it is pushed to no more."""

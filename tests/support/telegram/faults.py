@@ -44,7 +44,7 @@ class UpdateFaults:
         return sent + self._release()
 
     def is_cut_now(self) -> bool:
-        """Count an update that was pushed; say whether the connection is to be cut after it."""
+        """Count an update; say whether the connection is to be cut after it."""
         if self.disconnect_after is None:
             return False
         self.disconnect_after -= 1

@@ -24,6 +24,9 @@ class Key:
     connections: set[Connection] = field(default_factory=set)
     awaits_password: Account | None = None
     """Who gave the right code, and owes the password."""
+    login_token: bytes | None = None
+    """What the code shows that a client, not logged in, has drawn for somebody to scan."""
+    scanned_by: Account | None = None
     srp_secret: int = 0
     """Of the question for a password that is open."""
 
@@ -50,6 +53,10 @@ class Keys:
     def of(self, account: Account) -> list[Key]:
         """Give the keys under which an account is logged in."""
         return [key for key in self._by_id.values() if key.account is account]
+
+    def drawn(self, login_token: bytes) -> Key:
+        """Give the key whose client has drawn that token."""
+        return next(key for key in self._by_id.values() if key.login_token == login_token)
 
     def forget(self, key: Key) -> None:
         """Know a key no longer: its client is told that it is unknown."""

@@ -1,6 +1,6 @@
 """The server: it listens, keeps the auth keys, has requests answered, and pushes updates.
 
-Everything happens in the test's own event loop, and no answer awaits anything: a request is carried out whole or not at all, and
+All happens in the test's own event loop, and no answer awaits anything: a request is carried out whole or not at all, and
 a test that looks sees no half of one.
 """
 
@@ -87,7 +87,7 @@ class Server:
             return types.RpcError(refused.code, str(refused))
         except Exception:  # noqa: BLE001 - the client gets an error, and the test fails
             self.problems.append(traceback.format_exc())
-            return types.RpcError(500, f"THE_TEST_SERVER_BROKE_ANSWERING {type(request).__qualname__}")
+            return types.RpcError(400, f"THE_TEST_SERVER_BROKE_ANSWERING {type(request).__qualname__}")
         finally:
             self._call = None
             self.changed.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +66,18 @@ def sign_in(call: Call, request: Any) -> Any:
         raise Refused("PHONE_CODE_EXPIRED")
     if request.phone_code != account.code:
         raise Refused("PHONE_CODE_INVALID")
-    if account.password is not None:
-        call.key.awaits_password = account
-        raise Refused("SESSION_PASSWORD_NEEDED", 401)
-    return _log_in(call, account)
+    return _log_in_or_ask(call, account)
+
+
+@answers(functions.auth.ExportLoginTokenRequest)
+def draw_login_token(call: Call, _request: Any) -> Any:
+    """Give a token to draw as a QR code; asked again after it was scanned, log its scanner in."""
+    key = call.key
+    if key.scanned_by is None:
+        key.login_token = os.urandom(16)
+        return types.auth.LoginToken(now() + timedelta(seconds=30), key.login_token)
+    account, key.scanned_by = key.scanned_by, None
+    return types.auth.LoginTokenSuccess(_log_in_or_ask(call, account))
 
 
 @answers(functions.account.GetPasswordRequest)
@@ -91,6 +100,13 @@ def log_out(call: Call, _request: Any) -> Any:
     """Log this key out."""
     call.key.account = None
     return types.auth.LoggedOut()
+
+
+def _log_in_or_ask(call: Call, account: Account) -> Any:
+    if account.password is not None:
+        call.key.awaits_password = account
+        raise Refused("SESSION_PASSWORD_NEEDED", 401)
+    return _log_in(call, account)
 
 
 def _log_in(call: Call, account: Account) -> Any:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
 """In characters; core.telegram.org/api/config names them."""
+NOT_DONE_HERE = ("schedule_date", "send_as", "quick_reply_shortcut", "suggested_post", "rich_message", "top_msg_id")
+"""Fields of a request that would change what is sent. A client that sets one must not pass its test."""
 
 
 @answers(functions.messages.SendMessageRequest)
@@ -78,6 +80,8 @@ def check_length(text: str, most: int) -> None:
 
 def _send(call: Call, request: Any, items: list[tuple[int, dict[str, Any]]], to: Any = None) -> Any:
     """Say some things, all or none of them, and answer with their ids."""
+    asked = [name for name in NOT_DONE_HERE if getattr(request, name, None) is not None]
+    assert not asked, f"the Telegram server for tests does not do {asked}"
     account, chat = call.account, call.chat(to or request.peer)
     _refuse_twice(call, [random_id for random_id, _ in items])
     if isinstance(chat, Private) and chat.other_than(account) in account.blocked_by:
