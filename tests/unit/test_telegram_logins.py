@@ -7,10 +7,13 @@ from datetime import timedelta
 
 import pytest
 from telethon import errors, functions
+from telethon.crypto import AuthKey
 from telethon.sessions import StringSession
 
 from tests.support.telegram import Telegram
+from tests.support.telegram.cipher import BadMessage, Message, decrypt, encrypt
 from tests.support.telegram.framing import BadFrame, Frames
+from tests.support.telegram.handshake import BadHandshake, Handshake
 from tests.support.telegram.listening import listening
 
 
@@ -24,6 +27,7 @@ async def test_a_bot_shakes_hands_logs_in_by_token_and_comes_back_with_its_key()
             await client.sign_in(bot_token="7:wrong")
         me = await client.sign_in(bot_token="7:secret")
         assert (me.id, me.bot) == (bot.id, True)
+        assert client._sender._state.salt == telegram.server.keys.of(bot)[0].salt, "it was told the right one"
         saved = client.session.save()
         await client.disconnect()
         again = telegram.client(StringSession(saved))
@@ -100,6 +104,7 @@ async def test_a_key_in_use_from_two_places_is_burnt_for_both() -> None:
             with pytest.raises(errors.AuthKeyDuplicatedError):
                 await first.client(functions.updates.GetStateRequest())
             await second.disconnect()
+            assert telegram.server.connections(bot) == [], "a burnt key is pushed to no more"
 
 
 async def test_a_key_that_moves_from_one_connection_to_the_next_is_not_burnt() -> None:
@@ -135,6 +140,20 @@ async def test_a_client_that_speaks_no_tcp_full_fails_the_test() -> None:
             writer.write(b"GET / HTTP/1.1\r\n\r\n")
             assert await reader.read() == b""
             writer.close()
+
+
+def test_a_message_that_was_changed_on_its_way_is_refused() -> None:
+    key = AuthKey(bytes(range(256)))
+    packet = bytearray(encrypt(key, Message(1, 2, 3, 4, b"body")))
+    packet[-1] ^= 1
+    with pytest.raises(BadMessage):
+        decrypt(key, bytes(packet))
+
+
+def test_a_handshake_goes_by_its_steps() -> None:
+    step = bytes(functions.SetClientDHParamsRequest(1, 2, b""))
+    with pytest.raises(BadHandshake, match="SetClientDHParamsRequest is no step"):
+        Handshake().answer(bytes(16) + len(step).to_bytes(4, "little") + step, message_id=1)
 
 
 async def test_a_frame_with_a_wrong_checksum_is_refused() -> None:

@@ -100,7 +100,8 @@ class Server:
 
     def connections(self, account: Account) -> list[Connection]:
         """Give the open connections of an account that are pushed to."""
-        return [one for key in self.keys.of(account) for one in key.connections if one.wants_updates]
+        keys = [key for key in self.keys.of(account) if key.refusal is None]
+        return [one for key in keys for one in key.connections if one.wants_updates]
 
     def _tell(self, account: Account, mailbox: Mailbox, change: Change) -> None:
         """Tell an account of a change: whoever caused it in the answer, everybody else by a push."""
