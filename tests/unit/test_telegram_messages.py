@@ -6,6 +6,7 @@ import pytest
 from telethon import Button, errors, functions, types
 
 from tests.support.telegram import Telegram
+from tests.support.telegram.connection import Connection
 from tests.support.telegram.listening import listening
 
 
@@ -50,6 +51,20 @@ async def test_a_random_id_is_sent_once_and_refused_afterwards() -> None:
                     again
                 )  # the client itself takes this for a fault of Telegram and waits 2 s
             assert [(post.text, post.random_id) for post in telegram.sent(by=bot, to=alice)] == [("once", 77)]
+
+
+async def test_what_one_client_sends_is_pushed_to_the_other_clients_of_its_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Telegram() as telegram:
+        ada, alice = telegram.user("1", "Ada"), telegram.person("alice")
+        async with listening(telegram, ada) as one, listening(telegram, ada) as other:
+            pushed: list[Connection] = []
+            monkeypatch.setattr(Connection, "push", lambda connection, _update: pushed.append(connection))
+            await one.client.send_message("alice", "hello")
+            keys = {connection.key.auth.key for connection in pushed}
+            assert keys == {other.client.session.auth_key.key}, "who sends it has it in the answer"
+            assert [post.text for post in telegram.sent(to=alice)] == ["hello"]
 
 
 async def test_a_user_account_must_say_the_access_hash_and_a_bot_need_not() -> None:

@@ -180,10 +180,15 @@ class Telegram:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition on what the server has seen."""
-        async with asyncio.timeout(LONGEST_WAIT_S):
-            while not condition():
-                self.server.changed.clear()
-                await self.server.changed.wait()
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_S):
+                while not condition():
+                    self.server.changed.clear()
+                    await self.server.changed.wait()
+        except TimeoutError:
+            raise AssertionError(
+                f"what was waited for did not come in {LONGEST_WAIT_S} s; sent: {self.sent()}"
+            ) from None
 
     # Clients, keys and connections
 
