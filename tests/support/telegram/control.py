@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from telethon import TelegramClient, types
@@ -11,6 +10,7 @@ from telethon.sessions import StringSession
 
 from tests.support.telegram import show
 from tests.support.telegram.chats import Chat, Group, Supergroup, Topic
+from tests.support.telegram.marking import marks
 from tests.support.telegram.numbers import trust_test_key
 from tests.support.telegram.people import Account, Person
 from tests.support.telegram.posts import File, Post, now
@@ -28,10 +28,6 @@ LONGEST_WAIT_S = 30
 """For what takes milliseconds: a slow machine must not fail a test."""
 SomePerson = TypeVar("SomePerson", bound=Person)
 SomeGroup = TypeVar("SomeGroup", bound=Group)
-_PARSED = {
-    types.MessageEntityMention: re.compile(r"(?<!\w)@\w+"),
-    types.MessageEntityBotCommand: re.compile(r"(?<!\S)/\w+(@\w+)?"),
-}
 
 
 class Telegram:
@@ -112,7 +108,7 @@ class Telegram:
             sender=who,
             chat=self._chat(who, to),
             text=text,
-            entities=_entities(text),
+            entities=marks(text),
             file=file,
             reply_to=reply_to,
             topic=topic,
@@ -137,7 +133,7 @@ class Telegram:
 
     def edit(self, post: Post, text: str) -> None:
         """Have who said something say it otherwise."""
-        post.entities = _entities(text)
+        post.entities = marks(text)
         self.server.world.edit(post, text)
 
     def delete(self, post: Post) -> None:
@@ -237,16 +233,3 @@ class Telegram:
     def _cut(self, key: Key) -> None:
         for connection in set(key.connections):
             connection.cut(abruptly=True)
-
-
-def _entities(text: str) -> list[Any]:
-    """Mark names and commands in a text. Telegram counts in UTF-16 units."""
-
-    def units(part: str) -> int:
-        return len(part.encode("utf-16-le")) // 2
-
-    return [
-        kind(units(text[: found.start()]), units(found[0]))
-        for kind, pattern in _PARSED.items()
-        for found in pattern.finditer(text)
-    ]

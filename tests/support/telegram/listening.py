@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from telethon import events
 
+from tests.support.telegram.control import LONGEST_WAIT_S
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.support.telegram.control import Telegram
     from tests.support.telegram.people import Account
-
-LONGEST_WAIT_S = 30
 
 
 class Listening:

@@ -42,7 +42,7 @@ class World:
     def add(self, post: Post) -> None:
         """Say something."""
         self.posts.append(post)
-        if post.forward_of is None and post.file is not None:
+        if post.file is not None:
             self.files[post.file.id] = post.file
         self._happened("new", post)
 
