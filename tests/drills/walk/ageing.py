@@ -77,7 +77,7 @@ async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     return str(ids_of(old))
 
 
-@rule(2.2)
+@rule(2.6)
 async def forget_what_is_only_for_order(walk: Walk) -> str:
     """Days later: who was served, which worker ran what, how long who is ready. Keys of dead workers go at once."""
     model = walk.model

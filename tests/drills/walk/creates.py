@@ -21,7 +21,7 @@ async def create_plain(walk: Walk) -> str:
     return await _create(walk, new(walk))
 
 
-@rule(1.9)
+@rule(2.3)
 async def create_in_lane(walk: Walk) -> str:
     """At the tail of a lane."""
     return await _create(walk, new(walk, lane=True))

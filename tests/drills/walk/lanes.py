@@ -108,7 +108,7 @@ def _not_redriven(walk: Walk, job: Known) -> str:
     return f"job {holder} has the key of job {job.id}" if holder else ""
 
 
-@rule(8.1)
+@rule(10)
 async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the first of the lane may run, and the lane is not stranded."""
     walk.has_room()

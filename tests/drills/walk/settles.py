@@ -167,7 +167,7 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(56)
+@rule(70)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     walk.has_room()
