@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from assistant import people
 from assistant.actions import MAX_ARGUMENTS_BYTES, Action, find, pending_in
-from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
+from assistant.errors import MayNotDecide, NoSuchAlways, NotDecided
 from assistant.remarks import remark
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 from jobs_core.waits import emit
@@ -134,10 +134,10 @@ async def list_always(conn: Connection, *, limit: int = 50, before_id: int | Non
 
 
 async def revoke_always(conn: Connection, always_id: int, by: str) -> None:
-    """Have such calls ask again from now on. Raises NoSuchAction."""
+    """Have such calls ask again from now on. Raises NoSuchAlways."""
     values = {"id": always_id, "revoked_by": by}
     if not await execute(conn, statement("assistant", "always/revoke"), values):
-        raise NoSuchAction(f"Nothing is always allowed under {always_id}: ./jobs approvals always lists what is")
+        raise NoSuchAlways(f"Nothing is always allowed under {always_id}: ./jobs approvals always lists what is")
 
 
 async def _decide(

@@ -11,7 +11,8 @@ AssistantError
 ├── RoleFixed       this person's role cannot be that, for a reason that is told: nothing was changed
 ├── NoSuchAgent     there is no agent of this name
 ├── AgentExists     there is one already: edit it, or take another name
-├── NoSuchAction    there is no such pending action, or nothing always allowed, under this id: the caller has a wrong one
+├── NoSuchAction    there is no such pending action: the caller has a wrong id
+│   └── NoSuchAlways    nor is anything always allowed under this one
 ├── NoSuchDelivery  there is no such delivery: the caller has a wrong id
 ├── NotResent       the delivery is not one that failed: the caller looks at it again
 ├── MayNotDecide    it is not this person's to decide about
@@ -64,7 +65,7 @@ class AgentExists(AssistantError):
 
 
 class NoSuchAction(AssistantError):
-    """No action, and nothing that is always allowed, has this id."""
+    """No action has this id."""
 
 
 class NoSuchDelivery(AssistantError):
@@ -73,6 +74,10 @@ class NoSuchDelivery(AssistantError):
 
 class NotResent(AssistantError):
     """The delivery is owed, sent, or has no channel: it was left as it is."""
+
+
+class NoSuchAlways(NoSuchAction):
+    """Nothing that is always allowed has this id."""
 
 
 class MayNotDecide(AssistantError):

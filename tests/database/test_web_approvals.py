@@ -54,7 +54,8 @@ async def test_nothing_but_a_whole_decision_about_what_is_there_is_taken(bench: 
         assert error_of(await client.post(path, json=whole | {"always": True}), 422)["field"] == "decision"
         assert error_of(await client.post(path, json=whole | {"state": "executed"}), 422)["field"] == "state"
         assert error_of(await client.post("/api/approvals/999/decision", json=whole), 404)["code"] == "no_such_action"
-        assert error_of(await client.get("/api/approvals/999"), 404)["code"] == "no_such_action"
+        none = error_of(await client.get("/api/approvals/999"), 404)
+        assert (none["code"], none["field"]) == ("no_such_action", "action_id")
         assert error_of(await client.get("/api/approvals", params={"state": "x"}), 422)["field"] == "state"
     async with calling(door(bench.jobs), token=None) as stranger:
         error_of(await stranger.post(path, json=whole), 401)
@@ -85,5 +86,5 @@ async def test_what_is_always_allowed_is_listed_and_revoked(bench: Bench) -> Non
             action.user_id,
         )
         assert (await client.delete(f"/api/approvals/always/{one['id']}")).json() == {"revoked": one["id"]}
-        error_of(await client.delete(f"/api/approvals/always/{one['id']}"), 404)
+        assert error_of(await client.delete(f"/api/approvals/always/{one['id']}"), 404)["field"] == "always_id"
         assert (await client.get("/api/approvals/always")).json() == {"always": []}
