@@ -259,14 +259,19 @@ async def test_money_that_another_chat_s_dead_run_holds_is_found(bench: Bench, c
     assert bench.agent.asked[-1]["prompt"] == "two"
 
 
+async def put_back(bench: Bench, conn: Connection, error: Exception) -> None:
+    """Have the provider fail the next run so, and its pause be over."""
+    bench.agent.raises = error
+    assert await bench.run() == "pending"
+    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+
+
 @pytest.mark.parametrize("error", [RateLimited("429", retry_after_s=0.0), CredentialsRefused("401")])
 async def test_the_first_response_after_a_pause_lets_all_go_on_while_its_turn_is_under_way(
     bench: Bench, conn: Connection, error: Exception
 ) -> None:
     await bench.say("one")
-    bench.agent.raises = error
-    assert await bench.run() == "pending"
-    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    await put_back(bench, conn, error)
     bench.agent.raises = None
     seen = list[str]()
 
@@ -289,9 +294,7 @@ async def test_the_next_call_of_a_tool_tells_it_where_the_first_could_not_be_wri
 ) -> None:
     """Otherwise all others would wait until the turn's end, half an hour perhaps."""
     await bench.say("one")
-    bench.agent.raises = RateLimited("429")
-    assert await bench.run() == "pending"
-    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    await put_back(bench, conn, RateLimited("429"))
     bench.agent.raises = None
     answered, told = provider.answered, asyncio.Event()
 
@@ -318,9 +321,7 @@ async def test_an_answer_on_record_says_nothing_of_the_provider(
     bench: Bench, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.say("one")
-    bench.agent.raises = RateLimited("429")
-    assert await bench.run() == "pending"
-    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    await put_back(bench, conn, RateLimited("429"))
     monkeypatch.setattr(bench.agent, "run_turn", AsyncMock(return_value=TurnEnd("Hi.", None, "recorded")))
     assert await bench.run() == "complete"
     now = await look(conn)
@@ -380,9 +381,7 @@ async def test_one_that_gets_no_answer_for_long_while_others_do_spends_retries(
 async def test_a_probe_that_has_nothing_to_ask_lets_another_try(bench: Bench, conn: Connection) -> None:
     first = await bench.say("one")
     await bench.say("two", first.session_id)
-    bench.agent.raises = RateLimited("429")
-    assert await bench.run() == "pending"
-    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    await put_back(bench, conn, RateLimited("429"))
     await cap(conn, DAY, "0")
     assert await bench.run() == "waiting"
     now = await look(conn)
