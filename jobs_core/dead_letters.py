@@ -203,10 +203,14 @@ def _chosen(letters: Letters, span: Span) -> dict[str, Any]:
 
 
 async def _examples(conn: db.Connection, letters: Letters) -> list[JobSummary]:
-    page: list[Place] = await anext(pages(conn, letters, size=_EXAMPLES), [])
+    places = list[Place]()
+    async for page in pages(conn, letters, size=_EXAMPLES):  # one ends with its span of days, with fewer or not
+        places += page
+        if len(places) >= _EXAMPLES:
+            break
     any_of_them = dict.fromkeys(("state", "job_type", "queue", "user_id", "lane"))
     found = list[db.Row]()
-    for place in page:
+    for place in places[:_EXAMPLES]:
         moment = {
             "first": place.ended_at,
             "next": place.ended_at + timedelta(microseconds=1),

@@ -1,6 +1,6 @@
 """Which dead letters are meant, where they lie, and the preview of them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +97,16 @@ async def test_a_preview_counts_what_a_redrive_would_make(
             (name, f"{name} #: no", n) for n, name in counts
         }
         assert [(job.id, job.state in letters.states) for job in found.examples] == [(one, True) for one in ids[:3]]
+
+
+async def test_a_preview_shows_three_though_each_ended_on_a_day_of_its_own(conn: Connection, today: date) -> None:
+    for back in range(4):
+        await history._make(conn, Day("history_standard", today - timedelta(days=back)))
+    ids = [await dead(conn) for _ in range(4)]
+    for back, job_id in enumerate(reversed(ids)):
+        ended = {"id": job_id, "at": history.midnight(today - timedelta(days=back))}
+        await execute(conn, "UPDATE jobs.history SET ended_at = %(at)s WHERE id = %(id)s", ended)
+    assert [job.id for job in (await preview(conn, Letters())).examples] == ids[:3]
 
 
 async def test_a_preview_tells_what_was_redriven_before_and_which_errors_are_the_most_frequent(
