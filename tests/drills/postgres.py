@@ -76,7 +76,9 @@ async def _kill_again_and_again(server: EmbeddedPostgres, plan: Plan, report: Re
     every_s = plan.jobs / plan.per_s / plan.kills
     await _until_work_goes_on(server.dsn)
     for _ in range(plan.kills):
-        await asyncio.sleep(rng.uniform(0.0, every_s / 2))
+        await asyncio.sleep(
+            every_s * rng.uniform(0.0 if plan.durable else 0.3, 0.5)
+        )  # to lose some, there must be some
         _kill(server)
         await _until_port_opens(server.dsn)
         opened_at = time.monotonic()

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
-from tests.support.processes import until
+from tests.support.processes import lives, until
 from tests.support.up import Home, Started
 
 CHILDREN = ("supervise", "serve", "simulator", "cli.postgres_keeper")
@@ -46,7 +45,7 @@ def test_a_process_that_was_killed_is_started_again_and_chats_go_on(home: Home, 
 def test_a_process_below_them_that_was_killed_is_started_again_too(home: Home, running: Started, name: str) -> None:
     killed = next(process for process in home.left() if name in (process.name(), *process.cmdline()))
     killed.kill()
-    until(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE, "it is dead")
+    until(lambda: not lives(killed.pid), "it is dead")
     until(lambda: healthy(running), "all is ready again", 60)
     assert home.json("chat", "hello")["status"] == "answered"
 

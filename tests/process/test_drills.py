@@ -71,7 +71,7 @@ async def test_creates_repeated_blindly_over_cut_connections_make_second_jobs(
 
 async def test_half_open_connections_are_noticed_at_both_ends_and_their_locks_are_freed(tmp_path: Path) -> None:
     """One without the bounds that `connect` sets is lost with them, and nobody notices."""
-    plan = half_open.Plan(workers=3, rounds=1, seed=1, slack=1.5)
+    plan = half_open.Plan(workers=3, rounds=1, seed=1, slack=3.0)
     try:
         report = await half_open.run(tmp_path, plan)
     except CannotRun as why:
