@@ -9,7 +9,9 @@ None is as assistant/prompts.py or the settings have it. Verbs take the connecti
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Annotated, Any, Self, cast
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, TypeAdapter, ValidationError, model_validator
 
@@ -33,7 +35,8 @@ from assistant.people import User
 from assistant.workspaces import Workspaces
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 from sessions import AgentSetup, Effort
-from sessions.caps import tell_agent
+from sessions.budgets import Scope
+from sessions.caps import declare_caps, tell_agent
 
 DEFAULT_AGENT = "assistant"
 FILE_TOOLS = ("Read", "Glob", "Grep", "Write", "Edit")
@@ -170,6 +173,13 @@ def setup_for(agent: Agent, user: User, *, owner: str, workspaces: Workspaces | 
         mcp_servers={name: server.model_dump(mode="json") for name, server in agent.mcp_servers.items()},
         workspace=workspaces.folder(user.id, agent.id) if workspaces and agent.workspace else None,
     )
+
+
+async def declare_caps_of(conn: Connection, *, agent: Agent, turn_id: UUID) -> None:
+    """Have stand as caps what the agent's row says of a turn of it, and of its day; in the run's first transaction."""
+    own = {Scope("turn", str(turn_id)): agent.budget.turn_usd, Scope("agent", agent.name): agent.budget.day_usd}
+    caps = {scope: None if usd is None else Decimal(str(usd)) for scope, usd in own.items()}
+    await declare_caps(conn, caps, set_by=f"agent {agent.name}")
 
 
 async def _lock(conn: Connection, name: str) -> None:

@@ -17,6 +17,7 @@ from jobs_core import ConfigurationError, HandlerTable
 if TYPE_CHECKING:
     from jobs_core import Database
     from sessions import ClaudeSessions
+    from sessions.model_run import Wake
 
 HANDLERS = ("handlers.hello",)
 
@@ -36,16 +37,25 @@ def build_table(more: str = "") -> HandlerTable:
     return table
 
 
-def bind_agents(more: str, table: HandlerTable, *, database: "Database", sessions: "ClaudeSessions") -> None:
+def bind_agents(
+    more: str, table: HandlerTable, *, database: "Database", sessions: "ClaudeSessions", wake: "Wake"
+) -> None:
     """Bind the handlers that ask agents, of modules with a `register_agents(table, database=, sessions=)`, in a worker.
 
-    Raises ConfigurationError naming the module that cannot be used.
+    They heed budgets and the provider's pauses by themselves. wake: the worker's notifier. Raises ConfigurationError naming the
+    module that cannot be used.
     """
+    from assistant.owner_alarms import TELL_OWNER
+    from sessions.agent_handlers import heed_provider
+
+    bound = set(table.runnable)
     for name in (*HANDLERS, *filter(None, more.split(","))):
         module = sys.modules[name]  # `build_table` has imported it
         if bind := getattr(module, "register_agents", None):
             with _naming(name):
                 bind(table, database=database, sessions=sessions)
+    for job_type in filter(table.is_async, set(table.runnable) - bound):
+        heed_provider(table, job_type, database=database, alarms=TELL_OWNER, wake=wake)
 
 
 def bind_senders(more: str, table: HandlerTable, *, database: "Database") -> Sequence[str]:

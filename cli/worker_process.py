@@ -62,5 +62,5 @@ def _agents(database: Database, table: HandlerTable, jobs: Jobs) -> list[Resourc
     root = AssistantSettings.read().workspaces or CliSettings.read().data / "workspaces"
     wake = jobs.notifier.wake
     chat_turn.register(table, database=database, sessions=sessions, workspaces=Workspaces(root), wake=wake)
-    bind_agents(CliSettings.read().handlers, table, database=database, sessions=sessions)
+    bind_agents(CliSettings.read().handlers, table, database=database, sessions=sessions, wake=wake)
     return [sessions, BudgetKeeper(database, settings, wake)]

@@ -17,7 +17,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -27,12 +26,12 @@ from assistant import agents, chats, policy
 from assistant.actions import Place
 from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
 from assistant.gatekeeper import Gatekeeper
+from assistant.owner_alarms import TELL_OWNER
 from assistant.people import acting_for
 from assistant.remarks import remark
 from assistant.tools import RunContext, tools_for
 from assistant.undelivered import tell_agent, told_in
 from assistant.workspaces import Workspaces
-from handlers.model_run import ModelRun, Wake, nobody
 from jobs_core import (
     Complete,
     ConfigurationError,
@@ -67,11 +66,10 @@ from sessions import (
     turn_of_job,
 )
 from sessions.budgets import scopes_of
-from sessions.store import is_answered
+from sessions.model_run import DATABASE_PAUSE, ModelRun, Wake, nobody
 
 log = structlog.get_logger()
 
-DATABASE_PAUSE = timedelta(seconds=1)
 TURN_TIMEOUT = CHAT_TURN.timeout - timedelta(minutes=1)
 """Less than the worker gives the job, so that a turn which takes too long can still say so in its chat."""
 GIVEN_UP = f"given up after {CHAT_TURN.give_up_after}"
@@ -124,7 +122,7 @@ class ChatTurns:
 
     async def run(self, job: Job[ChatTurnInput]) -> Outcome:
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
-        model = ModelRun(self._database, job, give_up_after=CHAT_TURN.give_up_after, wake=self._wake)
+        model = ModelRun(self._database, job, give_up_after=CHAT_TURN.give_up_after, alarms=TELL_OWNER, wake=self._wake)
         say = partial(remark, session_id=job.input.session_id)
         try:
             put_back = await model.enter(interactive=True)
@@ -170,12 +168,8 @@ class ChatTurns:
             cast = await agents.of_chat(conn, chat)
             scopes = scopes_of(job, turn_id, chat=chat, user=cast.user.id, agent=cast.agent.name)
             prompt = chats.prompt_of(said, await told_in(conn, chat, turn_id))
-            try:
-                await model.reserve(conn, turn_id, scopes, cast.agent)
-            except BudgetShort:
-                if not (began and await is_answered(conn, claude_session_id, turn_id)):
-                    raise
-                model.cap_usd = Decimal(0)  # no call is made; were there one, the proxy would refuse it
+            declare = partial(agents.declare_caps_of, agent=cast.agent, turn_id=turn_id)
+            await model.reserve(conn, claude_session_id, turn_id, scopes, began=began is not None, declare=declare)
         return Turn(turn_id, chat, cast, claude_session_id, epoch, prompt)
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
@@ -195,16 +189,14 @@ class ChatTurns:
                     account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd, agent=turn.cast.agent.name),
                     audience=Audience(turn.chat, job.token),
                 )
+                await model.heard(end)
                 await keeper.close()
                 if end.deferred:
                     return await keeper.ask(end.deferred)
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must hear of it in the end
-            if db.will_pass(error):
-                return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
             return await model.after(error) or _not_answered(turn, job, error, given_up=model.gives_up)
-        model.on_record = end.source == "recorded" and not end.used.calls
         log.info("turn.answered", source=end.source, usage=end.usage, cost_usd=float(end.cost_usd))
         return _answered(turn, end.answer)
 

@@ -161,6 +161,15 @@ class HandlerTable:
         if inspect.iscoroutinefunction(handler):
             self._async.add(job_type.name)
 
+    def rebind(self, name: str, handler: Callable[[Any], Awaitable[Any]]) -> None:
+        """Put an async function in the place of one that is bound to the type of that name: one that calls it, say.
+
+        Raises ValueError where none is.
+        """
+        if name not in self._async:
+            raise ValueError(f"job type {name!r} has no async handler")
+        self._handlers[name] = handler
+
     def job_type(self, name: str) -> JobType[Any]:
         """The type of that name. Raises UnknownJobType, which lists the known ones."""
         try:

@@ -24,7 +24,7 @@ from jobs_core.children import CHILDREN, has_children, record_of
 from jobs_core.errors import InvalidInput, StepUnknown, WaitTimedOut
 from jobs_core.job import AnyJob, fence
 from jobs_core.new_job import NewJob
-from jobs_core.outcomes import Wait
+from jobs_core.outcomes import Snooze, Wait
 from jobs_core.statements import statement
 from jobs_core.waits import emitted, event_name
 
@@ -42,9 +42,9 @@ _LOOK_AGAIN = timedelta(minutes=10)
 
 
 class Waiting(BaseException):
-    """Ends a run that waits. A handler lets it pass: `except Exception` does."""
+    """Ends a run that waits, or is put back. A handler lets it pass: `except Exception` does."""
 
-    def __init__(self, outcome: Wait) -> None:
+    def __init__(self, outcome: Wait | Snooze) -> None:
         super().__init__("the run waits")
         self.outcome = outcome
 

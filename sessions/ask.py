@@ -1,29 +1,30 @@
 """One turn of an agent that comes to a value, for a handler of one's own.
 
     begin (the job's turn, or a new one) ─▶ run_turn, with the model's schema ─▶ the value ─▶ Complete(value, also=asked.end)
+      └─ no money, or the provider's trouble ◀──┘ the run ends here, and its job goes on later (model_run.py)
 
 It may be called again after any crash: a job keeps the turn that it began, and an answer that is on record is not paid again.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from decimal import Decimal
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ValidationError
 
-from jobs_core import AnyJob, Connection, Database, Wait, fence
+from jobs_core import AnyJob, Connection, Database, fence
 from jobs_core.steps import Waiting
 from sessions import budgets
 from sessions.account import RunAccount
 from sessions.agent import AgentSetup
+from sessions.agent_handlers import model_run_of
 from sessions.budgets import BudgetShort
 from sessions.conversation import Content
-from sessions.errors import BudgetExhausted, TurnFailed
+from sessions.errors import TurnFailed
+from sessions.model_run import ModelRun
 from sessions.records import begin_turn, create_session, end_turn, take_session, turn_of_job
 from sessions.runner import ClaudeSessions
-from sessions.store import is_answered
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -35,13 +36,11 @@ class Asked(Generic[ModelT]):
     value: ModelT
     session_id: UUID
     turn_id: UUID
-    token: int
     usage: dict[str, Any] | None
 
     async def end(self, conn: Connection) -> None:
-        """Record that the turn was answered, and what it cost: the `also` of the outcome that keeps the value."""
+        """Record that the turn was answered: the `also` of the outcome that keeps the value."""
         await end_turn(conn, self.turn_id)
-        await budgets.settle(conn, self.turn_id, self.token)
 
 
 async def ask_agent(
@@ -56,51 +55,58 @@ async def ask_agent(
 ) -> Asked[ModelT]:
     """Ask an agent for a `result`, once a job; in a session of its own, or in `session_id`, which was created before.
 
-    Jobs that share a session need a lane for it: each takes it from the one before. Raises TurnFailed where the value is not
-    what `result` takes, the other errors of this room, and LeaseLost. Past a budget the run ends here, and the job waits for
-    it (docs/budgets.md).
+    Jobs that share a session need a lane for it: each takes it from the one before. Where the provider limits, fails or
+    refuses, where a budget is used up, and while the database is away, the run ends here, as one that waits does: its job is
+    put back or waits, no retry is spent, and the handler starts at its top (docs/provider.md, docs/budgets.md).
+
+    Raises TurnFailed, which fails the job unless the handler catches it: the turn came to nothing, or to what `result` does not
+    take. What else is raised, as AgentBroke, is a counted retry. ConfigurationError: no module's `register_agents` has bound
+    the handler.
     """
-    turn_id, session_id, epoch, cap_usd = await _begin_in_budget(job, database, session_id)
+    model = model_run_of(job)
+    if model.ended_as:
+        raise Waiting(model.ended_as)
     try:
+        await _enter(model)
+        turn = await model.begin(partial(_begin, model, database, session_id))
         end = await sessions.run_turn(
-            session_id=session_id,
-            epoch=epoch,
-            turn_id=turn_id,
+            session_id=turn.session_id,
+            epoch=turn.epoch,
+            turn_id=turn.id,
             prompt=prompt,
             agent=replace(agent, result_schema=result.model_json_schema()),
-            account=RunAccount.of(job, turn_id, cap_usd=cap_usd),
+            on_event=model.on_event,
+            account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd),
         )
-    except BudgetExhausted:  # the next run settles this one, and reserves more or waits for it
-        raise Waiting(Wait(until=timedelta(0))) from None
+        await model.heard(end)
+    except BudgetShort as short:
+        raise model.ends(model.wait(short)) from None
+    except Exception as error:
+        if put_back := await model.after(error):
+            raise model.ends(put_back) from error
+        raise
     if end.deferred:
         raise TurnFailed(f"The agent called {end.deferred.name}, which waits for a decision; give it no such tool here")
-    try:
-        value = result.model_validate(end.structured)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "it"
-        raise TurnFailed(f"The model's result is no {result.__name__}: {place}: {first['msg']}") from None
-    return Asked(value, session_id, turn_id, job.token, end.usage)
+    return Asked(_value(result, end.structured), turn.session_id, turn.id, end.usage)
 
 
-Begun = tuple[UUID, UUID, int, Decimal | None]
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A job's turn, in a session that was taken under `epoch`."""
+
+    id: UUID
+    session_id: UUID
+    epoch: int
 
 
-async def _begin_in_budget(job: AnyJob, database: Database, session_id: UUID | None) -> Begun:
-    """`_begin`. Raises Waiting where there is too little money."""
-    try:
-        return await budgets.begin(database, lambda: _begin(job, database, session_id))
-    except BudgetShort as error:
-        short = error
-
-    async def note(conn: Connection) -> None:
-        await budgets.wait_for_budget(conn, job, short)
-
-    raise Waiting(Wait(budgets.event_of(job, short), until=short.balance.ends_at, also=note))
+async def _enter(model: ModelRun) -> None:
+    if put_back := await model.enter(interactive=False):
+        raise model.ends(put_back)
 
 
-async def _begin(job: AnyJob, database: Database, session_id: UUID | None) -> Begun:
-    """The job's turn, its session, the epoch under which that is this run's, and its cap. Raises LeaseLost, BudgetShort."""
+async def _begin(model: ModelRun, database: Database, session_id: UUID | None) -> _Taken:
+    """Begin the job's turn, or go on with it, and reserve money for this run. Raises LeaseLost, BudgetShort."""
+    job = model.job
     async with database.transaction() as conn:
         await fence(conn, job)
         began = await turn_of_job(conn, job.id)
@@ -113,10 +119,14 @@ async def _begin(job: AnyJob, database: Database, session_id: UUID | None) -> Be
                 await create_session(conn, session_id)
             await begin_turn(conn, turn_id=turn_id, session_id=session_id, job_id=job.id)
         epoch = await take_session(conn, session_id)
-        try:
-            cap_usd = await budgets.reserve(conn, job, turn_id, budgets.scopes_of(job, turn_id))
-        except BudgetShort:
-            if not (began and await is_answered(conn, session_id, turn_id)):
-                raise
-            cap_usd = Decimal(0)  # no call is made; were there one, the proxy would refuse it
-    return turn_id, session_id, epoch, cap_usd
+        await model.reserve(conn, session_id, turn_id, budgets.scopes_of(job, turn_id), began=began is not None)
+    return _Taken(turn_id, session_id, epoch)
+
+
+def _value(result: type[ModelT], structured: Any) -> ModelT:
+    try:
+        return result.model_validate(structured)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "it"
+        raise TurnFailed(f"The model's result is no {result.__name__}: {place}: {first['msg']}") from None

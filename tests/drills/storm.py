@@ -18,9 +18,9 @@ from typing import Any, LiteralString
 from unittest.mock import patch
 
 import simulator
-from handlers.model_run import ModelRun
 from jobs_core import Connection, Database, Jobs, fetch_one
 from sessions import ClaudeSessions, CredentialsRefused, ModelUnavailable, RateLimited, SessionsError, provider
+from sessions.model_run import ModelRun
 from tests.drills.report import show
 from tests.drills.scripted import Scripted, fleet, say
 from tests.support.sessions import KEY, session_settings

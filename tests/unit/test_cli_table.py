@@ -64,12 +64,12 @@ def test_modules_that_ask_agents_are_given_them(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     database, sessions = object(), object()
     table = build_table("asks_agents,asks_wrongly")
-    bind_agents("asks_agents", table, database=database, sessions=sessions)  # type: ignore[arg-type]  # stand-ins
+    bind_agents("asks_agents", table, database=database, sessions=sessions, wake=list)  # type: ignore[arg-type]  # stand-ins
     import asks_agents
 
     assert asks_agents.given == [(database, sessions)]
     with pytest.raises(ConfigurationError, match="JOBS_HANDLERS: asks_wrongly cannot be used"):
-        bind_agents("asks_wrongly", table, database=database, sessions=sessions)  # type: ignore[arg-type]  # stand-ins
+        bind_agents("asks_wrongly", table, database=database, sessions=sessions, wake=list)  # type: ignore[arg-type]  # stand-ins
 
 
 def test_a_channels_sender_has_its_deliveries_bound_and_the_queues_of_its_accounts_served() -> None:

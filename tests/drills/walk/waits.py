@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from jobs_core import AnyJob, Wait, WaitTimedOut, execute
+from jobs_core import AnyJob, Snooze, Wait, WaitTimedOut, execute
 from jobs_core.children import CHILDREN
 from jobs_core.settle import settle
 from jobs_core.steps import Waiting
@@ -12,8 +12,9 @@ from tests.drills.walk.new_jobs import HOUR
 from tests.drills.walk.walk import TYPES, Walk, rule
 
 
-async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait) -> None:
+async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait | Snooze) -> None:
     """Its run ends, and it waits, unless that has happened."""
+    assert isinstance(outcome, Wait), f"job {job.id} is put back, and should wait"
     await settle(walk.conn, run, outcome, TYPES[run.job_type])
     walk.model.wait(job, outcome.event, timed=outcome.until is not None)
 
