@@ -1,10 +1,20 @@
 """What a chat says of itself: why an answer takes its time, that a call waits for approval, that it begins anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from assistant.deliveries import owe_remark
-from jobs_core import Connection, fetch_one, gate, statement
+from jobs_core import Connection, fetch, fetch_one, gate, statement
 from jobs_core.wake import Ready
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A line of a chat that ends no turn; id: the line's own."""
+
+    chat: str
+    id: int
+    text: str
 
 
 async def remark(conn: Connection, text: str, *, session_id: str) -> Sequence[Ready]:
@@ -13,3 +23,10 @@ async def remark(conn: Connection, text: str, *, session_id: str) -> Sequence[Re
     row = await fetch_one(conn, statement("assistant", "message/remark"), {"session_id": session_id, "content": text})
     assert row is not None, "an insert without a condition returns its row"
     return await owe_remark(conn, session_id, row["id"], text)
+
+
+async def remarks_after(conn: Connection, places: Mapping[str, int], *, most: int) -> list[Remark]:
+    """What stands after these lines (ids of messages), by chat, in order; of each chat `most` at most."""
+    values = {"session_ids": list(places), "after_ids": list(places.values()), "most": most}
+    rows = await fetch(conn, statement("assistant", "message/remarks"), values)
+    return [Remark(row["session_id"], row["id"], row["content"]) for row in rows]

@@ -51,8 +51,9 @@ class Terminal:
                 self.end()  # what was said stands; the run that follows a decision shows what comes then
             case "status" if about["state"] == "retrying":
                 self._print_line(f"the model's API did not answer ({about['because']}): trying again")
-            case "status" if about["state"] == "waiting_for_approval":
-                self._print_line(f"{about['tool']} waits for somebody's approval")
+            case "remark":
+                self.end()  # likewise
+                self._write(f"{_dim(plain(about['text']))}\n")
 
     def end(self, said: str = "") -> None:
         """End the turn's output, with a dim line if there is something to say; what comes next is another turn's."""

@@ -2,6 +2,7 @@
 
     rows of the run ─▶ taken in ─▶ a chunk of events, made once ─▶ every listener's queue ─▶ its socket
     end of the turn ─▶ what it showed is forgotten ─▶ `answer` ─▶ likewise
+    what the chat says of itself ─▶ `remark` ─▶ likewise, and to who comes before the next end
 
 No I/O here: `feeds` looks into the database, `live` writes to sockets.
 """
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from assistant.ends import NEWEST, End
+from assistant.remarks import Remark
 from jobs_core import InvalidInput
 from sessions.live_rows import LiveRow, Place
 from sessions.shown import Shown
@@ -96,9 +98,12 @@ class Feed:
         """How many wait for it to be ready."""
         self.cursor: Cursor | None = None
         self.ready = asyncio.Event()
+        self.remarked = 0
+        """The last line of the chat's own that was told."""
         self._ended = deque[UUID](maxlen=NEWEST)
         self._shown: Shown | None = None
         self._turn_id: UUID | None = None
+        self._remarks = b""  # since the last end
         self._whole: bytes | None = None  # what the turn shows by now, as it was last sent: many may come at once
 
     @property
@@ -109,13 +114,14 @@ class Feed:
     def begin(self, ends: Mapping[int, UUID], run: Place) -> None:
         """Start from the chat's newest run; `ends` are its last turns that have ended, by the ids of their ends."""
         self.cursor = Cursor(max(ends, default=0), run)
+        self.remarked = self.cursor.message
         self._ended.extend(turn_id for _, turn_id in sorted(ends.items()))
 
     def join(self, after: Cursor | None) -> Listener:
         """A new listener, who has come as far as `after`; the feed is ready."""
         assert self.cursor
         there_already = after and after.place == self.cursor.place
-        listener = Listener(b"" if there_already else self._so_far(), self.cursor.message)
+        listener = Listener((b"" if there_already else self._so_far()) + self._remarks, self.cursor.message)
         self.listeners.add(listener)
         return listener
 
@@ -142,10 +148,20 @@ class Feed:
         assert self.cursor
         self.cursor = Cursor(end.id, self.cursor.place)
         self._whole = None
+        self._remarks = b""
         self._ended.append(end.turn_id)
         if end.turn_id == self._turn_id:
             self._shown = None
         self._tell(answer_chunk(end, self.cursor))
+
+    def remark(self, said: Remark) -> None:
+        """Tell what the chat says of itself, unless a turn has ended since: what waited then waits no more."""
+        assert self.cursor
+        self.remarked = said.id
+        if said.id > self.cursor.message:
+            chunk = _event("remark", {"message_id": said.id, "text": said.text}, None)
+            self._remarks += chunk
+            self._tell(chunk)
 
     def close(self) -> None:
         """End all listening."""

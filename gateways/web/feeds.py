@@ -22,6 +22,7 @@ import structlog
 from fastapi import Depends, Request
 
 from assistant.ends import End, ends_after, newest_ends, recent_ends
+from assistant.remarks import remarks_after
 from gateways.web.errors import Refused
 from gateways.web.feed import Cursor, Feed, Listener
 from jobs_core import Connection, Database, db
@@ -156,14 +157,18 @@ class Feeds:
         # Ends first: what a run wrote before its turn ended is then among the rows, and is told before the end.
         ends = await ends_after(conn, {chat: cursor.message for chat, cursor in places.items()}, most=MOST_ENDS)
         rows = await live_news(conn, {chat: cursor.place for chat, cursor in places.items()}, most=MOST_ROWS)
+        remarks = await remarks_after(conn, {chat: self._feeds[chat].remarked for chat in places}, most=MOST_ENDS)
         self._tell(rows, ends)
+        for said in remarks:
+            if feed := self._feeds.get(said.chat):
+                feed.remark(said)
         behind = {chat for chat, n in Counter(row.topic for row in rows).items() if n == MOST_ROWS}
         for chat in places.keys() - behind:
             if feed := self._feeds.get(chat):
                 feed.ready.set()
         if behind:
             self._came.set()
-        return bool(rows or ends)
+        return bool(rows or ends or remarks)
 
     async def _where(self, conn: Connection) -> dict[str, Cursor]:
         """The feeds that there may be something new for, and how far each has come."""

@@ -34,6 +34,7 @@ STATEMENTS: dict[str, Arguments] = {
     "message/history": {"session_id": "web_7", "limit": "50", "before_id": "9000000"},
     "message/answer": {"session_id": "web_7", "message_id": None},
     "message/turns_until": {"session_id": "web_7", "last_id": "9000000"},
+    "message/remarks": {"session_ids": "{web_7,web_8}", "after_ids": "{5,6}", "most": "100"},
     "message/left_turns": {"session_id": "web_7"},
     "file/of_messages": {"ids": "{7,8}"},
 }

@@ -17,6 +17,7 @@ from psycopg import OperationalError
 
 from assistant import chats
 from assistant.chats import CHAT_TURN
+from assistant.remarks import remark
 from gateways.web import feeds as feeds_module
 from gateways.web import live as sse
 from gateways.web import server
@@ -260,6 +261,28 @@ async def test_a_run_that_takes_over_begins_anew_and_the_replaced_one_is_heard_n
         new.tell(text("Whole."))
         (begun,) = await until(stream, "reset")
         assert (items(begun), begun.about["token"]) == ("Whole.", 2)
+
+
+async def test_what_a_chat_says_of_itself_is_told_as_it_comes_and_to_who_comes_while_it_waits(
+    talk: Talk, client: httpx.AsyncClient
+) -> None:
+    async def says(words: str) -> None:
+        async with talk.database.transaction() as conn:
+            await remark(conn, words, session_id=talk.id)
+
+    await says("This waits.")
+    async with watching(client, talk.path) as stream:
+        (first,) = await until(stream, "remark")
+        await says("Still.")
+        (second,) = await until(stream, "remark")
+        await talk.answer(await talk.begin(), "Done.")
+        assert [event.kind for event in await until(stream, "answer")] == ["answer"]
+    assert [event.about["text"] for event in (first, second)] == ["This waits.", "Still."]
+    assert (first.id, "turn_id" in first.about) == ("", False)
+    async with watching(client, talk.path) as stream:
+        run = await talk.run(await talk.begin())
+        run.tell(text("Next."))
+        assert [event.kind for event in await until(stream, "reset")] == ["reset"]
 
 
 async def test_a_turn_that_failed_is_told_as_one(talk: Talk, client: httpx.AsyncClient) -> None:

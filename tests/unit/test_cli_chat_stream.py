@@ -60,10 +60,16 @@ def test_a_reset_says_so_only_where_something_was_printed_that_does_not_stand() 
     assert printed(("text", said("A")), ("tool_call", CALL), ("tool_result", RESULT), whole).count("A") == 1
 
 
-def test_what_was_said_before_a_decision_stands() -> None:
-    waits = ("status", {"state": "waiting_for_approval", "tool": "Bash"})
-    shown = printed(("text", said("May I?")), waits, ("end", {"how": "deferred"}), reset(said("Done.")))
-    assert shown == "May I?\nBash waits for somebody's approval\nDone."
+def test_what_was_said_before_a_decision_stands_and_the_chat_says_what_it_waits_for() -> None:
+    waits = ("remark", {"message_id": 8, "text": "Bash waits for approval: action 12."})
+    shown = printed(("text", said("May I?")), ("end", {"how": "deferred"}), waits, reset(said("Done.")))
+    assert shown == "May I?\nBash waits for approval: action 12.\nDone."
+
+
+def test_a_chat_that_waits_for_money_says_so_before_its_answer() -> None:
+    waits = ("remark", {"message_id": 8, "text": "This waits: today's budget is used up.\x1b[2J"})
+    shown = printed(reset(said("Half")), ("end", {"how": "broke"}), waits, reset(said("Half and more.")))
+    assert shown == "Half\nThis waits: today's budget is used up.\N{REPLACEMENT CHARACTER}[2J\nHalf and more."
 
 
 def test_a_stream_is_read_by_its_events() -> None:

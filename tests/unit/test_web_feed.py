@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from assistant.ends import End
+from assistant.remarks import Remark
 from gateways.web.feed import MAX_WAITING_BYTES, Cursor, Feed, Listener
 from jobs_core import InvalidInput
 from sessions.live_rows import LiveRow, Place
@@ -116,6 +117,19 @@ async def test_a_new_run_whose_beginning_is_lost_does_not_go_on_from_the_old_one
     feed.take(row(2, text("new"), token=6))
     (event,) = read(feed.join(None).first)
     assert items(event) == ["new"]
+
+
+async def test_what_a_chat_says_of_itself_is_told_also_to_who_comes_late_until_a_turn_has_ended() -> None:
+    feed = begun({8: NEXT})
+    listener = feed.join(None)
+    feed.remark(Remark("c", 9, "This waits."))
+    told = [("", "remark", {"message_id": 9, "text": "This waits."})]
+    assert await sent(listener) == read(feed.join(None).first) == told
+    assert feed.remarked == 9
+    feed.end(end(10))
+    feed.remark(Remark("c", 9, "late"))
+    assert [kind for _, kind, _ in await sent(listener)] == ["answer"]
+    assert feed.join(None).first == b""
 
 
 async def test_one_that_reads_too_slowly_is_let_go_and_holds_nothing() -> None:
