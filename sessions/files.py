@@ -22,6 +22,8 @@ from sessions.store import Entries, load_transcript
 MAX_BYTES = 128 * 1024 * 1024
 """Of all files of a session together: they are read into memory, several times their size. A day's work has a few MiB."""
 MAX_SUBAGENTS = 1_000
+MAX_DEPTH = 200
+"""Of lists and objects in each other: about 450 is as deep as a copy's ids are replaced, far beyond what anybody says."""
 _METADATA = "agent_metadata"
 _SUBAGENT = "subagents/"
 
@@ -124,10 +126,7 @@ def _entries(path: Path, session_id: UUID) -> Iterator[dict[str, Any]]:
 
 
 def _entry(line: bytes, place: str, session_id: UUID) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        raise NotCopied(f"{place}: is no JSON; was the file cut off?") from None
+    entry = _json(line, place)
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise NotCopied(f"{place}: is no entry of a transcript")
     named = entry.get("sessionId", str(session_id))
@@ -139,15 +138,35 @@ def _entry(line: bytes, place: str, session_id: UUID) -> dict[str, Any]:
     return entry
 
 
+def _json(text: bytes, place: str) -> Any:
+    """What the text holds, if it can be walked through by whoever reads it later."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise NotCopied(f"{place}: is no JSON; was the file cut off?") from None
+    except RecursionError:
+        too_deep = True
+    else:
+        too_deep = text.count(b"[") + text.count(b"{") > MAX_DEPTH and _is_too_deep(value)
+    if too_deep:
+        raise NotCopied(f"{place}: is nested deeper than {MAX_DEPTH}; no tool of Claude Code's writes that")
+    return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inside = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in inside for inner in one]
+    return any(isinstance(one, dict | list) for one in level)
+
+
 def _metadata_of(file: Path) -> list[dict[str, Any]]:
     """What stands beside a subagent's transcript, as an entry of it: so the CLI mirrors it to the store."""
     beside = file.with_suffix(".meta.json")
     if not beside.is_file():
         return []
-    try:
-        metadata = json.loads(beside.read_bytes())
-    except (ValueError, RecursionError):
-        raise NotCopied(f"{beside}: is no JSON; was the file cut off?") from None
+    metadata = _json(beside.read_bytes(), str(beside))
     return [{**metadata, "type": _METADATA}] if isinstance(metadata, dict) else []
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from sessions import NotCopied, files
+from sessions.copies import renamed
 from sessions.files import read_session
 
 ID = "11111111-2222-4333-8444-555555555555"
@@ -48,12 +49,18 @@ def test_a_session_is_read_with_its_subagents(tmp_path: Path) -> None:
     assert read.parts["subagents/workflows/1/agent-7"][1] == {"agentType": "helper", "type": "agent_metadata"}
 
 
+def deep(entry: dict[str, Any], levels: int) -> str:
+    """A line whose lists and objects lie so deep in each other, its own object counted."""
+    return json.dumps(entry)[:-1] + f', "deep": {"[" * (levels - 1)}{"]" * (levels - 1)}}}'
+
+
 @pytest.mark.parametrize(
     ("entries", "says"),
     [
         ([PROMPT, '{"type": "user", "uu'], "line 2: is no JSON"),
         ([PROMPT, "[]"], "line 2: is no entry"),
-        (["[" * 100_000], "line 1: is no JSON"),
+        (["[" * 100_000], "line 1: is nested deeper than 200"),
+        ([PROMPT, deep(ANSWER, 500)], "line 2: is nested deeper than 200"),
         ([PROMPT, {**ANSWER, "sessionId": ID[:-1] + "6"}], "line 2: belongs to session"),
         ([PROMPT, {**ANSWER, "uuid": 7}], "line 2: its uuid"),
         ([PROMPT, {**ANSWER, "uuid": "a\0"}], "line 2: its uuid"),
@@ -68,6 +75,15 @@ def test_a_session_is_read_with_its_subagents(tmp_path: Path) -> None:
 def test_a_file_at_fault_is_refused_by_its_place(tmp_path: Path, entries: list[Any], says: str) -> None:
     with pytest.raises(NotCopied, match=says):
         read_session(written(tmp_path, *entries))
+
+
+def test_what_is_nested_as_deep_as_it_may_be_is_taken_and_can_be_copied(tmp_path: Path) -> None:
+    read = read_session(written(tmp_path, PROMPT, deep(ANSWER, files.MAX_DEPTH)))
+    assert json.dumps(renamed(read.parts[""], {}))
+    aside = written(tmp_path, PROMPT, name=f"{ID}/subagents/agent-7.jsonl")
+    aside.with_suffix(".meta.json").write_text(deep({"agentType": "helper"}, files.MAX_DEPTH + 1))
+    with pytest.raises(NotCopied, match=r"agent-7.meta.json: is nested deeper"):
+        read_session(tmp_path / f"{ID}.jsonl")
 
 
 @pytest.mark.parametrize("name", ["notes.jsonl", f"{ID}.json", f"{ID}.jsonl.bak"])
