@@ -97,18 +97,21 @@ def ask(
     session_id: str | None,
     *,
     agent: str | None = None,
+    user: str | None = None,
     timeout_s: float,
     as_json: bool,
 ) -> int:
     """Say it and show what comes back; returns the exit status: 0 for an answer, 1 where there is none.
 
-    agent: say it to this one, as a trial in a chat of its own.
+    agent: say it to this one, as a trial in a chat of its own. user: whose words they are, by id; None: the owner's.
     """
     api = find_api(settings)
     until = time.monotonic() + timeout_s
     path, said = "/api/chat", {"session_id": session_id, "message": message}
     if agent is not None:
         path, said = f"/api/agents/{quote(agent, safe='')}/try", {"message": message}
+    if user is not None:
+        said["user_id"] = user
     shown = ""
     with ExitStack() as waiting:
         waiting.enter_context(_progress())

@@ -16,6 +16,9 @@ def register(app: typer.Typer) -> None:
 def chat(
     message: Annotated[str, typer.Argument(help="What to say; - reads stdin")],
     session: Annotated[str | None, typer.Option(help="Go on with this session [default: a new one]")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Say it for this person, in a chat of theirs; by id [default: the owner]")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="The web API [default: JOBS_URL, or the ./jobs up that runs]")] = None,
     file: Annotated[
         list[Path] | None, typer.Option(help="A picture, a PDF or a text to say it with; repeat for more")
@@ -29,22 +32,23 @@ def chat(
     from cli.durations import parse_duration
     from cli.settings import CliSettings
 
-    said = _with_files(read_message(message, session), file or [])
+    said = _with_files(read_message(message, session, user), file or [])
     timeout_s = parse_duration(timeout, option="--timeout").total_seconds()
-    return ask(CliSettings.read(data=data, url=url), said, session, timeout_s=timeout_s, as_json=as_json)
+    settings = CliSettings.read(data=data, url=url)
+    return ask(settings, said, session, user=user, timeout_s=timeout_s, as_json=as_json)
 
 
-def read_message(message: str, session: str | None = None) -> str:
-    """What an argument says, or stdin. Raises CommandFailed where it, or the session's id, is no text."""
+def read_message(message: str, *ids: str | None) -> str:
+    """What an argument says, or stdin. Raises CommandFailed where it, or one of the ids, is no text."""
     import sys
 
     from cli.errors import CommandFailed
 
     try:
         said = sys.stdin.read() if message == "-" else message
-        f"{said}{session}".encode()  # what of an argument is not UTF-8 stands in it as lone surrogates
+        "".join([said, *filter(None, ids)]).encode()  # what of an argument is not UTF-8 stands in it as lone surrogates
     except UnicodeError:
-        raise CommandFailed("the message or --session is not UTF-8 text: convert it with iconv") from None
+        raise CommandFailed("the message, --session or --user is not UTF-8 text: convert it with iconv") from None
     return said
 
 

@@ -27,12 +27,13 @@ MAX_BODY_BYTES = MAX_FILES_BYTES * 4 // 3 + 1024 * 1024
 
 
 class Say(BaseModel):
-    """What is said, and in which chat; None begins a new one."""
+    """What is said, and in which chat; None begins a new one. user_id: whose words they are; None: the owner's."""
 
     model_config = ConfigDict(extra="forbid")
 
     session_id: str | None = None
     message: str | list[Any]
+    user_id: str | None = None
 
 
 class Reply(BaseModel):
@@ -58,7 +59,7 @@ async def say(
     """
     said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
     message = read_content(said.message, field="message")
-    received = await _received(context, said.session_id, message, idempotency_key)
+    received = await _received(context, said.session_id, message, idempotency_key, said.user_id)
     return await _replied(context, replies, received, wait_s)
 
 
@@ -86,13 +87,16 @@ async def _replied(context: Context, replies: Replies, received: chats.Received,
 
 
 async def _received(
-    context: Context, chat: str | None, message: Spoken, key: str | None, **new_chat: Any
+    context: Context, chat: str | None, message: Spoken, key: str | None, user_id: str | None = None, **new_chat: Any
 ) -> chats.Received:
-    """Take the owner's message in, also where it meets a deadlock, with a turn that begins its chat anew."""
+    """Take a person's message in, also where it meets a deadlock, with a turn that begins its chat anew.
+
+    Whoever has the token is the owner, and may speak for others: what is said so is answered with the rights of those.
+    """
 
     async def once() -> chats.Received:
         async with context.database.transaction() as conn:
-            owner = await people.owner(conn)  # whoever has the token
+            user = await (people.owner(conn) if user_id is None else people.get(conn, user_id))
             return await chats.receive(
                 conn,
                 context.jobs,
@@ -100,7 +104,7 @@ async def _received(
                 channel="web",
                 message=message.text,
                 files=message.files,
-                user_id=owner.id,
+                user_id=user.id,
                 idempotency_key=key,
                 **new_chat,
             )

@@ -3,11 +3,12 @@
 import base64
 from typing import Any
 
-from assistant import stopping
+from assistant import agents, stopping
 from gateways.web import chat
-from jobs_core import Connection, Jobs, fetch
-from tests.database.test_copied_chats import answers, talk
+from jobs_core import Connection, Database, Jobs, fetch
+from tests.database.test_copied_chats import answer, answers, talk
 from tests.database.test_stops import lines, say
+from tests.support.people import EVE, contact
 from tests.support.pictures import PNG
 from tests.support.web import calling, door, error_of
 from tests.unit.test_content import block
@@ -62,6 +63,31 @@ async def test_whoever_waits_for_an_answer_hears_of_the_stop(jobs: Jobs, conn: C
         ("failed", "hello"),
         (None, stopping.STOPPED_BEFORE),
     ]
+
+
+async def test_in_a_fork_of_an_outsiders_chat_they_can_be_spoken_for_and_nobody_else_says_anything(
+    database: Database, jobs: Jobs, conn: Connection
+) -> None:
+    eve, bob = await contact(database, EVE), await contact(database, 7)
+    session_id = (await say(jobs, "one", user_id=eve.id)).session_id
+    await answer(conn, session_id, "one!")
+    await conn.execute("UPDATE jobs.chat_sessions SET channel = 'telegram'")
+    async with calling(door(jobs, chat_wait_s=0.0)) as client:
+        new = body_of(await client.post(f"{CHATS}/{session_id}/fork"), 201)["session_id"]
+        more: dict[str, Any] = {"session_id": new, "message": "and then?"}
+        for wrong in (more, more | {"user_id": bob.id}):
+            assert error_of(await client.post("/api/chat", json=wrong), 404)["code"] == "no_such_chat"
+        for nobody, status in (("u_0000000000000000", 404), ("", 422)):
+            refused = error_of(await client.post("/api/chat", json=more | {"user_id": nobody}), status)
+            assert refused["field"] == "user_id"
+        said = body_of(await client.post("/api/chat", json=more | {"user_id": eve.id}), 202)
+        begun = body_of(await client.post("/api/chat", json={"message": "hello", "user_id": eve.id}), 202)
+    assert (await lines(conn, new))[-1] == ("human", "and then?")
+    assert said["session_id"] == new
+    casts = [await agents.of_chat(conn, chat) for chat in (new, begun["session_id"])]
+    assert [(cast.user.id, cast.user.role) for cast in casts] == [(eve.id, "external")] * 2
+    (job,) = await fetch(conn, "SELECT user_id FROM jobs.jobs WHERE id = %(id)s", {"id": said["job_id"]})
+    assert job["user_id"] == eve.id
 
 
 async def test_a_chat_is_forked(jobs: Jobs, conn: Connection) -> None:

@@ -78,9 +78,10 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str]) -> None:
         (["ls"], {"JOBS_HANDLERS": "no_such", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Connection refused"),
         (["create", "hello"], {"JOBS_HANDLERS": "no_such"}, "JOBS_HANDLERS: no_such cannot be used"),
         (["chat", "hello"], {}, "./jobs up"),
-        (["chat", "\udcff"], {}, "the message or --session is not UTF-8 text"),
+        (["chat", "\udcff"], {}, "the message, --session or --user is not UTF-8 text"),
         (["chat", "hello", "--url", "http://[hidden"], {"JOBS_TOKEN": "a token of the test"}, "--url (JOBS_URL)"),
-        (["chat", "hello", "--session", "\udcff"], {}, "the message or --session is not UTF-8 text"),
+        (["chat", "hello", "--user", "\udcff"], {}, "the message, --session or --user is not UTF-8 text"),
+        (["chat", "hello", "--session", "\udcff"], {}, "the message, --session or --user is not UTF-8 text"),
         (["chat", "hello", "--timeout", "x"], {}, "--timeout: 'x' is not a duration"),
     ],
 )
@@ -99,7 +100,7 @@ def test_a_message_on_stdin_that_is_not_utf8_is_one_line(
     monkeypatch.setattr("sys.argv", ["jobs", "chat", "-"])
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
     assert main() == 1
-    assert capsys.readouterr().err.startswith("jobs: the message or --session is not UTF-8 text")
+    assert capsys.readouterr().err.startswith("jobs: the message, --session or --user is not UTF-8 text")
 
 
 def test_a_defect_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,13 @@ def test_an_answer_is_shown_with_the_session_to_go_on_with(door: Door, capsys: p
     assert shown.err == "session web_1\n"
 
 
+def test_what_is_said_for_somebody_names_them(door: Door) -> None:
+    door.answers = [(200, {**WAITING, "status": "answered", "response": "hi"})]
+    settings = CliSettings.read(url=door.url, token=TOKEN)
+    assert chat.ask(settings, "hello", None, user="u_1", timeout_s=60, as_json=False) == 0
+    assert door.asked[0][2] == {"session_id": None, "message": "hello", "user_id": "u_1"}
+
+
 def test_a_late_answer_is_waited_for(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
     still = {"messages": [MINE]}
     door.answers = [(202, WAITING), (200, still), (200, {"state": "running"}), (200, {"messages": ANSWERED})]
