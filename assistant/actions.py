@@ -2,11 +2,11 @@
 
     ask ─▶ pending ─┬─ approve ─▶ approved ─ begin ─▶ executing ─┬─ end ─▶ executed
                     ├─ reject, expire, supersede                 └─ its run was lost ─▶ unknown
-                    └─ its job ended ─▶ cancelled
+                    └─ its job ended ─▶ cancelled                └─ closed ─▶ executed, cancelled
 
-This is the side of the run; what people do stands in approvals.py. Every write of a run begins with its job's fence, and an
-action leaves a state in one statement that names the state, so that of two that race one finds it gone. Verbs take the
-connection first.
+This is the side of the run; what people do stands in approvals.py and closing.py. Every write of a run begins with its job's
+fence, and an action leaves a state in one statement that names the state, so that of two that race one finds it gone. Verbs
+take the connection first.
 """
 
 from collections.abc import Sequence
@@ -185,7 +185,10 @@ async def list_actions(
     """The newest actions in these states (None: all), newest first; page on with the last one's id as `before_id`."""
     await end_with_jobs(conn)
     values = {"states": list(states) if states is not None else None, "limit": limit, "before_id": before_id}
-    return [Action(**row) for row in await fetch(conn, statement("assistant", "action/list"), values)]
+    sql = statement(
+        "assistant", "action/list_open" if states is not None and set(states) <= set(OPEN) else "action/list"
+    )
+    return [Action(**row) for row in await fetch(conn, sql, values)]
 
 
 async def pending_in(conn: Connection, session_id: str) -> Action | None:

@@ -23,7 +23,7 @@ from sessions import canonical, digest_of
 
 OWNERS = "role:owner"
 """Who may decide unless an action says otherwise."""
-_MAX_REASON_CHARS = 2_000
+MAX_REASON_CHARS = 2_000
 _MAX_WHOLE = 2**53 - 1
 
 
@@ -158,7 +158,7 @@ async def _decide(
         "digest": digest,
         "state": state,
         "by": gate.clean_text(by.id, max_chars=gate.MAX_NAME_CHARS),
-        "reason": gate.clean_text(reason, max_chars=_MAX_REASON_CHARS) if reason else None,
+        "reason": gate.clean_text(reason, max_chars=MAX_REASON_CHARS) if reason else None,
         "edited_arguments": edited,
         "edited_digest": digest_of(edited) if edited is not None else None,
     }

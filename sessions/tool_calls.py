@@ -4,7 +4,7 @@ Each is one statement, which holds its own fence: a call costs one before its to
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -60,6 +60,21 @@ class Decision:
     decided_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a person says of a call. allowed_digest: of the arguments that it ran with; None: it did not run."""
+
+    session_id: UUID
+    turn_id: UUID
+    call_id: str
+    user_id: str
+    agent: str
+    tool: str
+    digest: str
+    allowed_digest: str | None
+    decided_by: str
+
+
 async def record_decision(
     conn: Connection, held: HeldTurn, account: RunAccount, call: ToolCall, verdict: Verdict
 ) -> bool:
@@ -96,6 +111,11 @@ async def record_end(conn: Connection, held: HeldTurn, call: ToolCall, *, failed
     values = {**_names(held, call), "failed": failed}
     if not await execute(conn, statement("sessions", "tool_call/end"), values):
         raise taken_by_another(held.session_id, held.epoch)
+
+
+async def record_word(conn: Connection, word: Word) -> None:
+    """Add to the audit what a person says of a call whose outcome nobody knew."""
+    await execute(conn, statement("sessions", "tool_call/say"), asdict(word))
 
 
 async def calls_of_turn(conn: Connection, turn_id: UUID) -> list[Called]:

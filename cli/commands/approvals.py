@@ -1,5 +1,6 @@
-"""`./jobs approvals`: tool calls that wait for a person: list, look, approve, reject, expire; and what is always allowed."""
+"""`./jobs approvals`: tool calls that wait for a person: list, look, decide, close; and what is always allowed."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,7 +9,8 @@ from cli.options import BIGGEST_ID, Data, Json
 
 if TYPE_CHECKING:
     from assistant.actions import Action
-    from assistant.approvals import Always, Decided
+    from assistant.approvals import Always, Decided, Decider
+    from jobs_core import Connection
     from sessions import Decision
 
 _EXAMPLE = "Example: ./jobs approvals show 12, then ./jobs approvals approve 12"
@@ -19,6 +21,13 @@ Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=BIGGEST_ID, help="Th
 Digest = Annotated[str | None, typer.Option(help="Only if its arguments have this digest")]
 
 
+class Outcome(StrEnum):
+    """What became of a call."""
+
+    RAN = "ran"
+    NOT_RUN = "not-run"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command and its verbs."""
     approvals = typer.Typer(help="Decide about tool calls that wait for a person.", no_args_is_help=True)
@@ -27,6 +36,7 @@ def register(app: typer.Typer) -> None:
     approvals.command("approve", epilog="""Example: ./jobs approvals approve 12 --edit '{"command": "ls"}'""")(approve)
     approvals.command("reject", epilog='Example: ./jobs approvals reject 12 --reason "use the staging host"')(reject)
     approvals.command("expire", epilog="Example: ./jobs approvals expire 12")(expire)
+    approvals.command("close", epilog='Example: ./jobs approvals close 12 --as ran --reason "build/ is gone"')(close)
     approvals.command("always", epilog="Example: ./jobs approvals always --json")(always)
     approvals.command("revoke", epilog="Example: ./jobs approvals revoke 3")(revoke)
     approvals.command("log", epilog="Example: ./jobs approvals log --limit 20 --json")(log)
@@ -115,6 +125,23 @@ def expire(action_id: Id, as_json: Json = False, data: Data = None) -> None:
     _decide(
         lambda conn, by, shown: expire(conn, action_id, by, digest=shown), action_id, None, as_json=as_json, data=data
     )
+
+
+def close(
+    action_id: Id,
+    how: Annotated[Outcome, typer.Option("--as", help="What you have found")],
+    reason: Annotated[str | None, typer.Option(help="How you know; kept with it")] = None,
+    as_json: Json = False,
+    data: Data = None,
+) -> None:
+    """Say of a call that is unknown whether it ran; nothing is run, and it leaves the list."""
+    from assistant.approvals import Decided
+    from assistant.closing import close
+
+    async def closed(conn: "Connection", by: "Decider", shown: str) -> Decided:
+        return Decided(await close(conn, action_id, by, ran=how is Outcome.RAN, digest=shown, reason=reason), ())
+
+    _decide(closed, action_id, None, as_json=as_json, data=data)
 
 
 def always(as_json: Json = False, data: Data = None) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from assistant import actions, approvals
 from assistant.actions import OPEN, Action
+from assistant.closing import close
 from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.parameters import Id, Name
@@ -26,11 +27,14 @@ class Page(Part):
 
 
 class Decision(BaseModel):
-    """What is decided. digest: of the arguments that the person was shown. arguments: to run it with instead."""
+    """What is decided. digest: of the arguments that the person was shown. arguments: to run it with instead.
+
+    ran, not-run: of a call of which nobody knew.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    decision: Literal["approve", "reject", "expire"]
+    decision: Literal["approve", "reject", "expire", "ran", "not-run"]
     digest: Name
     arguments: dict[str, Any] | None = None
     reason: str | None = None
@@ -74,6 +78,8 @@ async def decide(request: Request, context: Here, action_id: Annotated[Id, Path(
                 decided = await approvals.reject(conn, action_id, by, digest=wanted.digest, reason=wanted.reason)
             case "expire":
                 decided = await approvals.expire(conn, action_id, by, digest=wanted.digest)
+            case "ran" | "not-run" as how:
+                return await close(conn, action_id, by, ran=how == "ran", digest=wanted.digest, reason=wanted.reason)
     context.jobs.notifier.wake(decided.ready)
     return decided.action
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from jobs_core import Database
+from jobs_core import Database, execute
 from sessions import ToolCall
 from tests.support.approvals import Bench, bench_on
 from tests.support.up import Home
@@ -38,6 +38,19 @@ async def test_a_call_is_shown_as_it_will_run_and_decided_once(home: Home, datab
         assert bench.agent.ran == [{"command": "ls"}]
         assert home.run("approvals", "ls").stdout == "nothing waits for a decision\n"
         assert [one["state"] for one in json_of(home, "ls", "--all")] == ["executed"]
+
+
+async def test_a_call_of_which_nobody_knows_is_closed(home: Home, database: Database) -> None:
+    async with database.connection() as conn, bench_on(database, conn) as bench:
+        action = await bench.asked()
+        await bench.jobs.cancel(action.job_id)
+        await execute(conn, "UPDATE jobs.pending_actions SET state = 'unknown'")
+        closed = home.run("approvals", "close", str(action.id), "--as", "not-run", "--reason", "build is there")
+        assert closed.stdout == f'{action.id}: cancelled · Bash {{"command": "rm -r build"}}\n'
+        late = home.run("approvals", "close", str(action.id), "--as", "ran")
+        assert (late.returncode, late.stderr.count("\n")) == (1, 1)
+        assert f"Action {action.id} is cancelled" in late.stderr
+        assert (await bench.action()).reason.endswith("said that it did not run: build is there")  # type: ignore[union-attr]  # it has one
 
 
 async def test_what_is_always_allowed_is_listed_and_revoked(home: Home, database: Database) -> None:
