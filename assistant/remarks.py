@@ -7,6 +7,9 @@ from assistant.deliveries import owe_remark
 from jobs_core import Connection, fetch, fetch_one, gate, statement
 from jobs_core.wake import Ready
 
+NEWEST_REMARKS = 16
+"""Of a chat, since a turn ended in it: what it waits for now is among these."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -25,8 +28,8 @@ async def remark(conn: Connection, text: str, *, session_id: str) -> Sequence[Re
     return await owe_remark(conn, session_id, row["id"], text)
 
 
-async def remarks_after(conn: Connection, places: Mapping[str, int], *, most: int) -> list[Remark]:
-    """What stands after these lines (ids of messages), by chat, in order; of each chat `most` at most."""
-    values = {"session_ids": list(places), "after_ids": list(places.values()), "most": most}
+async def remarks_after(conn: Connection, places: Mapping[str, int]) -> list[Remark]:
+    """What stands after these lines (ids of messages), by chat, in order; of each chat the NEWEST_REMARKS."""
+    values = {"session_ids": list(places), "after_ids": list(places.values()), "most": NEWEST_REMARKS}
     rows = await fetch(conn, statement("assistant", "message/remarks"), values)
     return [Remark(row["session_id"], row["id"], row["content"]) for row in rows]

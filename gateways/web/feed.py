@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from assistant.ends import NEWEST, End
-from assistant.remarks import Remark
+from assistant.remarks import NEWEST_REMARKS, Remark
 from jobs_core import InvalidInput
 from sessions.live_rows import LiveRow, Place
 from sessions.shown import Shown
@@ -103,7 +103,7 @@ class Feed:
         self._ended = deque[UUID](maxlen=NEWEST)
         self._shown: Shown | None = None
         self._turn_id: UUID | None = None
-        self._remarks = b""  # since the last end
+        self._remarks = deque[bytes](maxlen=NEWEST_REMARKS)  # since the last end
         self._whole: bytes | None = None  # what the turn shows by now, as it was last sent: many may come at once
 
     @property
@@ -121,7 +121,8 @@ class Feed:
         """A new listener, who has come as far as `after`; the feed is ready."""
         assert self.cursor
         there_already = after and after.place == self.cursor.place
-        listener = Listener((b"" if there_already else self._so_far()) + self._remarks, self.cursor.message)
+        shown = b"" if there_already else self._so_far()
+        listener = Listener(shown + b"".join(self._remarks), self.cursor.message)
         self.listeners.add(listener)
         return listener
 
@@ -148,7 +149,7 @@ class Feed:
         assert self.cursor
         self.cursor = Cursor(end.id, self.cursor.place)
         self._whole = None
-        self._remarks = b""
+        self._remarks.clear()
         self._ended.append(end.turn_id)
         if end.turn_id == self._turn_id:
             self._shown = None
@@ -160,7 +161,7 @@ class Feed:
         self.remarked = said.id
         if said.id > self.cursor.message:
             chunk = _event("remark", {"message_id": said.id, "text": said.text}, None)
-            self._remarks += chunk
+            self._remarks.append(chunk)
             self._tell(chunk)
 
     def close(self) -> None:

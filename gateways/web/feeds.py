@@ -157,7 +157,7 @@ class Feeds:
         # Ends first: what a run wrote before its turn ended is then among the rows, and is told before the end.
         ends = await ends_after(conn, {chat: cursor.message for chat, cursor in places.items()}, most=MOST_ENDS)
         rows = await live_news(conn, {chat: cursor.place for chat, cursor in places.items()}, most=MOST_ROWS)
-        remarks = await remarks_after(conn, {chat: self._feeds[chat].remarked for chat in places}, most=MOST_ENDS)
+        remarks = await remarks_after(conn, {chat: self._feeds[chat].remarked for chat in places})
         self._tell(rows, ends)
         for said in remarks:
             if feed := self._feeds.get(said.chat):
