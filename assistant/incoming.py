@@ -14,6 +14,8 @@ from assistant.agents import DEFAULT_AGENT
 from assistant.content import File
 from assistant.errors import NoSuchChat
 from assistant.files import add_files
+from assistant.recipients import TELEGRAM
+from assistant.waiting import way_came
 from jobs_core import Connection, execute, fetch_one, gate, statement
 from sessions import create_session
 
@@ -62,6 +64,8 @@ async def begin_chat(conn: Connection, new: NewChat, idempotency_key: str | None
     }
     if await execute(conn, statement("assistant", "chat/create"), values):
         await create_session(conn, claude_session_id)
+        if new.channel == TELEGRAM and new.user_id is not None:
+            await way_came(conn, new.user_id)
     return session_id
 
 

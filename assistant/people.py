@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from assistant import waiting
 from assistant.errors import NoSuchUser, RoleFixed
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 
@@ -24,7 +25,6 @@ Role = Literal["owner", "external"]
 
 WEB_TOKEN = {"channel": "web", "address": "token"}
 """The channel of whoever holds the web API's token."""
-TELEGRAM = "telegram"
 BIGGEST_ID = 2**63 - 1
 """Of numbers at Telegram: what a bigint holds."""
 _LONGEST_NAME = 100
@@ -175,6 +175,7 @@ async def merge(conn: Connection, user: User, into: User) -> None:
     await execute(conn, statement("assistant", "user/merge"), both)
     await execute(conn, statement("assistant", "user/give_all"), both)
     await execute(conn, statement("assistant", "task/give"), {"user_id": user.id, "into": into.id})
+    await waiting.give(conn, user.id, into.id)
     if user.tg_user_id is not None and into.tg_user_id is None:
         await set_tg_user_id(conn, user.id, None)
         await set_tg_user_id(conn, into.id, user.tg_user_id)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from assistant.deliveries import Delivery, Owed, State, find_delivery, send_by_job
 from assistant.errors import NotResent
 from assistant.undelivered import note_end
+from assistant.waiting import take_up_old
 from jobs_core import AnyJob, Connection, execute, fence, fetch, fetch_one, gate, statement
 
 MAX_SAID_CHARS = 500
@@ -69,6 +70,7 @@ async def end(
 async def end_left(conn: Connection) -> None:
     """End what jobs left owed that ended without a word; whoever lists deliveries does this first."""
     async with conn.transaction():
+        await take_up_old(conn)
         for row in await fetch(conn, statement("assistant", "delivery/end_left"), {"said": _LEFT}):
             await note_end(conn, Delivery(**row))
 

@@ -14,6 +14,8 @@ from jobs_core import Connection, execute, fetch, statement
 
 log = structlog.get_logger()
 
+_NOTICES = ("notification:", "digest:")
+"""What deliveries of notifications are owed for."""
 _SHOWN = 5  # to an agent: the newest; of more it is told how many
 _SHOWN_CHARS = 80
 _NAMES = {"answer": "your answer", "failure": "the word that there is no answer", "notification": "a notice"}
@@ -30,7 +32,7 @@ async def note_end(conn: Connection, delivery: Delivery) -> None:
         return
     values = {"lane": delivery.lane, "state": delivery.state, "delivery_id": delivery.id}
     is_news = await execute(conn, statement("assistant", "delivery/trouble"), values)
-    if not is_news or delivery.owed_for.startswith("notification:"):  # or telling of it might fail in the same way
+    if not is_news or delivery.owed_for.startswith(_NOTICES):  # or telling of it might fail in the same way
         return
     await notify(
         conn,
@@ -42,6 +44,7 @@ async def note_end(conn: Connection, delivery: Delivery) -> None:
         category="delivery",
         severity="warning" if delivery.state == "blocked" else "error",
         metadata={"delivery": delivery.id, "state": delivery.state},
+        failed=delivery,
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sessions import ClaudeSessions
     from sessions.model_run import Wake
 
-HANDLERS = ("handlers.hello",)
+HANDLERS = ("handlers.hello", "handlers.tell")
 
 
 def build_table(more: str = "") -> HandlerTable:
