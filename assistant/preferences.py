@@ -24,7 +24,7 @@ log = structlog.get_logger()
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 """The least first."""
-Least = Severity | Literal["muted"]
+Least = Literal["info", "warning", "error", "muted"]
 
 MOST_CATEGORIES = 100
 MOST_ACCOUNTS = 50

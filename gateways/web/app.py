@@ -10,6 +10,7 @@ from gateways.web.events import Streams
 from gateways.web.feeds import Feeds
 from gateways.web.guard import Guard, SecurityHeaders
 from gateways.web.health import look_for_health
+from gateways.web.inbox_feed import Inbox
 from gateways.web.metrics import look_for_metrics
 from gateways.web.replies import Replies
 from gateways.web.routes import OPEN, ROUTES
@@ -31,6 +32,7 @@ def app(context: Context) -> FastAPI:
     api.state.replies = Replies(context.database)
     api.state.streams = Streams()
     api.state.feeds = Feeds(context.database)
+    api.state.inbox = Inbox(context.database)
     api.state.look_for_health = Shared(partial(look_for_health, context))
     api.state.look_for_metrics = Shared(partial(look_for_metrics, context))
     for route in ROUTES:

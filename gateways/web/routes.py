@@ -12,11 +12,13 @@ from gateways.web import (
     chats,
     events,
     health,
+    inbox,
     jobs,
     lanes,
     limits,
     live,
     metrics,
+    notifications,
     owed,
     pauses,
     provider,
@@ -100,8 +102,12 @@ ROUTES = (
     Route("GET", "/api/deliveries", owed.deliveries),
     Route("GET", "/api/deliveries/{delivery_id}", owed.delivery),
     Route("POST", "/api/deliveries/{delivery_id}/retry", owed.resend),
-    Route("GET", "/api/notifications", owed.notifications),
-    Route("POST", "/api/notifications/{notification_id}/read", owed.read),
+    Route("GET", "/api/notifications", notifications.listed),
+    Route("GET", "/api/notifications/events", inbox.stream),
+    Route("POST", "/api/notifications/read", notifications.all_read),
+    Route("GET", "/api/notifications/preferences", notifications.preferences),
+    Route("PUT", "/api/notifications/preferences", notifications.put_preferences),
+    Route("POST", "/api/notifications/{notification_id}/read", notifications.read),
 )
 
 OPEN = frozenset((route.method, route.path) for route in ROUTES if not route.needs_token)

@@ -41,6 +41,7 @@ async def serve(door: FastAPI, listener: socket.socket) -> None:
         door.state.replies.close()
         door.state.streams.close()
         door.state.feeds.close()
+        door.state.inbox.close()
         await serving
         raise
     await serving

@@ -8,9 +8,8 @@ import pytest
 
 from assistant import chats
 from assistant.deliveries import Delivery, Owed, list_deliveries, owe, owe_reply
-from assistant.notifications import list_notifications, mark_read, notify
 from assistant.remarks import remark
-from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
+from jobs_core import Connection, Database, Jobs, execute, fetch
 from jobs_core.wake import Ready
 from tests.support.database import Undone
 
@@ -98,41 +97,6 @@ async def test_the_same_thing_is_owed_once_with_the_number_of_the_first(conn: Co
     owed = await asyncio.gather(*(try_it(n) for n in range(5)))
     (kept,) = await list_deliveries(conn)
     assert (sum(map(bool, owed)), owed[kept.payload["n"]], kept.account) == (1, Owed(kept.id, ()), "bot")
-
-
-async def test_what_is_told_is_owed_too_or_neither(conn: Connection) -> None:
-    async def tell(**given: Any) -> int:
-        return await notify(conn, **{"user_id": "ada", "title": "A", "body": "B\0", "category": "summary", **given})
-
-    with pytest.raises(Undone):
-        async with conn.transaction():
-            await tell()
-            raise Undone
-    assert await list_notifications(conn) == []
-    first = await tell(severity="warning", metadata={"n": 1}, title="x" * 300)
-    second = await tell(user_id=None)
-    mine, theirs = reversed(await list_notifications(conn))
-    assert (mine.user_id, mine.severity, mine.metadata, mine.read) == ("ada", "warning", {"n": 1}, False)
-    assert (len(mine.title), mine.body) == (200, "B\N{REPLACEMENT CHARACTER}")
-    assert theirs.user_id is None
-    owed = [(one.owed_for, one.user_id, one.channel, one.payload["text"]) for one in await list_deliveries(conn)]
-    assert owed == [
-        (f"notification:{second}", None, None, mine.body),
-        (f"notification:{first}", "ada", None, mine.body),
-    ]
-    for wrong in ({"category": ""}, {"metadata": {"a": "\0"}}, {"metadata": {"a": "x" * 20_000}}):
-        with pytest.raises(InvalidInput):
-            await tell(**wrong)
-
-
-async def test_notifications_are_read_by_the_page_and_marked(conn: Connection) -> None:
-    ids = [await notify(conn, user_id=user, title="t", body="b", category="c") for user in ("ada", "bob", "ada", None)]
-    assert [one.id for one in await list_notifications(conn)] == ids[::-1]
-    assert [one.id for one in await list_notifications(conn, limit=2, before_id=ids[3])] == [ids[2], ids[1]]
-    assert await mark_read(conn, ids[2])
-    assert await mark_read(conn, ids[2])
-    assert not await mark_read(conn, 99)
-    assert [one.id for one in await list_notifications(conn, user_id="ada", unread=True)] == [ids[0]]
 
 
 async def test_deliveries_are_listed_by_state_and_page(conn: Connection) -> None:

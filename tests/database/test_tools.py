@@ -44,7 +44,7 @@ async def make(conn: Connection, title: str, **given: Any) -> int:
 async def told(conn: Connection) -> list[str]:
     """What the owner was told, oldest first; each is owed once."""
     notifications = await list_notifications(conn)
-    owed = await fetch(conn, "SELECT FROM jobs.deliveries")
+    owed = await fetch(conn, "SELECT FROM jobs.waiting_notifications")  # for the owner's coming by Telegram
     assert len(owed) == len(notifications)
     return [one.body.partition("> ")[2] for one in reversed(notifications)]
 

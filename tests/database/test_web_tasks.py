@@ -1,11 +1,10 @@
-"""Tasks, deliveries and notifications through the web door, on a real Postgres."""
+"""Tasks and deliveries through the web door, on a real Postgres."""
 
 from typing import Any
 
 import pytest
 
 from assistant.deliveries import owe
-from assistant.notifications import notify
 from assistant.sending import end
 from jobs_core import Connection, Jobs, execute
 from tests.support.tool_calls import THEY_ARE_KNOWN
@@ -61,8 +60,6 @@ async def test_a_task_is_made_found_changed_and_listed(jobs: Jobs, conn: Connect
         (("GET", "/api/deliveries", {"params": {"state": "lost"}}), 422, "state.0"),
         (("GET", "/api/deliveries/7", {}), 404, "delivery_id"),
         (("POST", "/api/deliveries/7/retry", {}), 404, "delivery_id"),
-        (("GET", "/api/notifications", {"params": {"before_id": 0}}), 422, "before_id"),
-        (("POST", "/api/notifications/7/read", {}), 404, "notification_id"),
     ],
 )
 async def test_what_does_not_fit_is_refused_by_its_field(
@@ -73,10 +70,10 @@ async def test_what_does_not_fit_is_refused_by_its_field(
         assert error_of(await client.request(method, path, **given), status)["field"] == field
 
 
-async def test_what_is_owed_and_told_is_read_by_the_page(jobs: Jobs, conn: Connection) -> None:
+async def test_what_is_owed_is_read_by_the_page(jobs: Jobs, conn: Connection) -> None:
     owed = await owe(conn, owed_for="turn:1", kind="answer", payload={"text": "Hi."}, user_id="ada", channel="telegram")
     assert owed
-    await notify(conn, user_id=None, title="t", body="b", category="summary")
+    assert await owe(conn, owed_for="turn:2", kind="answer", payload={}, user_id="ada")
     async with calling(door(jobs)) as client:
         newest, oldest = (await client.get("/api/deliveries", params={"state": "owed"})).json()["deliveries"]
         assert (oldest["channel"], oldest["payload"], oldest["state"]) == ("telegram", {"text": "Hi."}, "owed")
@@ -92,10 +89,3 @@ async def test_what_is_owed_and_told_is_read_by_the_page(jobs: Jobs, conn: Conne
         assert (again["state"], again["random_id"]) == ("owed", oldest["random_id"])
         refused = error_of(await client.post(f"/api/deliveries/{owed.id}/retry"), 409)
         assert (refused["code"], refused["field"]) == ("not_resent", "delivery_id")
-        (told,) = (await client.get("/api/notifications", params={"limit": 1})).json()["notifications"]
-        assert told["category"] == "delivery"
-        assert (await client.post(f"/api/notifications/{told['id']}/read")).json() == {"read": True}
-        (one,) = (await client.get("/api/notifications", params={"unread": True})).json()["notifications"]
-        assert (one["title"], one["user_id"], one["read"]) == ("t", None, False)
-        assert (await client.post(f"/api/notifications/{one['id']}/read")).json() == {"read": True}
-        assert (await client.get("/api/notifications", params={"unread": True})).json() == {"notifications": []}

@@ -35,7 +35,7 @@ from cli.worker_process import _agents
 from cli.table import build_table
 table = build_table()
 assert _agents(None, table, None) == []
-assert table.runnable == ["hello"]
+assert table.runnable == ["hello", "tell"]
 """
     assert "claude_agent_sdk" not in loaded_by(code)
 

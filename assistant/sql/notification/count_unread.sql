@@ -3,4 +3,4 @@ SELECT count(*) AS unread FROM (
     SELECT FROM {schema}.notifications
     WHERE NOT read AND (user_id = %(user_id)s OR (%(is_owner)s AND user_id IS NULL))
     LIMIT %(most)s
-) AS some
+) AS unread

@@ -1,0 +1,68 @@
+"""The owner's notifications as they come, as server-sent events.
+
+    id: 31
+    event: notification
+    data: {"id": 40, "title": "…", "severity": "info", …}
+
+An id is a place in the order of reading. Who comes back with the last id it got (or asks for `after`) is told all that stands
+behind it, once; who comes without begins here. The first event of each stream says how many are unread, and where it begins.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Header, Query, Request, Response
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from gateways.web.feed import Listener
+from gateways.web.inbox_feed import Inbox, Watched
+from jobs_core import InvalidInput
+
+HEARTBEAT_S = 15.0
+"""A comment after so long without an event: proxies close what is silent, and a client that has gone is noticed by it."""
+_FIRST = b"retry: 1000\n\n"
+_HEARTBEAT = b": nothing new\n\n"
+_MAX_DIGITS = 18
+
+
+async def stream(
+    _request: Request,
+    inbox: Watched,
+    after: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The events; 503 where too many watch."""
+    if last_event_id:
+        after = _place(last_event_id)
+    return _Stream(inbox, await inbox.listen(), after)
+
+
+class _Stream(StreamingResponse):
+    """Leaves when it has ended, whether or not its first event was sent."""
+
+    def __init__(self, inbox: Inbox, listener: Listener, after: int | None) -> None:
+        super().__init__(_chunks(inbox, listener, after), media_type="text/event-stream")
+        self._inbox, self._listener = inbox, listener
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._inbox.leave(self._listener)
+
+
+async def _chunks(inbox: Inbox, listener: Listener, after: int | None) -> AsyncIterator[bytes]:
+    yield _FIRST
+    if after is not None:
+        async for news in inbox.missed(after, listener.upto):
+            yield news
+    yield listener.first
+    while (chunk := await listener.next(HEARTBEAT_S)) is not None:
+        yield chunk or _HEARTBEAT
+
+
+def _place(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise InvalidInput("Last-Event-ID: is no id of an event of notifications", field="Last-Event-ID")
+    return int(text)
