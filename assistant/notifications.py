@@ -54,12 +54,14 @@ async def notify(
     metadata: Mapping[str, Any] | None = None,
     turn_id: UUID | None = None,
     failed: Delivery | None = None,
+    not_by: str | None = None,
 ) -> int:
     """Tell somebody, the owner where `user_id` is None, as they have said they are told; returns the notification's id.
 
-    failed: the delivery that it tells of: it does not go by the way that failed. Call it late in a transaction: it is written
-    with what sends it, or neither. Title and body are cut to 200 and 20,000 characters. Raises InvalidInput for a category or
-    metadata that cannot be stored.
+    failed: the delivery that it tells of: it does not go by the way that failed. not_by: nor by this account of ours. With
+    `"carded": True` in its metadata the person is shown a card of it, and it stays on the web. Call it late in a transaction:
+    it is written with what sends it, or neither. Title and body are cut to 200 and 20,000 characters. Raises InvalidInput for a
+    category or metadata that cannot be stored.
     """
     title, body = gate.clean_text(title, max_chars=MAX_TITLE_CHARS), gate.clean_text(body, max_chars=MAX_BODY_CHARS)
     values = {
@@ -72,9 +74,10 @@ async def notify(
     }
     row = await fetch_one(conn, statement("assistant", "notification/notify"), values)
     assert row is not None, "an insert without a condition returns its row"
-    news = News(row["id"], title, body, category, severity, row["created_at"], turn_id, failed)
-    await route(conn, user_id, news)
-    return news.id
+    if not (metadata and metadata.get("carded")):
+        news = News(row["id"], title, body, category, severity, row["created_at"], turn_id, not_by, failed)
+        await route(conn, user_id, news)
+    return int(row["id"])
 
 
 async def list_notifications(

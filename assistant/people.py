@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from assistant import waiting
+from assistant import recipients, waiting
 from assistant.errors import NoSuchUser, RoleFixed
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 
@@ -25,6 +25,7 @@ Role = Literal["owner", "external"]
 
 WEB_TOKEN = {"channel": "web", "address": "token"}
 """The channel of whoever holds the web API's token."""
+TELEGRAM = recipients.TELEGRAM
 BIGGEST_ID = 2**63 - 1
 """Of numbers at Telegram: what a bigint holds."""
 _LONGEST_NAME = 100

@@ -1,8 +1,7 @@
 """Links of channels to people, made and undone by the owner: two turn out to be one person, or a stranger is announced."""
 
 from assistant.errors import NoSuchUser, RoleFixed
-from assistant.people import BIGGEST_ID, WEB_TOKEN, User, check_id, get, lock, merge, set_tg_user_id
-from assistant.recipients import TELEGRAM
+from assistant.people import BIGGEST_ID, TELEGRAM, WEB_TOKEN, User, check_id, get, lock, merge, set_tg_user_id
 from jobs_core import Connection, InvalidInput, execute, fetch_one, statement
 
 

@@ -14,7 +14,16 @@ from typing import Annotated, Literal, Self, cast
 from zoneinfo import ZoneInfo
 
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from jobs_core import Connection, execute, fetch_one, gate, statement
@@ -122,13 +131,14 @@ async def hold_preferences(conn: Connection, user_id: str | None) -> Preferences
     What another version has stored and this one cannot read counts as nothing said: a turn's end must not fail by it.
     """
     row = await fetch_one(conn, statement("assistant", "preference/hold"), {"user_id": user_id})
-    if row is None:
-        return DEFAULT
-    try:
-        return Preferences.model_validate(row["preferences"])
-    except ValueError as error:
-        log.warning("preferences.not_read", user=user_id, errors=str(error).count("\n"))
-        return DEFAULT
+    return _read(row["preferences"], user_id) if row else DEFAULT
+
+
+async def lock_preferences(conn: Connection, user_id: str) -> Preferences:
+    """How this person is told, for who changes some of it in this transaction: one at a time does."""
+    row = await fetch_one(conn, statement("assistant", "preference/lock"), {"user_id": user_id})
+    assert row is not None, "an insert that meets a row updates it"
+    return _read(row["preferences"], user_id)
 
 
 async def store_preferences(conn: Connection, user_id: str, preferences: Preferences) -> None:
@@ -140,3 +150,11 @@ async def store_preferences(conn: Connection, user_id: str, preferences: Prefere
 def fit_preferences(value: object) -> Preferences:
     """Preferences as somebody has written them. Raises InvalidInput naming the field."""
     return cast("Preferences", gate.fit(Preferences, value, field="preferences"))
+
+
+def _read(stored: object, user_id: str | None) -> Preferences:
+    try:
+        return Preferences.model_validate(stored)
+    except ValidationError as error:
+        log.warning("preferences.not_read", user=user_id, errors=error.error_count())
+        return DEFAULT

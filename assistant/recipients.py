@@ -31,7 +31,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A private chat of a person with us at Telegram. account: ours; None: the channel's only one."""
+    """A private chat of a person with us at Telegram. account: ours; None: the channel's only one. chat: its session's id."""
 
     account: str | None
     chat: str

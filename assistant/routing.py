@@ -29,7 +29,7 @@ from jobs_core.wake import Ready
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is to be told. failed: the delivery that it tells of, by whose way it must not go."""
+    """What is to be told. It must not go by the account `not_by`, nor by the way of the delivery that it tells of, `failed`."""
 
     id: int
     title: str
@@ -38,6 +38,7 @@ class News:
     severity: Severity
     created_at: datetime
     turn_id: UUID | None = None
+    not_by: str | None = None
     failed: Delivery | None = None
 
 
@@ -57,15 +58,15 @@ async def route(conn: Connection, user_id: str | None, news: News) -> None:
     if not is_wanted(preferences, news.category, news.severity):
         return
     ways = await _open_ways(conn, person, preferences)
-    failed = _failed_way(news.failed, person, ways)
-    way = _first(ways, failed)
+    not_by = news.not_by or _failed_way(news.failed, person, ways)
+    way = _first(ways, not_by)
     if way is None:
-        if failed is None:
+        if not_by is None:
             await waiting.wait(conn, news.id, person, None, None)
         return
     at = goes_at(preferences, news.severity, news.created_at, person.now)
     if at > person.now:
-        await waiting.wait(conn, news.id, person, at, failed)
+        await waiting.wait(conn, news.id, person, at, not_by)
     else:
         text = alone(news.id, news.title, news.body, news.severity)
         owed_for = f"notification:{news.id}"

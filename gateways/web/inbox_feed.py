@@ -74,7 +74,8 @@ class Inbox:
             async with self._database.connection() as conn:
                 person = await recipient(conn, None)
                 news = await notifications_after(conn, person, after, upto=upto, limit=MOST_AT_ONCE)
-            yield _events(news)
+            if news:
+                yield _events(news)
             after = (news[-1].seq or upto) if len(news) == MOST_AT_ONCE else upto
 
     def close(self) -> None:
@@ -112,7 +113,8 @@ class Inbox:
             while self._listeners and self._seq < last:
                 news = await notifications_after(conn, person, self._seq, upto=last, limit=MOST_AT_ONCE)
                 self._seq = (news[-1].seq or last) if len(news) == MOST_AT_ONCE else last
-                self._tell(_events(news))
+                if news:
+                    self._tell(_events(news))
             self._seq = last
 
     async def _count_unread(self) -> int:

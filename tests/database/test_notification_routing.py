@@ -10,7 +10,7 @@ import pytest
 
 from assistant import people
 from assistant.chats import CHAT_TURN
-from assistant.deliveries import DELIVER, Delivery, find_delivery, list_deliveries, owe
+from assistant.deliveries import DELIVER, list_deliveries, owe
 from assistant.incoming import NewChat, begin_chat
 from assistant.notifications import mark_read, notify
 from assistant.preferences import fit_preferences
@@ -66,9 +66,11 @@ async def told(conn: Connection, user_id: str | None = None, title: str = "t", *
 
 
 async def sent(conn: Connection) -> list[tuple[str | None, str | None, list[int]]]:
-    """The account, the person and the notifications of each delivery, the oldest first."""
+    """The account, the person and the notifications of each delivery of some, the oldest first."""
     return [
-        (one.account, one.user_id, one.payload["notification_ids"]) for one in reversed(await list_deliveries(conn))
+        (one.account, one.user_id, one.payload["notification_ids"])
+        for one in reversed(await list_deliveries(conn))
+        if one.kind == "notification"
     ]
 
 
@@ -271,13 +273,9 @@ async def test_what_an_older_version_owed_to_nowhere_goes_out_if_it_is_young(
     await end_left(conn)
     assert [one.id for one in await list_deliveries(conn)] == [answer and answer.id]
     assert await waiting(conn) == [young]
-    await owner_at(database, conn, 5)
+    owner = await owner_at(database, conn, 5)
     await drain(jobs, "default")
-    assert (await sent_notifications(conn), await waiting(conn)) == ([[young]], [])
-
-
-async def sent_notifications(conn: Connection) -> list[list[int]]:
-    return [one.payload["notification_ids"] for one in await list_deliveries(conn) if one.kind == "notification"]
+    assert (await sent(conn), await waiting(conn)) == ([("bot", owner.id, [young])], [])
 
 
 async def test_one_who_turns_out_to_be_another_takes_what_waits_along_and_what_they_said(
@@ -298,42 +296,43 @@ async def test_one_who_turns_out_to_be_another_takes_what_waits_along_and_what_t
     assert await sent(conn) == [("bot", owner.id, ids)]
 
 
-async def failed(conn: Connection, **way: Any) -> Delivery:
-    """A delivery that has just ended as blocked."""
+async def fail(conn: Connection, **way: Any) -> None:
+    """A delivery of an answer that the receiver does not want."""
     values = {"channel": "telegram", "account": "bot", "kind": "answer", "payload": {"text": "Hi."}, **way}
     owed = await owe(conn, owed_for=f"test:{uuid4()}", **values)
     assert owed
     await end(conn, owed.id, "blocked", said="no")
-    return await find_delivery(conn, owed.id)
 
 
 async def test_word_of_a_delivery_that_failed_never_goes_by_the_way_that_failed(
     jobs: Jobs, database: Database, conn: Connection
 ) -> None:
     owner = await owner_at(database, conn, 5)
-    await failed(conn, chat="telegram_5", user_id=owner.id)
-    await failed(conn, chat=None, user_id=owner.id)
-    assert (await sent_notifications(conn), await waiting(conn)) == ([], [])
-    await failed(conn, chat="telegram_7", user_id="ada")
-    (word,) = await sent_notifications(conn)
+    await fail(conn, chat="telegram_5", user_id=owner.id)
+    await fail(conn, chat=None, user_id=owner.id)
+    assert (await sent(conn), await waiting(conn)) == ([], [])
+    await fail(conn, chat="telegram_7", user_id="ada")
+    assert [account for account, _, _ in await sent(conn)] == ["bot"]
     await come(conn, owner, 5, "work", named=True)
-    await execute(conn, "DELETE FROM jobs.delivery_troubles")
     await say(database, owner, digest={"every": "hour"}, categories={"delivery": "info"})
-    await failed(conn, account="work", chat="telegram_work_5", user_id=owner.id)
+    await fail(conn, account="work", chat="telegram_work_5", user_id=owner.id)
     assert len(await waiting(conn)) == 1
     with mutated(later(1)):
         await pass_time(jobs, timedelta(hours=1))
         await drain(jobs, "default")
-    told_by = [(account, ids) for account, _, ids in await sent_with_ids(conn)]
-    assert [account for account, ids in told_by if ids != word] == ["bot"]
+    assert [account for account, _, _ in await sent(conn)] == ["bot", "bot"]
 
 
-async def sent_with_ids(conn: Connection) -> list[tuple[str | None, str | None, list[int]]]:
-    return [
-        (one.account, one.user_id, one.payload["notification_ids"])
-        for one in await list_deliveries(conn)
-        if one.kind == "notification"
-    ]
+async def test_what_is_shown_as_a_card_or_must_not_go_by_the_only_account_stays_on_the_web(
+    database: Database, conn: Connection
+) -> None:
+    owner = await owner_at(database, conn, 5)
+    await told(conn, metadata={"carded": True})
+    await told(conn, not_by="bot")
+    assert (await sent(conn), await waiting(conn)) == ([], [])
+    await come(conn, owner, 5, "work", named=True)
+    await told(conn, not_by="work")
+    assert [account for account, _, _ in await sent(conn)] == ["bot"]
 
 
 async def test_of_a_digest_that_did_not_arrive_no_notification_is_made(database: Database, conn: Connection) -> None:

@@ -1,4 +1,4 @@
-"""`./jobs task`, `./jobs deliveries` and `./jobs notifications` on a database that somebody else runs."""
+"""`./jobs task` and `./jobs deliveries` on a database that somebody else runs."""
 
 import json
 
@@ -25,14 +25,12 @@ def test_a_task_is_added_edited_shown_and_listed(home: Home, database_url: str) 
     assert listed[1].split() == ["1", "waiting", "task", "ada", "Call", "the", "bank"]
 
 
-def test_what_is_owed_and_told_is_listed_and_marked(home: Home, database_url: str) -> None:
+def test_what_is_owed_is_listed_and_sent_again(home: Home, database_url: str) -> None:
     run_sql(
         database_url,
         "INSERT INTO jobs.deliveries (owed_for, kind, payload, random_id) "
         "VALUES ('turn:1', 'answer', '{\"text\": \"Hi.\"}', 9007199254740993), ('turn:2', 'answer', '{\"text\": \"Yo.\"}', 7)",
         "UPDATE jobs.deliveries SET state = 'unknown', said = 'cut \x1b[2J', channel = 'telegram' WHERE owed_for = 'turn:2'",
-        "INSERT INTO jobs.notifications (title, body, category, severity, metadata) "
-        "VALUES ('Word', 'b', 'summary', 'info', '{}')",
     )
     (owed,) = json.loads(home.run("deliveries", "ls", "--state", "owed", "--json").stdout)
     assert (owed["random_id"], owed["payload"]) == ("9007199254740993", {"text": "Hi."})
@@ -40,9 +38,6 @@ def test_what_is_owed_and_told_is_listed_and_marked(home: Home, database_url: st
     assert "said          cut \N{REPLACEMENT CHARACTER}[2J\n" in shown
     assert shown.endswith("\n\nYo.\n")
     assert json.loads(home.run("deliveries", "retry", "2", "--json").stdout) == {"owed": 2, "ready": True}
-    assert "Word" in home.run("notifications", "--unread").stdout
-    assert home.run("notifications", "--read", "1").stdout == "notification 1 is read\n"
-    assert json.loads(home.run("notifications", "--unread", "--json").stdout) == []
 
 
 @pytest.mark.parametrize(
@@ -51,7 +46,6 @@ def test_what_is_owed_and_told_is_listed_and_marked(home: Home, database_url: st
         (["task", "show", "7"], 1, "jobs: There is no task 7: list the tasks to see which there are\n"),
         (["task", "edit", "7"], 2, "jobs: Invalid value: nothing is to be changed"),
         (["deliveries", "retry", "7"], 1, "jobs: There is no delivery 7: ./jobs deliveries ls lists them\n"),
-        (["notifications", "--read", "7"], 1, "jobs: there is no notification 7: ./jobs notifications lists them\n"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(home: Home, arguments: list[str], status: int, said: str) -> None:
