@@ -71,7 +71,9 @@ async def route(conn: Connection, user_id: str | None, news: News) -> None:
         text = alone(news.id, news.title, news.body, news.severity)
         owed_for = f"notification:{news.id}"
         await _owe(conn, person, way, owed_for=owed_for, text=text, ids=[news.id], turn_id=news.turn_id)
-    if await waiting.any_waits(conn, person, without_way=True):  # its way came while it was being written
+    if await waiting.any_waits(
+        conn, person, left_over=True
+    ):  # a way came while it was written, or its job failed for good
         await waiting.look_at(conn, person)
 
 
@@ -100,7 +102,7 @@ async def set_preferences(conn: Connection, user_id: str, preferences: Preferenc
     """Say how a person is told from now on, of what waits, too; call it inside a transaction."""
     await store_preferences(conn, user_id, preferences)
     person = await recipient(conn, user_id)
-    if await waiting.any_waits(conn, person, without_way=False):
+    if await waiting.any_waits(conn, person, left_over=False):
         await waiting.look_at(conn, person)
 
 

@@ -60,9 +60,9 @@ async def look_at(conn: Connection, person: Recipient, due_at: datetime | None =
     await insert_or_meet(conn, [row_of(new, TELL)])
 
 
-async def any_waits(conn: Connection, person: Recipient, *, without_way: bool) -> bool:
-    """Whether anything waits for this person; without_way: that waits for a way to them."""
-    values = {**person.theirs, "without_way": without_way}
+async def any_waits(conn: Connection, person: Recipient, *, left_over: bool) -> bool:
+    """Whether anything waits for this person; left_over: that no job will look at, for want of a way or of luck."""
+    values = {**person.theirs, "left_over": left_over}
     row = await fetch_one(conn, statement("assistant", "waiting_notification/is_one"), values)
     return bool(row and row["waits"])
 
@@ -71,7 +71,7 @@ async def way_came(conn: Connection, user_id: str) -> None:
     """There is a way to a person now: a first private chat, or they turned out to be somebody who has one."""
     await take_up_old(conn)
     person = await recipient(conn, user_id)
-    if await any_waits(conn, person, without_way=True):
+    if await any_waits(conn, person, left_over=True):
         await look_at(conn, person)
 
 

@@ -259,6 +259,20 @@ async def test_what_was_told_while_its_way_came_goes_out_with_the_next(
     assert await sent(conn) == [("bot", ada.id, [after]), ("bot", ada.id, [before])]
 
 
+async def test_what_its_job_has_failed_to_send_goes_out_with_the_next(
+    jobs: Jobs, database: Database, conn: Connection
+) -> None:
+    ada = await person_at(database, conn, 7)
+    await say(database, ada, digest={"every": "hour", "below": "warning"})
+    left = await told(conn, ada.id)
+    await execute(conn, "DELETE FROM jobs.jobs WHERE job_type = 'tell'")
+    await execute(conn, "UPDATE jobs.waiting_notifications SET due_at = now() - interval '11 minutes'")
+    with mutated(later(1)):
+        await told(conn, ada.id, severity="warning")
+        await drain(jobs, "default")
+    assert [left] in [ids for _, _, ids in await sent(conn)]
+
+
 async def test_what_an_older_version_owed_to_nowhere_goes_out_if_it_is_young(
     jobs: Jobs, database: Database, conn: Connection
 ) -> None:
