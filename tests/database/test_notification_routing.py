@@ -204,10 +204,9 @@ async def test_each_notification_goes_out_in_one_message_however_many_look(
             await send_what_is_due(conn, ada.id)
             await mark_read(other, ids[0])  # so that the second would send others than the first
             second = asyncio.create_task(look())
-            if mutant is None:
-                await until_blocked(other, "-- Takes user_id, is_owner. Returns all of theirs")
-            else:
-                await asyncio.wait({second}, timeout=0.2)
+            await until_blocked(
+                other, "-- Takes ids. These" if mutant is NOT_LOCKED else "-- Takes user_id, is_owner. Returns all"
+            )
             extra = [await notify(conn, user_id=ada.id, title="t", body="b", category="c")]
         await second
         await execute(conn, "UPDATE jobs.deliveries SET owed_for = id")  # which would be another guard
