@@ -64,6 +64,8 @@ async def route(conn: Connection, user_id: str | None, news: News) -> None:
         if not_by is None:
             await waiting.wait(conn, news.id, person, None, None)
         return
+    if await waiting.any_waits(conn, person, left_over=True):
+        await waiting.look_at(conn, person)
     at = goes_at(preferences, news.severity, news.created_at, person.now)
     if at > person.now:
         await waiting.wait(conn, news.id, person, at, not_by)
@@ -71,10 +73,6 @@ async def route(conn: Connection, user_id: str | None, news: News) -> None:
         text = alone(news.id, news.title, news.body, news.severity)
         owed_for = f"notification:{news.id}"
         await _owe(conn, person, way, owed_for=owed_for, text=text, ids=[news.id], turn_id=news.turn_id)
-    if await waiting.any_waits(
-        conn, person, left_over=True
-    ):  # a way came while it was written, or its job failed for good
-        await waiting.look_at(conn, person)
 
 
 async def send_what_is_due(conn: Connection, user_id: str | None) -> Sequence[Ready]:
@@ -110,13 +108,9 @@ def _plan(rows: Sequence[dict[str, Any]], preferences: Preferences, person: Reci
     plan = _Plan()
     for row in rows:
         way = _first(ways, row["not_by"])
-        too_old = not row["had_way"] and person.now - row["created_at"] > KEPT_WITHOUT_A_WAY
-        if (
-            row["read"]
-            or too_old
-            or (ways and way is None)
-            or not is_wanted(preferences, row["category"], row["severity"])
-        ):
+        is_old = not row["had_way"] and person.now - row["created_at"] > KEPT_WITHOUT_A_WAY
+        wanted = is_wanted(preferences, row["category"], row["severity"]) and not row["read"]
+        if is_old or not wanted or (ways and way is None):
             plan.never.append(row["id"])
         elif way is None:
             plan.later[None].append(row["id"])

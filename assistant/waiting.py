@@ -7,7 +7,7 @@ A job a person and moment: it is a poke, and says only whose turn it is. What go
 Verbs take the connection first; call them late in a transaction.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
@@ -55,13 +55,16 @@ async def wait(
 
 async def look_at(conn: Connection, person: Recipient, due_at: datetime | None = None) -> None:
     """Make a job that looks at what waits for this person, then or now; one for the same moment that has not begun will do."""
-    key = f"{person.user_id or ''}@{due_at.isoformat() if due_at else 'now'}"
+    key = f"{person.user_id or ''}@{due_at.astimezone(UTC).isoformat() if due_at else 'now'}"
     new = NewJob(TELL, TellInput(user_id=person.user_id), user_id=person.user_id, scheduled_for=due_at, unique_key=key)
     await insert_or_meet(conn, [row_of(new, TELL)])
 
 
 async def any_waits(conn: Connection, person: Recipient, *, left_over: bool) -> bool:
-    """Whether anything waits for this person; left_over: that no job will look at, for want of a way or of luck."""
+    """Whether anything waits for this person.
+
+    left_over: that no job will look at: there was no way when it was written, or its job has failed for good.
+    """
     values = {**person.theirs, "left_over": left_over}
     row = await fetch_one(conn, statement("assistant", "waiting_notification/is_one"), values)
     return bool(row and row["waits"])
