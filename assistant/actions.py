@@ -12,71 +12,20 @@ take the connection first.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
+from assistant import action_cards
+from assistant.action import OPEN, Action, State
 from assistant.errors import NoSuchAction
 from assistant.notifications import Severity, notify
-from jobs_core import AnyJob, Connection, execute, fence, fetch, fetch_one, gate, statement
+from jobs_core import AnyJob, Connection, fence, fetch, fetch_one, gate, statement
+from jobs_core.wake import Ready
 from sessions import HasRead, ToolCall, ToolEnd, canonical, digest_of
 
-State = Literal[
-    "pending", "approved", "rejected", "expired", "superseded", "cancelled", "executing", "executed", "unknown"
-]
-OPEN: tuple[State, ...] = ("pending", "approved", "executing", "unknown")
-"""What somebody should look at."""
 MAX_ARGUMENTS_BYTES = gate.MAX_INPUT_BYTES
 """Of canonical arguments: a call with more is not asked about, nobody could read them."""
 EXPIRES_AFTER = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A call that waits, or did.
-
-    arguments, digest: canonical JSON, as the model gave them, and its SHA-256; edited_…: what it was approved with instead.
-    may_decide: ids of people, and `role:NAME`. has_read: what the session had read when it asked. failed: of an executed one.
-    """
-
-    id: int
-    session_id: str
-    claude_session_id: UUID
-    turn_id: UUID
-    job_id: int
-    user_id: str
-    agent: str
-    call_id: str
-    tool: str
-    arguments: str
-    digest: str
-    edited_arguments: str | None
-    edited_digest: str | None
-    state: State
-    asked_by: str
-    may_decide: list[str]
-    has_read: dict[str, Any]
-    created_at: datetime
-    expires_at: datetime
-    decided_by: str | None
-    decided_at: datetime | None
-    reason: str | None
-    executing_token: int | None
-    executing_at: datetime | None
-    ended_at: datetime | None
-    failed: bool | None
-    result_digest: str | None
-
-    @property
-    def event(self) -> str:
-        """What its job waits for."""
-        return event_of(self.id)
-
-    @property
-    def runs_with(self) -> tuple[str, str]:
-        """The arguments it runs with if it is approved, and their digest."""
-        if self.edited_arguments is not None and self.edited_digest is not None:
-            return self.edited_arguments, self.edited_digest
-        return self.arguments, self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +39,13 @@ class Place:
     agent: str
 
 
-def event_of(action_id: int) -> str:
-    """The event that a decision emits."""
-    return f"action:{action_id}"
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An action that waits from now on. in_its_chat: its chat is shown a card. ready: where the jobs of cards stand ready."""
+
+    action: Action
+    in_its_chat: bool
+    ready: Sequence[Ready]
 
 
 async def draw(conn: Connection, expires_after: timedelta = EXPIRES_AFTER) -> tuple[int, datetime]:
@@ -112,8 +65,8 @@ async def ask(
     asked_by: str,
     may_decide: Sequence[str],
     has_read: HasRead,
-) -> None:
-    """Write an action, in the transaction in which its job begins to wait for `event_of` it, and tell the owner."""
+) -> Asked:
+    """Write an action, in the transaction in which its job begins to wait for `event_of` it, and tell who may decide."""
     arguments = canonical(call.input)
     values = {
         **asdict(place),
@@ -128,8 +81,12 @@ async def ask(
         "may_decide": list(may_decide),
         "has_read": gate.to_json(asdict(has_read), field="has_read", max_bytes=gate.MAX_INPUT_BYTES),
     }
-    await execute(conn, statement("assistant", "action/ask"), values)
-    await _tell_owner(conn, drawn[0], f"{values['tool']} waits for approval", place.turn_id)
+    row = await fetch_one(conn, statement("assistant", "action/ask"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    action = Action(**row)
+    to, ready = await action_cards.asked(conn, action)
+    await _tell_owner(conn, action, f"{action.tool} waits for approval", carded=bool(to))
+    return Asked(action, any(receiver.chat == action.session_id for receiver in to), ready)
 
 
 async def begin_execution(conn: Connection, job: AnyJob, action_id: int) -> Action | None:
@@ -144,7 +101,8 @@ async def begin_execution(conn: Connection, job: AnyJob, action_id: int) -> Acti
             return None
         action = Action(**row)
         if action.state == "unknown":
-            await _tell_owner(conn, action.id, f"It is not known whether {action.tool} ran", action.turn_id, "error")
+            await action_cards.changed(conn, action)
+            await _tell_owner(conn, action, f"It is not known whether {action.tool} ran", severity="error")
     return action
 
 
@@ -172,7 +130,10 @@ async def of_turn(conn: Connection, turn_id: UUID) -> Action | None:
 
 async def find(conn: Connection, action_id: int) -> Action:
     """The action. Raises NoSuchAction."""
-    await execute(conn, statement("assistant", "action/end_with_its_job"), {"id": action_id})
+    async with conn.transaction():
+        await _show_changed(
+            conn, await fetch(conn, statement("assistant", "action/end_with_its_job"), {"id": action_id})
+        )
     row = await fetch_one(conn, statement("assistant", "action/find"), {"id": action_id})
     if row is None:
         raise NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
@@ -199,26 +160,32 @@ async def pending_in(conn: Connection, session_id: str) -> Action | None:
 
 async def end_with_jobs(conn: Connection) -> None:
     """Settle actions whose jobs have ended: a cancelled job takes its action with it. Whoever looks does this first."""
-    await execute(conn, statement("assistant", "action/end_with_jobs"))
+    async with conn.transaction():
+        await _show_changed(conn, await fetch(conn, statement("assistant", "action/end_with_jobs")))
 
 
 async def _fenced(conn: Connection, job: AnyJob, sql: Any, values: dict[str, Any]) -> None:
     async with conn.transaction():
         await fence(conn, job)
-        await execute(conn, sql, values)
+        await _show_changed(conn, await fetch(conn, sql, values))
+
+
+async def _show_changed(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Have the cards of these actions, which were written just now, say so; their jobs are found by a poll."""
+    for row in rows:
+        await action_cards.changed(conn, Action(**row))
 
 
 async def _tell_owner(
-    conn: Connection, action_id: int, title: str, turn_id: UUID, severity: Severity = "warning"
+    conn: Connection, action: Action, title: str, *, severity: Severity = "warning", carded: bool = False
 ) -> None:
-    body = f"./jobs approvals show {action_id} shows the call"
     await notify(
         conn,
         user_id=None,
-        title=f"{title}: action {action_id}",
-        body=body,
+        title=f"{title}: action {action.id}",
+        body=f"./jobs approvals show {action.id} shows the call",
         category="approval",
         severity=severity,
-        metadata={"action_id": action_id},
-        turn_id=turn_id,
+        metadata={"action_id": action.id} | ({"carded": True} if carded else {}),
+        turn_id=action.turn_id,
     )

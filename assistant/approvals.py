@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from assistant import people
-from assistant.actions import MAX_ARGUMENTS_BYTES, Action, find, pending_in
+from assistant import action_cards, people
+from assistant.action import Action
+from assistant.actions import MAX_ARGUMENTS_BYTES, find, pending_in
 from assistant.errors import MayNotDecide, NoSuchAlways, NotDecided
 from assistant.remarks import remark
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
@@ -41,7 +42,7 @@ class Decider:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision that counts. ready: where its job goes on; wake them after the commit."""
+    """A decision that counts. ready: where its job goes on, and its cards' jobs stand; wake them after the commit."""
 
     action: Action
     ready: Sequence[Ready]
@@ -168,7 +169,8 @@ async def _decide(
             raise await _why_not(conn, action_id, digest)
         action = Action(**row)
         told = await emit(conn, action.event, {"state": action.state})
-    return Decided(action, told.ready)
+        ready = await action_cards.changed(conn, action)
+    return Decided(action, (*told.ready, *ready))
 
 
 async def _why_not(conn: Connection, action_id: int, digest: str) -> NotDecided:

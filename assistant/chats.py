@@ -145,6 +145,7 @@ async def receive(
     trial: bool = False,
     account: str | None = None,
     files: Sequence[File] = (),
+    begin: bool = False,
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
 
@@ -152,7 +153,8 @@ async def receive(
     trial, account: of a new chat, which agent answers, whether it is only tried out, and the account of ours that it came by,
     from which it is answered; None: its channel's only one. With a key a repeat of the call is the same
     message, and began the same chat, whenever it comes. files: as `read_content` has checked them; the message may be
-    empty then. Where the chat waits for a decision that is theirs, the message is one.
+    empty then. begin: where there is no chat of that id, one is begun. Where the chat waits for a decision that is theirs, the
+    message is one.
 
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
@@ -163,6 +165,8 @@ async def receive(
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
         session_id = await begin_chat(conn, NewChat(channel, user_id, agent, trial, account), idempotency_key)
+    elif begin:
+        await begin_chat(conn, NewChat(channel, user_id, agent, trial, account), session_id=session_id)
     takes_more = await is_open(conn, session_id, channel, user_id)
     message_id = await say(conn, session_id, message, files, idempotency_key) if takes_more else None
     if message_id is None:

@@ -25,7 +25,7 @@ from jobs_core.insert import insert
 from jobs_core.new_job import row_of
 from jobs_core.wake import Ready
 
-Kind = Literal["answer", "failure", "notification"]
+Kind = Literal["answer", "failure", "notification", "card"]
 State = Literal["owed", "sent", "failed", "unknown", "blocked"]
 STATES: tuple[State, ...] = ("owed", "sent", "failed", "unknown", "blocked")
 
@@ -210,7 +210,11 @@ async def list_deliveries(
     return [Delivery(**row) for row in await fetch(conn, statement("assistant", "delivery/list"), values)]
 
 
+def payload_text(payload: dict[str, Any]) -> str:
+    """What is sent, as it is stored. Raises InvalidInput."""
+    return gate.to_json(payload, field="payload", max_bytes=_MAX_PAYLOAD_BYTES)
+
+
 def _sealed(payload: dict[str, Any]) -> dict[str, Any]:
     """What is sent, and the number that it is known by."""
-    text = gate.to_json(payload, field="payload", max_bytes=_MAX_PAYLOAD_BYTES)
-    return {"payload": text, "random_id": secrets.randbits(_RANDOM_BITS)}
+    return {"payload": payload_text(payload), "random_id": secrets.randbits(_RANDOM_BITS)}

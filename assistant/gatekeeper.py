@@ -16,7 +16,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from assistant import actions, approvals
-from assistant.actions import Action, Place
+from assistant.action import Action, event_of
+from assistant.actions import Place
 from assistant.policy import Policy
 from assistant.remarks import remark
 from jobs_core import AnyJob, Connection, Database, Wait
@@ -129,13 +130,14 @@ class Gatekeeper:
             asked = ToolCall(call.id, call.name, call.input)
             asked_by = self._rule_of.get(call.id, "")
             owners = [approvals.OWNERS]
-            await actions.ask(
+            written = await actions.ask(
                 conn, self._job, drawn, self._place, asked, asked_by=asked_by, may_decide=owners, has_read=has_read
             )
             said = f"{call.name} waits for approval: action {drawn[0]}."
-            return await remark(conn, said, session_id=self._place.session_id)
+            told = await remark(conn, said, session_id=self._place.session_id, owed=not written.in_its_chat)
+            return (*written.ready, *told)
 
-        return Wait(actions.event_of(drawn[0]), drawn[1], also=write)
+        return Wait(event_of(drawn[0]), drawn[1], also=write)
 
     async def close(self) -> None:
         """Leave no action of a turn open that has gone on past it. Raises LeaseLost."""

@@ -44,10 +44,16 @@ class NewChat:
     account: str | None = None
 
 
-async def begin_chat(conn: Connection, new: NewChat, idempotency_key: str | None) -> str:
-    """A new chat's id; with a key always the same one, in which a repeat finds its message."""
-    session_id, claude_session_id = f"{new.channel}_{uuid4().hex}", uuid4()
-    if idempotency_key is not None:
+async def begin_chat(
+    conn: Connection, new: NewChat, idempotency_key: str | None = None, *, session_id: str | None = None
+) -> str:
+    """A new chat's id; with a key always the same one, in which a repeat finds its message.
+
+    session_id: the id that it is to have; where there is a chat of that id, nothing is made.
+    """
+    claude_session_id, given = uuid4(), session_id
+    session_id = given or f"{new.channel}_{uuid4().hex}"
+    if given is None and idempotency_key is not None:
         session_id = _begun_by_key(new.channel, new.user_id, idempotency_key)
         before = _begun_by_key(new.channel, None, idempotency_key)
         whose = {"session_id": before, "user_id": new.user_id}

@@ -10,7 +10,7 @@ the connection first: the caller owns the transaction.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from assistant.errors import NoSuchUser, RoleFixed
 from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate, statement
 
 Role = Literal["owner", "external"]
+Admission = Literal["unknown", "held", "allowed", "denied", "blocked"]
 
 WEB_TOKEN = {"channel": "web", "address": "token"}
 """The channel of whoever holds the web API's token."""
@@ -35,7 +36,10 @@ _acting_for: ContextVar["User"] = ContextVar("acting_for")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. `name` and `username` are what the channel of their last contact says; `seen_at` is true to the minute."""
+    """A person. `name` and `username` are what the channel of their last contact says; `seen_at` is true to the minute.
+
+    admission: what an owner has said of serving them, see held.py; an owner is served whatever it is.
+    """
 
     id: str
     name: str
@@ -44,6 +48,7 @@ class User:
     tg_user_id: int | None
     created_at: datetime
     seen_at: datetime
+    admission: Admission = "unknown"
 
     @property
     def is_owner(self) -> bool:
@@ -69,13 +74,14 @@ async def contact(
     username: str | None = None,
     tg_user_id: int | None = None,
     owner_tg_user_id: int | None = None,
+    account: str | None = None,
 ) -> User:
     """Whoever comes by this channel, made now where they were never seen; of two contacts at once one makes them.
 
     address: their id on the channel, which the channel itself vouches for. name, username: what they call themselves, None
     where the channel does not say. tg_user_id: their number at Telegram, by which other addresses of theirs are found;
-    owner_tg_user_id: the owner's, of the settings. Call it first in a transaction. Raises InvalidInput, also for the channel of
-    the token: who shows that is `owner`.
+    owner_tg_user_id: the owner's, of the settings. account: of ours, by which they come now; they are written to by the last
+    one. Call it first in a transaction. Raises InvalidInput, also for the channel of the token: who shows that is `owner`.
     """
     where = {"channel": check_id(channel, "channel"), "address": check_id(address, "address")}
     if where == WEB_TOKEN:
@@ -89,6 +95,8 @@ async def contact(
         user = await _seen(conn, where | said) or await _first_contact(conn, where, said, tg_user_id)
     if tg_user_id is not None and tg_user_id == owner_tg_user_id and not user.is_owner:
         user = await _become_owner(conn, user)
+    if account is not None:
+        await execute(conn, statement("assistant", "user/came_by"), where | {"account": account})
     return user
 
 
@@ -124,6 +132,12 @@ async def list_users(
     """People, the newest first; page on with the last one's id as `before`."""
     values = {"role": role, "limit": limit, "before": before}
     return [User(**row) for row in await fetch(conn, statement("assistant", "user/list"), values)]
+
+
+async def named(conn: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """What others are told of who these are: of people their name, which they choose, and their id; else what is given."""
+    rows = await fetch(conn, statement("assistant", "user/names"), {"ids": list(ids)})
+    return {one: one for one in ids} | {row["id"]: f"{row['name']} ({row['id']})" for row in rows}
 
 
 async def channels(conn: Connection, user_id: str) -> list[Address]:

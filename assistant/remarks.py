@@ -20,12 +20,15 @@ class Remark:
     text: str
 
 
-async def remark(conn: Connection, text: str, *, session_id: str) -> Sequence[Ready]:
-    """Say something in the chat that ends no turn, and owe it to where that chat is read; returns where that job is ready."""
+async def remark(conn: Connection, text: str, *, session_id: str, owed: bool = True) -> Sequence[Ready]:
+    """Say something in the chat that ends no turn, and owe it to where that chat is read; returns where that job is ready.
+
+    owed: False where something else that is owed there says the same.
+    """
     text = gate.clean_text(text)
     row = await fetch_one(conn, statement("assistant", "message/remark"), {"session_id": session_id, "content": text})
     assert row is not None, "an insert without a condition returns its row"
-    return await owe_remark(conn, session_id, row["id"], text)
+    return await owe_remark(conn, session_id, row["id"], text) if owed else ()
 
 
 async def remarks_after(conn: Connection, places: Mapping[str, int]) -> list[Remark]:

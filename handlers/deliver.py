@@ -18,7 +18,7 @@ from typing import Literal
 
 import structlog
 
-from assistant import sending
+from assistant import actions, sending
 from assistant.deliveries import DELIVER, DeliverInput, DeliverResult
 from assistant.senders import Blocked, NotYet, Refused, Sender, Senders, Sent
 from assistant.sending import Try
@@ -33,7 +33,7 @@ NETWORK_RETRIES = RetryPolicy(max_retries=1_000, first_s=2.0, last_s=300.0)
 MOST_LOST = 20
 """So many processes may die while they send one delivery; of more it is to blame itself."""
 LEFT_EVERY_S = 60.0
-"""What jobs left owed that crashed is looked for so often, by each process that sends."""
+"""What jobs left that ended without a word, owed or to be decided, is looked for so often, by each process that sends."""
 
 
 def register(table: HandlerTable, *, database: Database, senders: Senders) -> None:
@@ -67,6 +67,7 @@ class Deliveries:
         async with self._database.connection() as conn:
             if time.monotonic() - self._looked_s > LEFT_EVERY_S:
                 await sending.end_left(conn)
+                await actions.end_with_jobs(conn)
                 self._looked_s = time.monotonic()
             return await sending.begin(conn, job, job.input.delivery_id)
 

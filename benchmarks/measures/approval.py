@@ -8,7 +8,7 @@ from pathlib import Path
 
 import simulator
 from assistant import actions, agents, approvals, chats
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
 from benchmarks.errors import BenchFailed

@@ -8,7 +8,7 @@ import typer
 from cli.options import BIGGEST_ID, Data, Json
 
 if TYPE_CHECKING:
-    from assistant.actions import Action
+    from assistant.action import Action
     from assistant.approvals import Always, Decided, Decider
     from jobs_core import Connection
     from sessions import Decision
@@ -50,7 +50,8 @@ def list_all(
 ) -> None:
     """List the calls that wait for a decision, were approved or are being run, and those of which nobody knows the outcome."""
 
-    from assistant.actions import OPEN, list_actions
+    from assistant.action import OPEN
+    from assistant.actions import list_actions
     from cli.database import ask
     from cli.printing import print_json, print_plain
 
@@ -246,47 +247,36 @@ def _plain(action: "Action | Decision") -> dict[str, Any]:
 
 
 def _line(action: "Action") -> str:
+    from assistant.shown import one_line
+
     by = f" by {action.decided_by}" if action.decided_by else ""
     until = f", until {action.expires_at:%Y-%m-%d %H:%M} UTC" if action.state == "pending" else ""
-    return f"{action.id}: {action.state}{by}{until} · {action.tool} {_readable(action.runs_with[0], 100)}"
+    return f"{action.id}: {action.state}{by}{until} · {action.tool} {one_line(action.runs_with[0], 100)}"
 
 
 def _shown(action: "Action") -> str:
+    from assistant.shown import one_line, what_was_read
+
     arguments, digest = action.runs_with
     edited = (
-        f"asked with     {_readable(action.arguments, _SHOWN_CHARS)}\n" if action.edited_arguments is not None else ""
+        f"asked with     {one_line(action.arguments, _SHOWN_CHARS)}\n" if action.edited_arguments is not None else ""
     )
     read = action.has_read
     decided = f"decided by     {action.decided_by}: {action.reason or 'no reason given'}\n" if action.decided_by else ""
     return (
         f"action {action.id} is {action.state}\n"
         f"tool           {action.tool}\n"
-        f"runs with      {_readable(arguments, _SHOWN_CHARS)}\n"
+        f"runs with      {one_line(arguments, _SHOWN_CHARS)}\n"
         f"digest         {digest}\n"
         f"{edited}{decided}"
         f"asked by       {action.asked_by}, in chat {action.session_id}, job {action.job_id}\n"
         f"expires        {action.expires_at:%Y-%m-%d %H:%M:%S} UTC\n"
-        f"had read       {_read(read)}"
+        f"had read       {what_was_read(read)}"
     )
 
 
-def _read(read: dict[str, Any]) -> str:
-    tools = ", ".join(f"{name} ×{times}" for name, times in read["tools"].items())
-    places = ", ".join([*read["files"], *read["addresses"]])
-    more = ", and more" if read["more"] else ""
-    said = f"{read['messages']} messages; tools: {tools or 'none'}; {places or 'no files or addresses'}{more}"
-    return said.replace("\n", " ")
-
-
 def _always_line(always: "Always") -> str:
+    from assistant.shown import one_line
+
     of = f"for {always.user_id} by agent {always.agent}, allowed by {always.allowed_by}"
-    return f"{always.id}: {always.tool} {_readable(always.arguments, 200)} · {of}"
-
-
-def _readable(arguments: str, most: int) -> str:
-    """Canonical arguments for a person: letters of all scripts as they are; what is not seen, or turns others, escaped."""
-    import json
-
-    text = json.dumps(json.loads(arguments), ensure_ascii=False, sort_keys=True)
-    shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:most])
-    return shown if len(text) <= most else f"{shown} … and {len(text) - most:,} characters more: --json shows all"
+    return f"{always.id}: {always.tool} {one_line(always.arguments, 200)} · {of}"

@@ -11,7 +11,7 @@ from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from assistant import actions, approvals
-from assistant.actions import OPEN, Action
+from assistant.action import OPEN, Action, State
 from assistant.closing import close
 from gateways.web.body import read
 from gateways.web.context import Here
@@ -23,7 +23,7 @@ from jobs_core import InvalidInput
 class Page(Part):
     """Which actions: of one state, or `open` (whatever somebody should look at), or `all`."""
 
-    state: Literal["open", "all", actions.State] = "open"
+    state: Literal["open", "all", State] = "open"
 
 
 class Decision(BaseModel):

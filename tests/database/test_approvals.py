@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assistant import actions, approvals, people
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
 from assistant.content import File

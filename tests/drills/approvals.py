@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from assistant import actions, chats
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.chats import CHAT_TURN, ChatTurnInput
 from handlers import chat_turn
 from jobs_core import AnyJob, Database, HandlerTable, Jobs, LeaseLost, Snooze, execute, fetch

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from assistant import actions, approvals, chats
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.errors import AssistantError
 from jobs_core import Connection, Database, Jobs, db, execute, fetch, fetch_one

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from assistant import actions, agents, approvals, chats
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN, ChatTurnInput
 from handlers import chat_turn

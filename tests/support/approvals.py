@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assistant import actions, agents, chats
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
 from handlers import chat_turn

@@ -13,7 +13,7 @@ WITH meant AS (
     UNION
     (SELECT id FROM {schema}.users WHERE merged_into IS NULL ORDER BY seen_at DESC LIMIT %(recent)s)
 )
-SELECT u.id, u.name, u.username, u.role, u.tg_user_id, u.created_at, u.seen_at,
+SELECT u.id, u.name, u.username, u.role, u.tg_user_id, u.created_at, u.seen_at, u.admission,
        ARRAY(SELECT c.address FROM {schema}.user_channels AS c WHERE c.user_id = u.id) AS addresses
 FROM {schema}.users AS u
 WHERE u.id IN (SELECT id FROM meant) AND u.merged_into IS NULL

@@ -1,5 +1,5 @@
 -- Takes limit, before (an id, or null: from the newest), role (or null: all). Returns users, the newest first.
-SELECT id, name, username, role, tg_user_id, created_at, seen_at FROM {schema}.users
+SELECT id, name, username, role, tg_user_id, created_at, seen_at, admission FROM {schema}.users
 WHERE merged_into IS NULL
   AND (%(role)s::text IS NULL OR role = %(role)s)
   AND (%(before)s::text IS NULL

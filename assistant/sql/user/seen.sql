@@ -16,9 +16,9 @@ WITH known AS (
         username = CASE WHEN %(name)s::text IS NULL THEN username ELSE %(username)s::text END,
         seen_at = clock_timestamp()
     WHERE id = (SELECT id FROM due)
-    RETURNING id, name, username, role, tg_user_id, created_at, seen_at
+    RETURNING id, name, username, role, tg_user_id, created_at, seen_at, admission
 )
 SELECT * FROM told
 UNION ALL
-SELECT id, name, username, role, tg_user_id, created_at, seen_at FROM {schema}.users
+SELECT id, name, username, role, tg_user_id, created_at, seen_at, admission FROM {schema}.users
 WHERE id = (SELECT user_id FROM known) AND NOT EXISTS (SELECT FROM told)

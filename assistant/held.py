@@ -1,0 +1,221 @@
+"""Strangers: what is said by people whom no owner has allowed is kept, and an owner is asked about them, once.
+
+    hold ─┬─ may come in ─▶ None: the door takes it in
+          └─ else ─▶ kept, within bounds, or counted ─ the first ─▶ card: allow, deny, block
+                                                                      │
+    answer ─ allow ─▶ all that was kept is taken in, in order ◀───────┤
+             deny ──▶ forgotten; whoever comes again after a day is asked about again
+             block ─▶ dropped from now on, without a word
+
+Of one stranger 20 messages are kept and one counter, and of strangers a hundred, so that those who say a lot keep nobody else
+from being heard. What a person may do follows from their role; this only says whether they are heard. Verbs take the
+connection first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+
+from assistant import chats, contact_cards, people
+from assistant.contact_cards import ABOUT, FIRST_WORDS_CHARS
+from assistant.errors import AssistantError, NotDecided, RoleFixed
+from assistant.incoming import Channel
+from assistant.notifications import notify
+from assistant.people import User
+from jobs_core import Connection, InvalidInput, Jobs, execute, fetch, fetch_one, gate, statement
+from jobs_core.wake import Ready
+
+log = structlog.get_logger()
+
+__all__ = ["ABOUT", "VERBS", "Answered", "Kept", "Stranger", "answer", "answer_request", "asked_about", "hold"]
+
+Verdict = Literal["allowed", "denied", "blocked"]
+VERBS: Mapping[str, Verdict] = {"allow": "allowed", "deny": "denied", "block": "blocked"}
+MAX_MESSAGES, MAX_BYTES = 20, 64 * 1024
+"""Kept of one stranger; a person has said by then who they are."""
+MAX_STRANGERS = 100
+"""Asked about at a time; more of them at once are an attack, and a list that nobody reads."""
+ASKS_AGAIN_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A message of somebody, with what is needed to take it in.
+
+    address: their id on the channel. session_id: of the chat, which is begun when the message is taken in.
+    """
+
+    address: str
+    session_id: str
+    content: str
+    channel: Channel = "telegram"
+    account: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message that is not taken in now. ready: where the jobs of cards stand; wake them after the commit."""
+
+    what: Literal["asked", "kept", "dropped"]
+    ready: Sequence[Ready] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was decided about a person. taken: how many of their messages were taken in. Call `wake()` after the commit."""
+
+    user: User
+    text: str
+    taken: int
+    wake: Callable[[], object]
+
+
+async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown: bool) -> Kept | None:
+    """See to a message of somebody who may not be heard; None: they may, and the door takes it in.
+
+    hold_unknown: of the settings, whether an owner is asked about people nobody has decided about. Of whoever was blocked
+    nothing is read or written. Call it where `chats.receive` would be called.
+    """
+    if user.is_owner or user.admission == "allowed" or (user.admission == "unknown" and not hold_unknown):
+        return None
+    if user.admission == "blocked":
+        return Kept("dropped")
+    now = await _look(conn, user.id)
+    if now["admission"] == "allowed":  # just now, by somebody else
+        return None
+    if now["id"] is not None:
+        return await _keep(conn, user, now, message)
+    if now["admission"] == "unknown" or now["asks_again"]:
+        return await _ask(conn, user, message)
+    return Kept("dropped")
+
+
+async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, by: str) -> Answered:
+    """Decide about a person, whatever was decided before. by: who does. Raises NoSuchUser, RoleFixed for an owner."""
+    user = await people.get(conn, user_id)
+    if user.is_owner and verdict != "allowed":
+        raise RoleFixed(f"{user.id} is an owner, who is heard in any case: take the role first")
+    await _look(conn, user.id)
+    await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": verdict})
+    kept = await fetch(conn, statement("assistant", "held_message/take"), {"user_id": user.id})
+    values = {"user_id": user.id, "state": verdict, "decided_by": gate.clean_text(by, max_chars=gate.MAX_NAME_CHARS)}
+    request = await fetch_one(conn, statement("assistant", "contact_request/close"), values)
+    received = await _take_in(conn, jobs, user, kept) if verdict == "allowed" else []
+    ready = await contact_cards.decided(conn, user, request, (await people.named(conn, [by]))[by]) if request else ()
+
+    def wake() -> None:
+        jobs.notifier.wake(ready)
+        for one in received:
+            one.wake()
+
+    text = f"{verdict.capitalize()}." + (f" Messages taken in: {len(received)}." if received else "")
+    return Answered(await people.get(conn, user.id), text, len(received), wake)
+
+
+async def answer_request(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, by: str) -> Answered:
+    """Decide about a stranger, once, as a card asks. Raises as `answer`, and NotDecided where nobody is asked any more."""
+    user = await people.get(conn, user_id)
+    now = await _look(conn, user.id)
+    if now["id"] is None:
+        raise NotDecided(f"{user.id} is {now['admission']} already: ./jobs user changes that")
+    return await answer(conn, jobs, user.id, verdict, by)
+
+
+async def asked_about(conn: Connection, request_id: int) -> str | None:
+    """Whom a request is about."""
+    row = await fetch_one(conn, statement("assistant", "contact_request/find"), {"id": request_id})
+    return row["user_id"] if row else None
+
+
+async def _look(conn: Connection, user_id: str) -> dict[str, Any]:
+    """How it stands with a person, until the caller's transaction ends."""
+    await execute(conn, statement("assistant", "user/hold"), {"id": user_id})
+    values = {"user_id": user_id, "pause_s": ASKS_AGAIN_AFTER.total_seconds()}
+    row = await fetch_one(conn, statement("assistant", "contact_request/look"), values)
+    assert row is not None, "people are never deleted"
+    return row
+
+
+async def _ask(conn: Connection, user: User, message: Stranger) -> Kept:
+    values = {
+        "user_id": user.id,
+        "channel": message.channel,
+        "address": message.address,
+        "first_words": gate.clean_text(message.content, max_chars=FIRST_WORDS_CHARS),
+        "most": MAX_STRANGERS,
+    }
+    opened = await fetch_one(conn, statement("assistant", "contact_request/open"), values)
+    if opened is None:
+        log.warning("stranger.dropped", user=user.id, waiting=MAX_STRANGERS)
+        return Kept("dropped")
+    await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": "held"})
+    request = await _count(conn, opened["id"], user, message, opened | {"kept": 0, "kept_bytes": 0})
+    if opened["waiting"] + 1 == MAX_STRANGERS:
+        await _tell_that_no_more_are_heard(conn)
+    return Kept("asked", await contact_cards.asked(conn, user, request))
+
+
+async def _keep(conn: Connection, user: User, now: Mapping[str, Any], message: Stranger) -> Kept:
+    request = await _count(conn, now["id"], user, message, now)
+    if request["dropped"] == now["dropped"]:
+        return Kept("kept")
+    if _is_power_of_ten(request["dropped"]):
+        return Kept("dropped", await contact_cards.counted(conn, user, request))
+    return Kept("dropped")
+
+
+async def _count(
+    conn: Connection, request_id: int, user: User, message: Stranger, now: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Keep a message if there is room for it, and count it; the request as it is then."""
+    size = len(message.content.encode(errors="surrogatepass"))
+    room = now["kept"] < MAX_MESSAGES and now["kept_bytes"] + size <= MAX_BYTES
+    if room:
+        values = {
+            "user_id": user.id,
+            "channel": message.channel,
+            "account": message.account,
+            "session_id": message.session_id,
+            "content": gate.clean_text(message.content, max_chars=MAX_BYTES),
+            "idempotency_key": message.idempotency_key,
+        }
+        await execute(conn, statement("assistant", "held_message/keep"), values)
+    counts = {"id": request_id, "kept": int(room), "bytes": size * room, "dropped": int(not room)}
+    row = await fetch_one(conn, statement("assistant", "contact_request/count"), counts)
+    assert row is not None, "the request is open, and the person locked"
+    return row
+
+
+async def _take_in(conn: Connection, jobs: Jobs, user: User, kept: Sequence[Mapping[str, Any]]) -> list[chats.Received]:
+    """Take in what was kept: chats in the order of their names, as lanes are locked, and each one's messages as they came."""
+    received = []
+    for row in sorted(kept, key=lambda row: (row["session_id"], row["id"])):
+        given = {"session_id": row["session_id"], "channel": row["channel"], "account": row["account"], "begin": True}
+        said = {"message": row["content"], "idempotency_key": row["idempotency_key"]}
+        try:
+            async with conn.transaction():
+                received.append(await chats.receive(conn, jobs, user_id=user.id, **given, **said))
+        except (AssistantError, InvalidInput) as error:  # one that cannot be taken in must not keep the person out
+            log.warning("stranger.message_not_taken_in", user=user.id, error=str(error))
+    return received
+
+
+async def _tell_that_no_more_are_heard(conn: Connection) -> None:
+    await notify(
+        conn,
+        user_id=None,
+        title=f"{MAX_STRANGERS} strangers wait for your word",
+        body="Until you have decided about some of them nobody else who is unknown is heard: "
+        "./jobs user list --admission held, then ./jobs user allow ID, deny or block",
+        category="contact",
+        severity="warning",
+    )
+
+
+def _is_power_of_ten(count: int) -> bool:
+    """Whether a counter is told: a card would else be edited a thousand times a minute."""
+    return str(count).strip("0") == "1"

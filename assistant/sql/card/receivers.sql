@@ -1,0 +1,37 @@
+-- Takes may_decide (ids of people, and role:NAME), session_id (null: of no chat), most. Returns user_id, channel, account, chat of
+-- those who may decide and can be shown it at Telegram: whoever the chat is with in that chat, if it is one of Telegram's; owners and
+-- those named by id in their own, by the account of ours that they came by last. In the order of their lanes. Locks nothing.
+WITH place AS (
+    SELECT c.session_id, c.account, u.id AS user_id, u.role
+    FROM {schema}.chat_sessions AS c
+    JOIN {schema}.users AS p ON p.id = c.user_id
+    JOIN {schema}.users AS u ON u.id = coalesce(p.merged_into, p.id)
+    WHERE c.session_id = %(session_id)s AND c.channel = 'telegram'
+), deciders AS (
+    SELECT coalesce(merged_into, id) AS id FROM {schema}.users WHERE id = ANY(%(may_decide)s::text[])
+    UNION
+    SELECT id FROM {schema}.users
+    WHERE role = 'owner' AND merged_into IS NULL AND 'role:owner' = ANY(%(may_decide)s::text[])
+    UNION
+    SELECT user_id FROM place WHERE 'role:' || role = ANY(%(may_decide)s::text[])
+), ways AS (
+    SELECT d.id AS user_id, p.account, p.session_id AS chat FROM deciders AS d JOIN place AS p ON p.user_id = d.id
+    UNION ALL
+    SELECT d.id, own.account, NULL
+    FROM deciders AS d
+    CROSS JOIN LATERAL (
+        SELECT coalesce(c.account, came.account) AS account
+        FROM {schema}.user_channels AS c
+        LEFT JOIN LATERAL (
+            SELECT s.account, true AS found FROM {schema}.chat_sessions AS s
+            WHERE s.user_id = d.id AND s.channel = 'telegram'
+            ORDER BY s.created_at DESC
+            LIMIT 1
+        ) AS came ON true
+        WHERE c.user_id = d.id AND c.channel = 'telegram' AND (c.account IS NOT NULL OR came.found)
+        ORDER BY c.account IS NULL, c.created_at DESC
+        LIMIT 1
+    ) AS own
+    WHERE d.id NOT IN (SELECT user_id FROM place)
+)
+SELECT user_id, 'telegram' AS channel, account, chat FROM ways ORDER BY account, chat NULLS LAST, user_id LIMIT %(most)s
