@@ -25,7 +25,7 @@ from assistant.errors import AssistantError, NotDecided, RoleFixed
 from assistant.incoming import Channel
 from assistant.notifications import notify
 from assistant.people import User
-from jobs_core import Connection, InvalidInput, Jobs, execute, fetch, fetch_one, gate, statement
+from jobs_core import Connection, InvalidInput, Jobs, db, execute, fetch, fetch_one, gate, statement
 from jobs_core.wake import Ready
 
 log = structlog.get_logger()
@@ -200,7 +200,7 @@ async def _take_in(conn: Connection, jobs: Jobs, user: User, kept: Sequence[Mapp
             async with conn.transaction():
                 received.append(await chats.receive(conn, jobs, user_id=user.id, **given, **said))
         except (AssistantError, InvalidInput) as error:  # one that cannot be taken in must not keep the person out
-            log.warning("stranger.message_not_taken_in", user=user.id, error=str(error))
+            log.warning("stranger.message_not_taken_in", user=user.id, error=db.describe(error))
     return received
 
 

@@ -23,6 +23,7 @@ from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate,
 
 Role = Literal["owner", "external"]
 Admission = Literal["unknown", "held", "allowed", "denied", "blocked"]
+ADMISSIONS: tuple[Admission, ...] = ("unknown", "held", "allowed", "denied", "blocked")
 
 WEB_TOKEN = {"channel": "web", "address": "token"}
 """The channel of whoever holds the web API's token."""
@@ -127,10 +128,15 @@ async def get(conn: Connection, user_id: str) -> User:
 
 
 async def list_users(
-    conn: Connection, *, role: Role | None = None, limit: int = 50, before: str | None = None
+    conn: Connection,
+    *,
+    role: Role | None = None,
+    admission: Admission | None = None,
+    limit: int = 50,
+    before: str | None = None,
 ) -> list[User]:
     """People, the newest first; page on with the last one's id as `before`."""
-    values = {"role": role, "limit": limit, "before": before}
+    values = {"role": role, "admission": admission, "limit": limit, "before": before}
     return [User(**row) for row in await fetch(conn, statement("assistant", "user/list"), values)]
 
 

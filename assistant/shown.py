@@ -11,13 +11,15 @@ _MOST_NAME_UNITS = 60
 _INDENT = "\n    "
 _BLANK = re.compile(r" {41,}|\n(?: *\n){5,}")
 """More of it than text or code has in one place: it pushes what stands behind it out of sight."""
-_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters, and a symbol, of which nothing is seen."""
 
 
-def escaped(text: str, *, keep: str = "") -> str:
-    """The text, letters of all scripts as they are; what is not seen, or turns others, escaped, but what is in `keep`."""
-    return "".join(char if char in keep or _is_seen(char) else _escape(char) for char in text)
+def escaped(text: str) -> str:
+    """The text, letters of all scripts as they are; what is not seen, or turns others, escaped."""
+    if text.isprintable() and _UNSEEN.isdisjoint(text):
+        return text
+    return "".join(char if char.isprintable() and char not in _UNSEEN else _escape(char) for char in text)
 
 
 def one_line(arguments: str, most: int) -> str:
@@ -70,10 +72,6 @@ def what_was_read(read: Mapping[str, Any]) -> str:
     return said.replace("\n", " ")
 
 
-def _is_seen(char: str) -> bool:
-    return char.isprintable() and char not in _UNSEEN
-
-
 def _escape(char: str) -> str:
     if char in "\n\t\r":
         return repr(char)[1:-1]
@@ -85,7 +83,7 @@ def _indented(value: Any) -> str:
     text = (
         value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
     )
-    return _INDENT + escaped(text, keep="\n").replace("\n", _INDENT)
+    return _INDENT + _INDENT.join(map(escaped, text.split("\n")))
 
 
 def _count(blank: re.Match[str]) -> str:

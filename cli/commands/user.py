@@ -1,4 +1,4 @@
-"""`./jobs user`: people: list, find and look at them, change a role, say who comes by a channel."""
+"""`./jobs user`: people: list, find and look at them, change a role, say who comes by a channel; who is heard: admission.py."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,9 @@ ChannelAddress = Annotated[str, typer.Argument(metavar="ADDRESS", help="The pers
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command and its six verbs."""
+    """Add the command and its verbs."""
+    from cli.commands import admission
+
     user = typer.Typer(help="List, find and show people; change roles, link channels.", no_args_is_help=True)
     user.command("list", epilog="Example: ./jobs user list --role external")(list_all)
     user.command("find", epilog=_EXAMPLE)(find_some)
@@ -30,23 +32,28 @@ def register(app: typer.Typer) -> None:
     user.command("role", epilog="Example: ./jobs user role u_0123456789abcdef owner")(role)
     user.command("link", epilog="Example: ./jobs user link telegram 4711 u_0123456789abcdef")(link_one)
     user.command("unlink", epilog="Example: ./jobs user unlink telegram 4711")(unlink_one)
+    admission.register(user)
     app.add_typer(user, name="user", epilog=_EXAMPLE)
 
 
 def list_all(
     role: Annotated[str | None, typer.Option(help="Only these: owner, external")] = None,
+    admission: Annotated[str | None, typer.Option(help="Only these: unknown, held, allowed, denied, blocked")] = None,
     as_json: Json = False,
     data: Data = None,
 ) -> None:
     """List people, the newest first."""
-    from assistant.people import list_users
+    from assistant.people import ADMISSIONS, list_users
     from cli.database import ask
+    from cli.filters import check_state
 
-    wanted = None if role is None else _role(role)
+    wanted: dict[str, Any] = {"role": None if role is None else _role(role), "admission": admission}
+    if admission is not None:
+        check_state(admission, ADMISSIONS)
 
     async def listed(conn: "Connection") -> "list[User]":
         found: list[User] = []
-        while page := await list_users(conn, role=wanted, before=found[-1].id if found else None, limit=_PAGE):
+        while page := await list_users(conn, **wanted, before=found[-1].id if found else None, limit=_PAGE):
             found += page
         return found
 
@@ -154,4 +161,6 @@ def _print(users: "Sequence[User]", *, as_json: bool) -> None:
         return
     for user in users:
         username = f" @{user.username}" if user.username else ""
-        print_plain(f"{user.id}  {user.role}  {user.name}{username}  last seen {user.seen_at:%Y-%m-%d %H:%M} UTC")
+        heard = "" if user.admission in {"unknown", "allowed"} else f"  {user.admission}"
+        seen = f"last seen {user.seen_at:%Y-%m-%d %H:%M} UTC"
+        print_plain(f"{user.id}  {user.role}  {user.name}{username}{heard}  {seen}")

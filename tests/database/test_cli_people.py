@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from assistant import people
+from assistant import held, people
+from assistant.held import Stranger
 from cli.app import main
 from jobs_core import db
 
@@ -145,3 +146,28 @@ def test_what_cannot_be_done_is_one_line(command: Command, arguments: list[str],
     assert ran.err.startswith("jobs: ")
     assert ran.err.count("\n") == 1
     assert says in ran.err
+
+
+def test_strangers_are_listed_and_heard_denied_or_blocked(command: Command, database_url: str) -> None:
+    async def come() -> str:
+        async with await db.connect(database_url, name="tests") as conn, conn.transaction():
+            eve = await people.contact(conn, "telegram", "666", name="Eve", tg_user_id=666)
+            await held.hold(conn, eve, Stranger("666", "telegram_666", "hello"), hold_unknown=True)
+            return eve.id
+
+    eve = asyncio.run(come())
+    assert [one["id"] for one in answer(command, "user", "list", "--admission", "held")] == [eve]
+    allowed = answer(command, "user", "allow", eve)
+    assert (allowed["admission"], allowed["taken"]) == ("allowed", 1)
+    assert f"{eve}  Eve: Blocked." in command("user", "block", eve).out
+    assert "Eve  blocked  last seen" in command("user", "list").out
+    assert answer(command, "user", "deny", eve)["admission"] == "denied"
+    assert command("user", "list", "--admission", "nice").status == 2
+    assert "There is no user" in command("user", "allow", "u_0").err
+
+
+def test_a_pairing_code_is_told_once(command: Command) -> None:
+    assert len(answer(command, "user", "pair")["code"]) == 12
+    said = command("user", "pair").out
+    assert said.startswith("/start ")
+    assert "Show it to nobody" in said
