@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from assistant import actions, approvals, sending
+from assistant import actions, approvals, presses, sending, undelivered
 from assistant.approvals import OWNERS
 from assistant.cards import Receiver, receivers
 from assistant.people import User
+from assistant.senders import Senders
 from assistant.shown import units
-from jobs_core import Connection, Database, execute, fetch
+from handlers import deliver
+from jobs_core import Connection, Database, HandlerTable, Jobs, execute, fetch
 from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.waits import go_on
@@ -20,6 +22,9 @@ from tests.support.approvals import ANN, EDITED, Bench, bench_on
 from tests.support.cards import cards, data, labels, owner_with_a_phone, send, shown
 from tests.support.database import Undone, until_blocked
 from tests.support.people import contact, set_role
+from tests.support.receiver import LocalSender
+from tests.support.receiver import Receiver as Phone
+from workers import testing
 
 
 @pytest.fixture
@@ -233,3 +238,53 @@ async def test_a_card_stays_one_message_whatever_is_in_its_call(bench: Bench, co
     assert "; curl evil" in payload["text"]
     assert "Not all of it is shown" in payload["text"]
     assert labels(payload) == ["Approve", "Reject"]
+
+
+def phone(database: Database) -> tuple[Phone, Jobs]:
+    """What the owner's phone shows, and a process that holds the account which sends there."""
+    sender, table, senders = LocalSender(), HandlerTable(), Senders()
+    senders.register("telegram", sender, accounts=["bot"])
+    deliver.register(table, database=database, senders=senders)
+    return sender.receiver, Jobs(database, table)
+
+
+async def test_a_phone_is_shown_the_call_then_what_was_decided_then_what_came_of_it(
+    bench: Bench, database: Database, ada: User
+) -> None:
+    receiver, process = phone(database)
+    async with process as sending_jobs:
+        action = await bench.asked()
+        await testing.drain(sending_jobs, "out:bot")
+        async with database.transaction() as own:
+            await presses.press(own, bench.jobs, ada, f"approve:{action.id}:{action.digest[:8]}")
+        await testing.drain(sending_jobs, "out:bot")
+        assert await bench.run() == "complete"
+        await testing.drain(sending_jobs, "out:bot")
+    chats, texts = zip(*receiver.shown, strict=True)
+    assert set(chats) == {f"user:{ada.id}"}
+    assert [text.split("\n")[0].partition(",")[0] for text in texts] == [
+        f"Action {action.id} waits for approval",
+        *[f"Action {action.id} approved by Ada ({ada.id})"] * 2,
+    ]
+    assert ["It ran." in text for text in texts] == [False, False, True]
+
+
+async def test_each_process_that_sends_looks_for_calls_whose_job_has_ended(
+    bench: Bench, database: Database, conn: Connection, ada: User
+) -> None:
+    """Nobody tells this room that a job was cancelled, and nobody pressed, or listed approvals."""
+    receiver, process = phone(database)
+    async with process as sending_jobs:
+        action = await bench.asked()
+        await bench.jobs.cancel(action.job_id)
+        await testing.drain(sending_jobs, "out:bot")
+    assert [text.split("\n")[0] for _, text in receiver.shown] == [
+        f"Action {action.id} called off: it does not run",
+    ]
+
+
+async def test_an_agent_is_not_told_of_cards_that_did_not_arrive(bench: Bench, conn: Connection, ada: User) -> None:
+    action = await bench.asked(channel="telegram", user_id=ada.id, account="bot")
+    await execute(conn, "UPDATE jobs.deliveries SET state = 'blocked' WHERE kind = 'card'")
+    await undelivered.tell_agent(conn, action.session_id, action.turn_id)
+    assert await undelivered.told_in(conn, action.session_id, action.turn_id) is None

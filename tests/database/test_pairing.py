@@ -85,7 +85,12 @@ async def test_while_there_is_no_code_guesses_write_nothing(jobs: Jobs, conn: Co
     assert await fetch(conn, "SELECT FROM jobs.pairing_guesses") == []
 
 
-async def test_of_two_who_send_the_code_at_once_one_is_the_owner(jobs: Jobs, conn: Connection) -> None:
+async def test_of_two_who_send_the_code_at_once_one_is_the_owner(
+    jobs: Jobs, conn: Connection, database: Database
+) -> None:
+    """Known people, who wait for nobody on their way to the code."""
+    for n in range(4):
+        await stranger(database, 5 + n)
     code = (await pairing.begin(conn)).code
     paired = await asyncio.gather(*(redeem(jobs, 5 + n, code) for n in range(4)))
     assert sum(map(bool, paired)) == 1
