@@ -20,7 +20,7 @@ from typing import Any, Literal
 import structlog
 
 from assistant import chats, contact_cards, people
-from assistant.contact_cards import ABOUT, FIRST_WORDS_CHARS
+from assistant.contact_cards import FIRST_WORDS_CHARS
 from assistant.errors import AssistantError, NotDecided, RoleFixed
 from assistant.incoming import Channel
 from assistant.notifications import notify
@@ -29,8 +29,6 @@ from jobs_core import Connection, InvalidInput, Jobs, db, execute, fetch, fetch_
 from jobs_core.wake import Ready
 
 log = structlog.get_logger()
-
-__all__ = ["ABOUT", "VERBS", "Answered", "Kept", "Stranger", "answer", "answer_request", "asked_about", "hold"]
 
 Verdict = Literal["allowed", "denied", "blocked"]
 VERBS: Mapping[str, Verdict] = {"allow": "allowed", "deny": "denied", "block": "blocked"}
@@ -150,7 +148,6 @@ async def _ask(conn: Connection, user: User, message: Stranger) -> Kept:
     }
     opened = await fetch_one(conn, statement("assistant", "contact_request/open"), values)
     if opened is None:
-        log.warning("stranger.dropped", user=user.id, waiting=MAX_STRANGERS)
         return Kept("dropped")
     await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": "held"})
     request = await _count(conn, opened["id"], user, message, opened | {"kept": 0, "kept_bytes": 0})

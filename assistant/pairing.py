@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from assistant import held, people
 from assistant.held import Answered
 from assistant.people import TELEGRAM, User
-from assistant.person_links import link
+from assistant.person_links import link, write_to
 from jobs_core import Connection, Jobs, execute, fetch_one, statement
 
 VALID_FOR = timedelta(minutes=10)
@@ -66,7 +66,7 @@ async def redeem(conn: Connection, jobs: Jobs, sender: User, address: str, code:
         return None
     await execute(conn, statement("assistant", "pairing/use"))
     owner = await people.owner(conn)
-    paired = await link(conn, TELEGRAM, address, owner.id)
+    paired = await write_to(conn, await link(conn, TELEGRAM, address, owner.id), address)
     return Paired(paired, await held.answer(conn, jobs, sender.id, "allowed", by=paired.id))
 
 

@@ -52,6 +52,17 @@ async def unlink(conn: Connection, channel: str, address: str) -> User:
     return await get(conn, user.id)
 
 
+async def write_to(conn: Connection, user: User, address: str) -> User:
+    """Have a person, who comes by this address at Telegram, be written to there and no longer at another; the lock is held."""
+    number = _number_in({"channel": TELEGRAM, "address": address})
+    if number is None or number == user.tg_user_id:
+        return user
+    if holder := await _of_number(conn, number):  # the row of one who became this person
+        await set_tg_user_id(conn, holder.id, None)
+    await set_tg_user_id(conn, user.id, number)
+    return await get(conn, user.id)
+
+
 async def _note_number(conn: Connection, user: User, where: dict[str, str]) -> None:
     """An address at Telegram is the person's number there, by which the settings may name the owner."""
     number = _number_in(where)

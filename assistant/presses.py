@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from assistant import action_cards, actions, approvals, cards, held
+from assistant import action_cards, actions, approvals, cards, contact_cards, held
 from assistant.action import Action
 from assistant.actions import MAX_ARGUMENTS_BYTES
 from assistant.approvals import Decided, Decider
@@ -64,7 +64,7 @@ async def reply(conn: Connection, jobs: Jobs, person: User, delivery_id: int, te
         return None
     kind, _, its_id = about.partition(":")
     said = text.strip()
-    if kind == held.ABOUT:
+    if kind == contact_cards.ABOUT:
         if not person.is_owner:
             return None
         user_id, word = await held.asked_about(conn, int(its_id)), said.lower()

@@ -3,8 +3,11 @@
 import asyncio
 
 from assistant import held, pairing, people
+from assistant.approvals import OWNERS
+from assistant.cards import receivers
 from assistant.held import Stranger
 from assistant.pairing import MAX_GUESSES, MAX_GUESSES_OF_SENDER, Paired
+from assistant.person_links import unlink
 from jobs_core import Connection, Database, Jobs, execute, fetch
 from tests.support.cards import cards, owner_with_a_phone, stranger
 from tests.support.people import contact, owner
@@ -37,6 +40,22 @@ async def test_whoever_sends_the_code_is_the_owner_and_is_heard(
     assert (await contact(database, 5)).id == (await owner(database)).id
     (card,) = await cards(conn)
     assert card.payload["text"].startswith("Allowed by ")
+
+
+async def test_cards_go_to_the_phone_that_was_paired_last(jobs: Jobs, conn: Connection, database: Database) -> None:
+    """The first one is the owner's all the same, until it is unlinked."""
+    await owner_with_a_phone(database, account="first")
+    await contact(database, 5, account="second", tg_user_id=5)
+    paired = await redeem(jobs, 5, (await pairing.begin(conn)).code)
+    assert paired
+    assert paired.owner.tg_user_id == 5
+    assert [one.account for one in await receivers(conn, [OWNERS])] == ["second"]
+    assert (await contact(database, ADA, tg_user_id=ADA, owner_tg_user_id=ADA, account="first")).id == paired.owner.id
+    assert [one.account for one in await receivers(conn, [OWNERS])] == ["second"]
+    async with database.transaction() as own:
+        await unlink(own, "telegram", str(ADA))
+    again = await contact(database, 5, tg_user_id=5)
+    assert (again.id, again.tg_user_id) == (paired.owner.id, 5)
 
 
 async def test_a_code_counts_once_and_for_ten_minutes_and_only_the_newest(

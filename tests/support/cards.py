@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from assistant import people
 from assistant.deliveries import Delivery, list_deliveries
 from assistant.people import User
 from jobs_core import Connection, Database, execute
@@ -36,6 +35,7 @@ async def shown(conn: Connection) -> dict[int, Any]:
 
 
 def labels(payload: Any) -> Sequence[str]:
+    """What its buttons are called, in order."""
     return [button["label"] for row in payload.get("buttons", ()) for button in row]
 
 
@@ -46,7 +46,5 @@ def data(payload: Any, label: str) -> str:
 
 
 async def stranger(database: Database, number: int, **said: Any) -> User:
+    """Somebody who comes for the first time, by a number at Telegram."""
     return await contact(database, number, tg_user_id=number, **said)
-
-
-__all__ = ["cards", "data", "labels", "owner_with_a_phone", "people", "send", "shown", "stranger"]

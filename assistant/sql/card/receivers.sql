@@ -1,6 +1,7 @@
 -- Takes may_decide (ids of people, and role:NAME), session_id (null: of no chat), most. Returns user_id, channel, account, chat of
 -- those who may decide and can be shown it at Telegram: whoever the chat is with in that chat, if it is one of Telegram's; owners and
--- those named by id in their own, by the account of ours that they came by last. In the order of their lanes. Locks nothing.
+-- those named by id in their own, by the account of ours that they came by last from the number that they are written to. In the order
+-- of their lanes. Locks nothing.
 WITH place AS (
     SELECT c.session_id, c.account, u.id AS user_id, u.role
     FROM {schema}.chat_sessions AS c
@@ -21,15 +22,16 @@ WITH place AS (
     FROM deciders AS d
     CROSS JOIN LATERAL (
         SELECT coalesce(c.account, came.account) AS account
-        FROM {schema}.user_channels AS c
+        FROM {schema}.users AS u
+        JOIN {schema}.user_channels AS c ON c.user_id = u.id AND c.channel = 'telegram'
         LEFT JOIN LATERAL (
             SELECT s.account, true AS found FROM {schema}.chat_sessions AS s
             WHERE s.user_id = d.id AND s.channel = 'telegram'
             ORDER BY s.created_at DESC
             LIMIT 1
         ) AS came ON true
-        WHERE c.user_id = d.id AND c.channel = 'telegram' AND (c.account IS NOT NULL OR came.found)
-        ORDER BY c.account IS NULL, c.created_at DESC
+        WHERE u.id = d.id AND (c.account IS NOT NULL OR came.found)
+        ORDER BY c.address = u.tg_user_id::text DESC NULLS LAST, c.account IS NULL, c.created_at DESC
         LIMIT 1
     ) AS own
     WHERE d.id NOT IN (SELECT user_id FROM place)

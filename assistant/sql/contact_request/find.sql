@@ -1,3 +1,2 @@
--- Takes id. Returns the request's columns, or no row. Locks nothing.
-SELECT id, user_id, channel, address, first_words, kept, dropped, state, created_at, decided_by, decided_at
-FROM {schema}.contact_requests WHERE id = %(id)s
+-- Takes id. Returns user_id, whom a request is about, or no row. Locks nothing.
+SELECT user_id FROM {schema}.contact_requests WHERE id = %(id)s

@@ -1,4 +1,5 @@
--- Takes user_id, channel, address, first_words, most. Opens a request; returns id, and waiting: how many others are open. No row: `most` are.
+-- Takes user_id, channel, address, first_words, most. Opens a request; returns id, and waiting: how many others are open. No row:
+-- `most` are. Under user/hold; of two strangers at once both may be the last for whom there is room.
 WITH others AS (
     SELECT count(*) AS waiting FROM (SELECT FROM {schema}.contact_requests WHERE state = 'open' LIMIT %(most)s) AS open
 )
