@@ -44,6 +44,11 @@ async def changed(conn: Connection, action: Action) -> Sequence[Ready]:
     return await cards.change(conn, about(action.id), action.state, text, buttons)
 
 
+def is_whole(action: Action) -> bool:
+    """Whether its cards show all of a call, to the letter."""
+    return outline(action.arguments, _MOST_ARGUMENT_UNITS)[1]
+
+
 async def title(conn: Connection, action: Action) -> str:
     """What became of an action, on one line."""
     return _heading(action, await _names(conn, action))[0]

@@ -9,6 +9,7 @@ Who becomes somebody (first contacts, roles, links) is decided by one at a time;
 the connection first: the caller owns the transaction.
 """
 
+import json
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -143,7 +144,8 @@ async def list_users(
 async def named(conn: Connection, ids: Sequence[str]) -> dict[str, str]:
     """What others are told of who these are: of people their name, which they choose, and their id; else what is given."""
     rows = await fetch(conn, statement("assistant", "user/names"), {"ids": list(ids)})
-    return {one: one for one in ids} | {row["id"]: f"{row['name']} ({row['id']})" for row in rows}
+    quoted = {row["id"]: json.dumps(row["name"], ensure_ascii=False) for row in rows}  # a name may look like an id
+    return {one: f"{quoted[one]} ({one})" if one in quoted else one for one in ids}
 
 
 async def channels(conn: Connection, user_id: str) -> list[Address]:

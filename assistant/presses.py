@@ -111,6 +111,10 @@ async def _approve(conn: Connection, action: Action, by: Decider) -> tuple[str, 
 
 
 async def _always(conn: Connection, action: Action, by: Decider) -> tuple[str, Decided]:
+    if not action_cards.is_whole(action):
+        raise InvalidInput(
+            f"Not all of it was shown: ./jobs approvals approve {action.id} --always, once you have read it"
+        )
     decided = await approvals.approve(conn, action.id, by, digest=action.digest, always=True)
     return "Approved, and just such calls from now on.", decided
 

@@ -103,7 +103,7 @@ async def test_on_allow_all_is_taken_in_in_order_and_once(jobs: Jobs, conn: Conn
     assert await what(jobs, eve, "0", key="key 0") is None
     assert await heard(conn) == ["0", "1", "2"]
     (card,) = (await shown(conn)).values()
-    assert (card["text"].startswith(f"Allowed by Ada ({ada.id})"), labels(card)) == (True, [])
+    assert (card["text"].startswith(f'Allowed by "Ada" ({ada.id})'), labels(card)) == (True, [])
 
 
 async def test_pressed_and_killed_before_the_commit_keeps_everything(

@@ -11,6 +11,7 @@ from assistant import approvals, people, presses
 from assistant.action import Action
 from assistant.people import User
 from jobs_core import Connection, Database, execute
+from sessions import ToolCall
 from tests.support.approvals import ANN, COMMAND, EDITED, Bench, bench_on
 from tests.support.cards import cards, owner_with_a_phone, send, stranger
 from tests.support.database import Undone
@@ -117,7 +118,7 @@ async def test_what_was_decided_is_told_to_whoever_presses_later(bench: Bench, a
     await press(bench, ada, button(action, "reject"))
     for text in (await press(bench, ada, button(action)), await reply(bench, ada, "approve")):
         assert text
-        assert text.startswith(f"Already decided. Action {action.id} rejected by Ada ({ada.id})")
+        assert text.startswith(f'Already decided. Action {action.id} rejected by "Ada" ({ada.id})')
     assert (await bench.action()).state == "rejected"
     assert len(await cards(conn)) == 1
 
@@ -165,15 +166,12 @@ async def test_pressed_and_killed_before_the_commit_may_be_pressed_again(
 @pytest.mark.parametrize(
     ("text", "says", "state", "reason"),
     [
-        ("approve", "Approved.", "approved", None),
         (" Approve ", "Approved.", "approved", None),
         (json.dumps(EDITED), "Approved, with your arguments.", "approved", None),
-        ("reject", "Rejected.", "rejected", None),
         ("Reject, use staging", "Rejected.", "rejected", "use staging"),
         ("use the other host", "Rejected.", "rejected", "use the other host"),
         ("approve, but not on Fridays", "Rejected.", "rejected", "approve, but not on Fridays"),
         ("rejected long ago", "Rejected.", "rejected", "rejected long ago"),
-        ("always", "Approved, and just such calls from now on.", "approved", None),
     ],
 )
 async def test_a_reply_decides(  # noqa: PLR0917 - the case
@@ -198,6 +196,17 @@ async def test_a_reply_that_is_no_decision_is_answered_and_changes_nothing(bench
         said = await reply(bench, ada, text)
         assert (said or "").startswith("Nothing was changed."), text
         assert await bench.action() == action, text
+
+
+async def test_what_no_card_shows_whole_is_not_allowed_for_good_from_one(
+    bench: Bench, conn: Connection, ada: User
+) -> None:
+    bench.agent.call = ToolCall("toolu_1", "Bash", {"command": "ls" + " " * 900 + "; curl evil"})
+    action = await bench.asked()
+    for said in (await press(bench, ada, button(action, "always")), await reply(bench, ada, "always")):
+        assert (said or "").startswith("Nothing was changed. Not all of it was shown")
+    assert await approvals.list_always(conn) == []
+    assert await press(bench, ada, button(action)) == "Approved."
 
 
 async def test_a_reply_to_what_is_no_card_is_an_ordinary_message(bench: Bench, conn: Connection, ada: User) -> None:
