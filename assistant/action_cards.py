@@ -88,11 +88,13 @@ def _heading(action: Action, names: dict[str, str]) -> list[str]:
         case "approved":
             return [approved]
         case "executed":
-            return [approved, "It ran, and failed." if action.failed else "It ran."]
+            return [approved, "It ran, and failed." if action.failed else "It ran.", *why]
         case "unknown":
             return [approved, "It was begun, and nobody knows whether it took effect: somebody should look."]
         case "cancelled":
-            off = "called off: it does not run"
+            off = (
+                "called off: it does not run" if action.executing_at is None else "It did not run."
+            )  # closed by an owner
             return [approved, off, *why] if action.decided_by else [f"{title} {off}", *why]
     return [f"{title} {action.state}{by}{when}: it does not run", *why]
 

@@ -6,7 +6,9 @@
 Nothing is run, and no job goes on: the model was told that nobody knows. Verbs take the connection first.
 """
 
-from assistant.actions import Action, find
+from assistant import action_cards
+from assistant.action import Action
+from assistant.actions import find
 from assistant.approvals import MAX_REASON_CHARS, Decider
 from assistant.errors import MayNotDecide, NotDecided
 from jobs_core import Connection, fetch_one, gate, statement
@@ -48,4 +50,6 @@ async def close(
             f"{said}, in action {action_id}",
         )
         await record_word(conn, word)
-    return Action(**row)
+        action = Action(**row)
+        await action_cards.changed(conn, action)
+    return action

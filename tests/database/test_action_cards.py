@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assistant import actions, approvals, presses, sending, undelivered
+from assistant import actions, approvals, closing, presses, sending, undelivered
 from assistant.approvals import OWNERS
 from assistant.cards import Receiver, receivers
 from assistant.people import User
@@ -147,6 +147,20 @@ async def test_a_call_whose_run_was_lost_is_unknown_on_its_card(bench: Bench, co
     assert await bench.run() == "pending"
     assert await bench.run() == "complete"
     assert "nobody knows whether it took effect" in (await the_card(conn))["text"]
+
+
+@pytest.mark.parametrize(("ran", "says"), [(True, "It ran."), (False, "It did not run.")])
+async def test_what_an_owner_says_of_such_a_call_stands_on_its_card_too(
+    bench: Bench, conn: Connection, ada: User, *, ran: bool, says: str
+) -> None:
+    action = await bench.asked()
+    await approvals.approve(conn, action.id, ANN, digest=action.digest)
+    bench.agent.dies = "ran"
+    assert [await bench.run(), await bench.run()] == ["pending", "complete"]
+    await send(conn)
+    await closing.close(conn, action.id, ANN, ran=ran, digest=action.digest)
+    card = await the_card(conn)
+    assert f"\n{says}\nReason: ann said that it " in card["text"]
 
 
 async def test_a_card_that_was_not_sent_yet_says_what_is_true_by_then_and_nothing_else_is_sent(

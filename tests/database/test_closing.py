@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assistant import actions, approvals
-from assistant.actions import Action
+from assistant.action import Action
 from assistant.closing import close
 from assistant.errors import MayNotDecide, NoSuchAction, NotDecided
 from jobs_core import Connection, Database, db
