@@ -236,6 +236,20 @@ async def test_who_has_no_telegram_is_owed_nothing_and_gets_a_digest_when_they_c
     assert (await sent(conn), await waiting(conn)) == ([("bot", ada.id, new)], [])
 
 
+async def test_an_owner_who_has_paired_and_said_nothing_is_told_by_the_account_of_the_pairing(
+    jobs: Jobs, database: Database, conn: Connection
+) -> None:
+    before = await told(conn)
+    async with database.transaction() as own:
+        owner = await people.owner(own)
+        await people.contact(own, "telegram", "5", tg_user_id=5, owner_tg_user_id=5, account="bot")
+        ada = await people.contact(own, "telegram", "7", tg_user_id=7, account="bot")  # in a group, perhaps
+    await drain(jobs, "default")
+    after = await told(conn)
+    await told(conn, ada.id)
+    assert await sent(conn) == [("bot", owner.id, [before]), ("bot", owner.id, [after])]
+
+
 async def test_what_waits_for_a_way_is_forgotten_after_a_day(database: Database, conn: Connection) -> None:
     await told(conn, "ada")
     await told(conn, "bob")
