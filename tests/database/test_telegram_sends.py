@@ -1,0 +1,291 @@
+"""What goes out by Telegram and what it comes to: stock Telethon and the server for tests, deliveries and their jobs run by hand."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from telethon import functions, types
+
+from assistant.content import File
+from assistant.notifications import list_notifications
+from assistant.people import contact
+from jobs_core import Connection, Database, execute, fetch
+from jobs_core.look import find
+from tests.support.telegram_egress import ACCOUNT, Office, office
+from workers import testing
+
+SEND = functions.messages.SendMessageRequest
+
+
+@pytest.fixture
+async def bot(database: Database, conn: Connection) -> AsyncIterator[Office]:
+    """A bot, and a chat `a` of Alice with it."""
+    async with office(database, conn) as at_work:
+        await at_work.chat_with(at_work.telegram.person("Alice"), "a")
+        yield at_work
+
+
+async def test_an_answer_goes_out_with_its_styles_under_the_number_that_was_drawn_with_it(bot: Office) -> None:
+    ended = await bot.deliver("# News\n\n**Rain**, `ls` and [more](https://example.org).")
+    (post,) = bot.telegram.sent()
+    assert (ended.state, ended.receiver_id) == ("sent", str(bot.account.mailbox.ids[post]))
+    assert (post.random_id, post.text) == (ended.random_id, "News\n\nRain, ls and more.")
+    assert [type(entity).__name__[13:] for entity in post.entities] == ["Bold", "Bold", "Code", "TextUrl"]
+    assert post.reply_to is None
+    (request,) = [one for one in bot.telegram.server.requests if isinstance(one, SEND)]
+    assert request.no_webpage
+
+
+async def test_what_is_no_answer_is_shown_as_it_stands(bot: Office) -> None:
+    await bot.deliver("**1** <b>2</b>", kind="notification")
+    await bot.deliver("**1** <b>2</b>", kind="notification", markdown=True)
+    assert [(post.text, len(post.entities)) for post in bot.telegram.sent()] == [("**1** <b>2</b>", 0), ("1 <b>2</b>", 1)]
+
+
+async def test_a_message_of_ours_is_on_record_with_its_delivery(bot: Office) -> None:
+    sent = await bot.deliver()
+    (row,) = await fetch(bot.conn, "SELECT * FROM jobs.telegram_messages")
+    assert (row["direction"], row["delivery_id"], row["session_id"]) == ("out", sent.id, "a")
+    assert (str(row["message_id"]), row["random_id"]) == (sent.receiver_id, sent.random_id)
+
+
+async def test_a_long_answer_goes_out_in_pieces_each_once(bot: Office) -> None:
+    bot.telegram.faults.flood_wait(SEND, 30, times=0)
+    text = "\n\n".join(f"{n} " + "word " * 700 for n in range(4))
+    sent = await bot.deliver(text)
+    posts = bot.telegram.sent()
+    assert (len(posts), len({post.random_id for post in posts})) == (4, 4)
+    assert posts[0].random_id == sent.random_id
+    assert [post.text[0] for post in posts] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\n---\n\n"[:1]])
+async def test_what_has_nothing_in_it_to_be_seen_is_refused(bot: Office, text: str) -> None:
+    ended = await bot.deliver(text)
+    assert (ended.state, ended.said) == ("failed", "there is nothing in it to be seen: neither text nor files")
+
+
+async def test_an_answer_among_others_answers_the_message_and_stands_in_its_topic(bot: Office) -> None:
+    telegram, alice = bot.telegram, bot.telegram.person("Bob")
+    group = telegram.supergroup("Team", alice, bot.account, is_forum=True)
+    topic = telegram.topic(group, "Plans", by=alice)
+    asked = telegram.say(alice, "And?", to=topic)
+    await bot.chat_with(topic, "g", reply_to=group.mailbox.ids[asked])
+    await bot.deliver("Yes.", chat="g")
+    await bot.deliver("By the way", chat="g", kind="notification")
+    telegram.delete(asked)
+    await bot.deliver("Gone, but said.", chat="g")
+    answer, notice, orphan = telegram.sent()
+    assert (answer.topic, answer.reply_to) == (topic, asked)
+    assert (notice.topic, notice.reply_to) == (topic, None)
+    assert (orphan.topic, orphan.reply_to) == (topic, None)
+
+
+async def test_what_names_no_chat_goes_to_the_persons_own(bot: Office) -> None:
+    alice = bot.telegram.person("Carol")
+    user = await contact(bot.conn, "telegram", str(alice.id), tg_user_id=alice.id, owner_tg_user_id=alice.id)
+    await bot.deliver("to you", chat=None, user_id=user.id)
+    await bot.deliver("to the owner", chat=None, user_id=None)
+    stranger = await contact(bot.conn, "pigeon", "1")
+    refused = await bot.deliver("to nobody", chat=None, user_id=stranger.id)
+    assert [post.text for post in bot.telegram.sent(to=alice)] == ["to you", "to the owner"]
+    assert refused.state == "failed"
+    assert "has no number at Telegram" in (refused.said or "")
+
+
+async def test_buttons_stand_under_the_last_piece_and_can_be_pressed(bot: Office) -> None:
+    buttons = [[{"label": "Approve", "data": "approve:31:9f3a61c2"}, {"label": "Reject", "data": "reject:31:9f3a61c2"}]]
+    await bot.deliver("word " * 1000, buttons=buttons)
+    first, last = bot.telegram.sent()
+    assert first.buttons is None
+    assert last.callback("Reject") == b"reject:31:9f3a61c2"
+
+
+async def test_an_account_without_buttons_says_what_to_reply(database: Database, conn: Connection) -> None:
+    async with office(database, conn, is_bot=False) as user:
+        await user.chat_with(user.telegram.person("Alice"), "a")
+        buttons = [[{"label": "✅", "data": "approve:31:9f"}, {"label": "No", "data": "reject:31:9f", "words": "reject WHY"}]]
+        await user.deliver("May I?", buttons=buttons, kind="notification")
+        (post,) = user.telegram.sent()
+        assert post.text == "May I?\n\nReply to this message with: approve, reject WHY"
+        assert post.buttons is None
+
+
+async def test_an_edit_changes_the_message_of_an_earlier_delivery(bot: Office) -> None:
+    buttons = [[{"label": "Approve", "data": "approve:31:9f3a61c2"}]]
+    card = await bot.deliver("1" * 5000, buttons=buttons, kind="notification")
+    changed = await bot.deliver("Approved by Ada", edits=card.id, kind="notification")
+    first, second = bot.telegram.sent()
+    assert (first.text, first.buttons, second.is_deleted) == ("Approved by Ada", None, True)
+    assert changed.receiver_id == card.receiver_id
+    again = await bot.deliver("Approved by Ada", edits=card.id, kind="notification")
+    assert again.state == "sent"
+
+
+async def test_an_edit_of_a_message_that_was_deleted_is_refused_and_of_one_that_never_went_it_is_sent(bot: Office) -> None:
+    card = await bot.deliver("May I?")
+    bot.telegram.delete(bot.telegram.sent()[0])
+    refused = await bot.deliver("Done", edits=card.id)
+    assert (refused.state, refused.said) == ("failed", "the message that it changes was deleted")
+    await execute(bot.conn, "DELETE FROM jobs.telegram_messages")
+    sent = await bot.deliver("Done", edits=card.id)
+    assert (sent.state, bot.telegram.sent()[-1].text) == ("sent", "Done")
+
+
+async def add_files(conn: Connection, *files: File) -> list[dict[str, str]]:
+    """Files of a message of some chat, as a payload names them."""
+    await execute(
+        conn,
+        "INSERT INTO jobs.chat_sessions (session_id, channel, agent_name, claude_session_id)"
+        " VALUES ('c', 'web', 'a', gen_random_uuid())",
+    )
+    (row,) = await fetch(
+        conn,
+        "INSERT INTO jobs.chat_message_history (session_id, type, content) VALUES ('c', 'ai', 'x') RETURNING id",
+    )
+    from assistant.files import add_files as add
+
+    await add(conn, row["id"], files)
+    return [{"file_id": f"{row['id']}.{nth}"} for nth in range(1, len(files) + 1)]
+
+
+async def test_files_go_out_as_albums_of_photos_and_of_documents_each_with_a_number_of_its_own(bot: Office) -> None:
+    photo, text = File("image/png", b"png", "p.png"), File("text/plain", b"t" * 600_000, "t.txt")
+    files = await add_files(bot.conn, photo, photo, text)
+    sent = await bot.deliver("Look:", files=files)
+    said, one, two, document = bot.telegram.sent()
+    assert (said.text, said.random_id) == ("Look:", sent.random_id)
+    assert one.album == two.album is not None
+    assert one.file and two.file and document.file
+    assert (one.file.is_photo, two.file.is_photo, document.file.name) == (True, True, "t.txt")
+    assert document.file.data == text.content
+    assert len({post.random_id for post in (said, one, two, document)}) == 4
+
+
+async def test_a_picture_that_telegram_does_not_show_goes_as_a_document(bot: Office) -> None:
+    files = await add_files(bot.conn, File("image/png", b"png", "p.png"))
+    bot.telegram.faults.refuse(functions.messages.SendMediaRequest, "PHOTO_INVALID_DIMENSIONS")
+    await bot.deliver("", files=files)
+    (post,) = bot.telegram.sent()
+    assert post.file is not None
+    assert (post.file.is_photo, post.file.data) == (False, b"png")
+
+
+@pytest.mark.parametrize("file_id", ["1.1", "1.0", "x", ""])
+async def test_a_file_that_is_not_there_is_refused(bot: Office, file_id: str) -> None:
+    ended = await bot.deliver("Look:", files=[{"file_id": file_id}])
+    assert (ended.state, bot.telegram.sent()) == ("failed", [])
+
+
+async def test_a_flood_wait_spends_no_retry_and_holds_up_one_chat_or_where_two_wait_the_account(bot: Office) -> None:
+    await bot.chat_with(bot.telegram.person("Bob"), "b")
+    bot.telegram.faults.flood_wait(SEND, 30)
+    waiting = await bot.deliver()
+    assert (waiting.state, waiting.said, waiting.unsure_since) == ("owed", "Telegram asks to wait 30 s", None)
+    job = await find(bot.conn, waiting.job_id or 0)
+    assert job is not None
+    assert job.retry_count == 0
+    assert (await bot.deliver(chat="b")).state == "sent"  # the client itself would refuse it: it remembers by kind of request
+    bot.telegram.faults.flood_wait(SEND, 30)
+    await bot.deliver(chat="b")
+    assert len(await fetch(bot.conn, "SELECT FROM jobs.pauses WHERE until > clock_timestamp()")) == 1
+    await execute(bot.conn, "UPDATE jobs.pauses SET until = clock_timestamp()")
+    await testing.pass_time(bot.jobs, timedelta(seconds=31))
+    await bot.run()
+    assert [post.text for post in bot.telegram.sent()] == ["Hi."] * 3
+    assert await list_notifications(bot.conn) == []
+
+
+async def test_a_wait_in_the_middle_goes_on_where_it_stopped(bot: Office) -> None:
+    delivery_id = await bot.owe("word " * 1500)
+    bot.telegram.faults.refuse(SEND, "unused", times=0)
+    faults = bot.telegram.faults
+    refused = faults.take
+
+    def second(request: object) -> object:
+        if isinstance(request, SEND) and len(bot.telegram.sent()) == 1 and not faults._requests[1:]:
+            faults.flood_wait(SEND, 7)
+        return refused(request)
+
+    faults.take = second  # type: ignore[method-assign, assignment]  # a fault for the second request
+    await bot.run()
+    assert (await bot.one(delivery_id)).state == "owed"
+    before = len(bot.telegram.server.requests)
+    await testing.pass_time(bot.jobs, timedelta(seconds=8))
+    await bot.run()
+    sent = await bot.one(delivery_id)
+    assert (sent.state, sent.receiver_id) == ("sent", str(bot.account.mailbox.ids[bot.telegram.sent()[0]]))
+    assert len(bot.telegram.sent()) == 2
+    assert len(bot.telegram.server.requests) == before + 1  # what was on record was not asked again
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "state", "said"),
+    [
+        ("USER_IS_BLOCKED", 403, "blocked", "the person has blocked this account"),
+        ("INPUT_USER_DEACTIVATED", 400, "blocked", "is deleted"),
+        ("TOPIC_DELETED", 400, "failed", "the topic was deleted"),
+        ("CHAT_WRITE_FORBIDDEN", 403, "failed", "give it the right, then send it again"),
+        ("PEER_ID_INVALID", 400, "failed", "somebody writes from there first"),
+        ("MESSAGE_TOO_LONG", 400, "failed", "an error of this program"),
+        ("NEW_KIND_OF_ERROR", 400, "failed", "Telegram refused it: NEW_KIND_OF_ERROR"),
+        ("SLOWMODE_WAIT_20", 420, "owed", "slow mode: once in 20 s"),
+        ("FROZEN_METHOD_INVALID", 420, "owed", "frozen"),
+        ("SESSION_REVOKED", 401, "owed", "takes the key of account jobs no longer (SESSION_REVOKED)"),
+        ("AUTH_KEY_DUPLICATED", 406, "owed", "takes the key"),
+        ("INTERNAL", 500, "owed", "the try was cut off"),
+    ],
+)
+async def test_what_telegram_says_is_what_the_delivery_comes_to(
+    bot: Office, error: str, code: int, state: str, said: str
+) -> None:
+    bot.telegram.faults.refuse(SEND, error, code=code)
+    ended = await bot.deliver()
+    assert ended.state == state
+    assert said in (ended.said or "")
+    assert len(await list_notifications(bot.conn)) == int(state != "owed")
+    assert (ended.unsure_since is not None) == (error == "INTERNAL")
+
+
+async def test_styles_that_telegram_does_not_take_are_left_out(bot: Office) -> None:
+    bot.telegram.faults.refuse(SEND, "ENTITY_BOUNDS_INVALID")
+    assert (await bot.deliver("**Hi.**")).state == "sent"
+    assert [(post.text, post.entities) for post in bot.telegram.sent()] == [("Hi.", [])]
+
+
+async def test_a_key_that_was_revoked_loses_nothing_and_the_new_one_sends_it(bot: Office) -> None:
+    bot.telegram.revoke(bot.account)
+    waiting = [await bot.deliver("1"), await bot.deliver("2")]
+    assert {one.state for one in waiting} == {"owed"}
+    assert await list_notifications(bot.conn) == []  # who holds the account tells the owner
+    del bot.clients[ACCOUNT]
+    await execute(bot.conn, "UPDATE jobs.pauses SET until = clock_timestamp()")
+    await testing.pass_time(bot.jobs, timedelta(minutes=2))
+    await bot.run()
+    assert "is not connected in this process" in ((await bot.one(waiting[0].id)).said or "")
+    client = bot.clients[ACCOUNT] = bot.telegram.client(bot.telegram.session(bot.account))
+    await client.connect()
+    await execute(bot.conn, "UPDATE jobs.pauses SET until = clock_timestamp()")
+    await testing.pass_time(bot.jobs, timedelta(minutes=2))
+    await bot.run()
+    assert [post.text for post in bot.telegram.sent()] == ["1", "2"]
+    await client.disconnect()
+
+
+async def test_a_person_who_blocked_the_bot_is_told_of_once_whatever_is_owed_to_them(bot: Office) -> None:
+    bot.account.blocked_by.update(person for person in bot.telegram.server.world.people.values() if person is not bot.account)
+    for n in range(3):
+        await bot.owe(str(n))
+    await bot.run()
+    assert len(await list_notifications(bot.conn)) == 1
+
+
+async def test_while_the_connection_is_away_nothing_is_tried(bot: Office) -> None:
+    await bot.telegram.server.stop()
+    waiting = await bot.deliver()
+    while waiting.state == "owed" and waiting.unsure_since is not None:  # it was not noticed yet
+        await testing.pass_time(bot.jobs, timedelta(minutes=5))
+        await bot.run()
+        waiting = await bot.one(waiting.id)
+    assert (waiting.state, waiting.said) == ("owed", "the connection to Telegram is away")
+    await bot.telegram.server.start()
