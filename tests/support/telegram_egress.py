@@ -1,6 +1,4 @@
-"""A process that sends by Telegram, in the test's own loop: an account of the server for tests, its chats, and jobs run by hand."""
-
-from __future__ import annotations
+"""A process that sends by Telegram, in the test's own loop: an account, its chats, and jobs that are run by hand."""
 
 import secrets
 from collections.abc import AsyncIterator

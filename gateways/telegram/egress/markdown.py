@@ -13,7 +13,9 @@ from markdown_it.tree import SyntaxTreeNode
 from gateways.telegram.egress.styled import Style, Styled
 
 _PARSER = (
-    MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable(["reference", "html_block"])
+    MarkdownIt("commonmark", {"html": False, "maxNesting": 100})
+    .enable(["table", "strikethrough"])
+    .disable(["reference", "html_block"])
 )
 _INLINE: dict[str, Style] = {"strong": "bold", "em": "italic", "s": "strike"}
 _RULE = "———"
@@ -77,6 +79,8 @@ def _word(node: SyntaxTreeNode, *, bare: bool) -> Styled:
             return Styled(node.content).within("code")
         case "link" | "image":
             said = _inline(node.children, bare=bare)
+            if node.markup == "autolink":
+                return said  # Telegram sees by itself that it is one
             return _link(said, str(node.attrs.get("href") or node.attrs.get("src") or ""), bare=bare)
         case "inline" | "strong" | "em" | "s":
             said = _inline(node.children, bare=bare)
@@ -87,7 +91,7 @@ def _word(node: SyntaxTreeNode, *, bare: bool) -> Styled:
 
 def _link(said: Styled, address: str, *, bare: bool) -> Styled:
     if not said or said.text == address:
-        return Styled(address)  # Telegram sees by itself that it is one
+        return Styled(address)
     if bare or not address.startswith(("http://", "https://")):
         return Styled.join("", [said, Styled(f" ({address})" if address else "")])
     return said.within("link", address)
