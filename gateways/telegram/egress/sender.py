@@ -114,6 +114,6 @@ async def _files(conn: Connection, delivery: Delivery) -> list[File] | Refused:
     try:
         places = file_places(delivery.payload)
         found = await files_of(conn, {message_id for message_id, _ in places}) if places else {}
-        return [found[message_id][nth - 1] for message_id, nth in places]
+        return [dict(enumerate(found[message_id], 1))[nth] for message_id, nth in places]
     except (LookupError, ValueError):
         return Refused("a file of it is not there (any more)")
