@@ -25,10 +25,18 @@ def glimpse(shown: Shown, *, among_others: bool) -> str:
     if not said.strip():
         return ""
     state = shown.status["state"] if shown.status else None
-    text = f"{said.rstrip()}\n\n{_STATES.get(state or '', _MORE)}"
-    while (over := units(text) - MAX_UNITS) > 0:
-        text = f"{_MORE}{text[over + len(_MORE) :].lstrip(_MORE)}"
-    return text
+    return _end(f"{said.rstrip()}\n\n{_STATES.get(state or '', _MORE)}")
+
+
+def _end(text: str) -> str:
+    """As much of a text's end as goes into a message."""
+    if units(text) <= MAX_UNITS:
+        return text
+    room = MAX_UNITS - len(_MORE)
+    start = max(len(text) - room, 0)
+    while (over := units(text[start:]) - room) > 0:
+        start += (over + 1) // 2  # a character takes two units at most
+    return _MORE + text[start:]
 
 
 def _lines(shown: Shown, *, among_others: bool) -> Iterator[str]:
