@@ -1,5 +1,6 @@
 """How turns go, shown in their chats while they run: the loop run by hand under a clock that the test moves."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from telethon import functions
 
 from gateways.telegram.egress import progress, showing
+from gateways.telegram.egress.outbox import Outbox
 from jobs_core import Connection, Database, execute, fetch
 from tests.support.telegram.posts import Post
 from tests.support.telegram_egress import Office, office
@@ -123,6 +125,30 @@ async def test_the_answer_goes_out_before_what_was_shown_is_taken_back_and_nothi
     await stage.say("Next.")
     await stage.look()
     assert await stage.look(2) == ["The answer.", "Next.\n\n…"]
+
+
+async def test_what_is_being_shown_when_the_answer_comes_keeps_it_no_moment_and_is_taken_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = stage.at.sender._progress
+    assert shown is not None
+    await stage.say("Half")
+    await stage.look()
+    sends, both = Outbox.send, asyncio.Event()
+
+    async def late(outbox: Outbox, piece: Any, **how: Any) -> Any:
+        if "Half" in piece.text.text:
+            await both.wait()
+            return await sends(outbox, piece, **how)
+        sent = await sends(outbox, piece, **how)
+        both.set()
+        return sent
+
+    monkeypatch.setattr(Outbox, "send", late)
+    stage.clock.now += 2
+    await shown.run_once()
+    await stage.at.deliver("Whole", turn_id=stage.turn_id)
+    assert [(post.text, post.is_deleted) for post in stage.posts()] == [("Whole", False), ("Half\n\n…", True)]
 
 
 async def test_a_message_of_a_card_or_a_notice_leaves_it_there(stage: Stage) -> None:

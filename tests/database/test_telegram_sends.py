@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from telethon import functions
+from telethon.errors import SessionRevokedError, UnauthorizedError
 
 from assistant.content import File
 from assistant.files import add_files as keep_files
@@ -113,12 +115,10 @@ async def test_buttons_stand_under_the_last_piece_and_can_be_pressed(bot: Office
 async def test_an_account_without_buttons_says_what_to_reply(database: Database, conn: Connection) -> None:
     async with office(database, conn, is_bot=False) as user:
         await user.chat_with(user.telegram.person("Alice"), "a")
-        buttons = [
-            [{"label": "✅", "data": "approve:31:9f"}, {"label": "No", "data": "reject:31:9f", "words": "reject WHY"}]
-        ]
+        buttons = [[{"label": "✅", "data": "approve:31:9f"}, {"label": "No", "data": "reject:31:9f"}]]
         await user.deliver("May I?", buttons=buttons, kind="notification")
         (post,) = user.telegram.sent()
-        assert post.text == "May I?\n\nReply to this message with: approve, reject WHY"
+        assert post.text == "May I?\n\nReply to this message with: approve, reject"
         assert post.buttons is None
 
 
@@ -268,6 +268,23 @@ async def test_styles_that_telegram_does_not_take_are_left_out(bot: Office) -> N
     bot.telegram.faults.refuse(SEND, "ENTITY_BOUNDS_INVALID")
     assert (await bot.deliver("**Hi.**")).state == "sent"
     assert [(post.text, post.entities) for post in bot.telegram.sent()] == [("Hi.", [])]
+
+
+async def test_the_client_hears_that_its_key_was_refused_for_who_holds_the_account_asks_it(bot: Office) -> None:
+    heard = list[Exception]()
+
+    async def hearing(request: Any) -> Any:
+        try:
+            return await bot.client(request)
+        except UnauthorizedError as error:
+            heard.append(error)
+            raise
+
+    client = MagicMock(wraps=bot.client, side_effect=hearing)
+    client._sender, bot.clients[ACCOUNT] = bot.client._sender, client
+    bot.telegram.revoke(bot.account)
+    assert (await bot.deliver()).state == "owed"
+    assert [type(error) for error in heard] == [SessionRevokedError]
 
 
 async def test_a_key_that_was_revoked_loses_nothing_and_the_new_one_sends_it(bot: Office) -> None:

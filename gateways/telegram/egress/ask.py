@@ -8,12 +8,13 @@ under the same random id, when a connection that broke is there again.
 import asyncio
 from typing import Any
 
-from telethon import TelegramClient
-from telethon.errors import RPCError
+from telethon import TelegramClient, functions
+from telethon.errors import AuthKeyError, RPCError, UnauthorizedError
 from telethon.errors.rpcerrorlist import rpc_errors_dict
 
 ANSWER_S = 60.0
 """Of a connection that is there an answer takes 0.1 s; of one that breaks it may come after it was made anew."""
+_REFUSED_S = 5.0
 
 _NAMES = {kind: name for name, kind in rpc_errors_dict.items()}
 
@@ -33,6 +34,11 @@ async def ask(client: TelegramClient, request: Any) -> Any:
     try:
         async with asyncio.timeout(ANSWER_S):
             return await sender.send(request)
+    except (UnauthorizedError, AuthKeyError):
+        # Who holds the account has the client say when its key is refused, and the client knows only what it asked itself.
+        told = asyncio.wait_for(client(functions.updates.GetStateRequest()), _REFUSED_S)
+        await asyncio.gather(told, return_exceptions=True)
+        raise
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task and task.cancelling():

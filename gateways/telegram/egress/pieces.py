@@ -81,9 +81,9 @@ def random_ids_of(first: int) -> Iterator[int]:
 
 
 def words_for(buttons: Buttons) -> str:
-    """What to write where there are no buttons: a button's `words`, else the verb of its data."""
-    words = [button.get("words") or button["data"].partition(":")[0] for row in buttons for button in row]
-    return f"Reply to this message with: {', '.join(words)}"
+    """What to write where there are no buttons: the verbs of their data."""
+    verbs = [button["data"].partition(":")[0] for row in buttons for button in row]
+    return f"Reply to this message with: {', '.join(verbs)}"
 
 
 def _texts(text: str, *, is_markdown: bool) -> list[Styled]:

@@ -51,6 +51,7 @@ class Progress:
         self._showing = dict[str, Showing]()
         self._elsewhere = set[str]()  # chats in which something is said now, and that are not ours to show
         self._ended = dict[UUID, None]()
+        self._late = dict[UUID, asyncio.Task[None]]()  # what still shows turns that have ended
         self._next_s = dict[tuple[str, int], float]()  # when a chat at Telegram may be changed again
         self._floods_s = dict[str, float]()  # until when an account shows nothing
         self._looking: asyncio.Task[None] | None = None
@@ -66,23 +67,25 @@ class Progress:
         """Show nothing more. What is shown stays, and goes on in the next process."""
         if self._looking:
             await end_task(self._looking)
-        await cancel([one.task for one in self._showing.values() if one.task])
+        await cancel([*self._late.values(), *(one.task for one in self._showing.values() if one.task)])
 
-    async def end(self, turn_id: UUID) -> None:
+    def end(self, turn_id: UUID) -> None:
         """Show nothing more of a turn: its end goes out now."""
         self._ended[turn_id] = None
         if len(self._ended) > _MOST_ENDED:
             del self._ended[next(iter(self._ended))]
-        for chat, one in list(self._showing.items()):  # its task may be waited for
+        for chat, one in list(self._showing.items()):
             if one.turn_id == turn_id:
                 del self._showing[chat]
-                if one.task:
-                    # What it sends now is there, and on record, before it is looked for.
-                    await asyncio.wait({one.task}, timeout=_TAKE_BACK_S)
+                if one.task and not one.task.done():
+                    self._late[turn_id] = one.task
+                    one.task.add_done_callback(lambda _task: self._late.pop(turn_id, None))
 
     async def take_back(self, turn_id: UUID, outbox: Outbox) -> None:
         """Delete the message that showed a turn; where that fails it stays."""
         try:
+            if late := self._late.get(turn_id):  # what it sends now is on record before it is looked for
+                await asyncio.wait({late}, timeout=_TAKE_BACK_S)
             async with self._database.connection() as conn:
                 message_id = await take_progress(conn, turn_id)
             if message_id is not None:

@@ -68,7 +68,7 @@ class TelegramSender:
         outbox = Outbox(client, known.place)
         ends_turn = delivery.turn_id if delivery.kind in ANSWERS else None
         if self._progress and ends_turn:
-            await self._progress.end(ends_turn)
+            self._progress.end(ends_turn)
         answer = await self._send(delivery, outbox, known)
         if self._progress and ends_turn and isinstance(answer, Sent):
             await self._progress.take_back(ends_turn, outbox)
