@@ -110,6 +110,21 @@ async def say(
     return int(row["id"])
 
 
+async def amend(conn: Connection, message_id: int, content: str) -> bool:
+    """Have a message say something else, as its writer wants; False where a turn has taken it up, and nothing was changed.
+
+    Raises InvalidInput for what cannot be stored.
+    """
+    gate.check_text(content, field="message")
+    return bool(await execute(conn, statement("assistant", "message/amend"), {"id": message_id, "content": content}))
+
+
+async def content_of(conn: Connection, message_id: int) -> str:
+    """What one line of a chat says, the empty text where there is no such line."""
+    row = await fetch_one(conn, statement("assistant", "message/content"), {"id": message_id})
+    return str(row["content"]) if row else ""
+
+
 async def said_before(conn: Connection, session_id: str, idempotency_key: str | None) -> SaidBefore | None:
     """The message of the chat that came with this key."""
     values = {"session_id": session_id, "idempotency_key": idempotency_key}

@@ -24,7 +24,7 @@ from sessions import jobs_of_turns
 STOPPED = "Stopped. There will be no answer."
 STOPPED_BEFORE = "Stopped before it began. There will be no answer."
 ANEW = "The conversation begins anew here. The agent knows nothing of what stands above."
-_REASON = "somebody stopped it in its chat"
+STOP_REASON = "somebody stopped it in its chat"
 _PAGE = 100
 
 
@@ -65,19 +65,20 @@ async def reset_all(database: Database, jobs: Jobs, user_id: str) -> list[Stoppe
 async def _change(database: Database, jobs: Jobs, session_id: str, *, anew: bool) -> Stopped:
     async def once() -> tuple[Stopped, Sequence[Ready]]:
         async with database.transaction() as conn:
-            return await _stop(conn, session_id, anew=anew)
+            return await stop_in(conn, session_id, anew=anew)
 
     stopped, ready = await db.retried(once)
     jobs.notifier.wake(ready)
     for job_id in stopped.job_ids:
-        await jobs.cancel(job_id, reason=_REASON)
+        await jobs.cancel(job_id, reason=STOP_REASON)
     return stopped
 
 
-async def _stop(conn: Connection, session_id: str, *, anew: bool) -> tuple[Stopped, Sequence[Ready]]:
-    """All that is one fact; the chat is locked first, as by whoever takes a message in or begins a turn.
+async def stop_in(conn: Connection, session_id: str, *, anew: bool) -> tuple[Stopped, Sequence[Ready]]:
+    """All of a stop, or (anew) a reset, that is one fact, in the caller's transaction. Raises NoSuchChat.
 
-    Returns also where jobs stand ready that deliver its words.
+    The chat is locked first, as by whoever takes a message in or begins a turn. Returns also where jobs stand ready that
+    deliver its words; wake those after the commit, and cancel `job_ids`, for STOP_REASON, or upkeep does, a second later.
     """
     if await fetch_one(conn, statement("assistant", "chat/lock"), {"session_id": session_id}) is None:
         raise NoSuchChat(f"There is no chat {session_id!r}")
@@ -91,7 +92,7 @@ async def _stop(conn: Connection, session_id: str, *, anew: bool) -> tuple[Stopp
         ready += await chats.end_unanswered(conn, session_id, turn, STOPPED_BEFORE) or ()
         waiting += 1
     job_ids = await jobs_of_turns(conn, begun)
-    await ask(conn, job_ids, reason=_REASON)
+    await ask(conn, job_ids, reason=STOP_REASON)
     if anew:
         await chats.begin_anew(conn, session_id)
         ready += await remark(conn, ANEW, session_id=session_id)

@@ -33,6 +33,7 @@ from cli.commands import (
     scale,
     session,
     task,
+    telegram,
     test,
     token,
     up,
@@ -79,6 +80,7 @@ pauses.register(app)
 usage.register(app)
 worker.register(app)
 scale.register(app)
+telegram.register(app)
 web.register(app)
 migrate.register(app)
 role.register(app)

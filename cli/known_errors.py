@@ -2,6 +2,13 @@
 
 import sys
 
+_TREES = (
+    "assistant.errors.AssistantError",
+    "sessions.errors.SessionsError",
+    "gateways.telegram.errors.TelegramError",
+)
+"""Errors of rooms whose text is one line for people."""
+
 
 def one_line(error: Exception) -> str | None:
     """What to tell the person, in one line; None for an error nobody expected."""
@@ -13,7 +20,7 @@ def one_line(error: Exception) -> str | None:
             return f"Others were faster each time ({first_line(error)}): try again"
         if isinstance(error, core.ConnectionFailed):
             return f"Postgres cannot be reached ({first_line(error)}): see that it runs, and try again"
-    for name in ("assistant.errors.AssistantError", "sessions.errors.SessionsError"):
+    for name in _TREES:
         module, _, known = name.rpartition(".")
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], known)):
             return " ".join(str(error).split())

@@ -119,6 +119,13 @@ async def usage_of_turn(conn: Connection, turn_id: UUID, token: int | None = Non
     return Usage(**row)
 
 
+async def usage_of_user(conn: Connection, user_id: str, since: datetime) -> Usage:
+    """What turns for a user used in runs that began since then; open calls estimated."""
+    row = await fetch_one(conn, statement("sessions", "usage/of_user"), {"user_id": user_id, "since": since})
+    assert row is not None
+    return Usage(**row)
+
+
 async def spent(conn: Connection, turn_id: UUID, token: int) -> Decimal:
     """The US dollars that one run of a turn has spent; open calls estimated."""
     return (await usage_of_turn(conn, turn_id, token)).cost_usd

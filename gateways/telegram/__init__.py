@@ -1,1 +1,6 @@
-"""Telegram, both directions, over MTProto: what comes in becomes messages of chats, what is owed goes out."""
+"""The Telegram door, by Telethon: `./jobs telegram` holds accounts, takes in what people write, and sends what is owed.
+
+                       ┌─ client ─ batch ─▶ ingress ─ one transaction a message ─▶ chat, ChatTurn job, how far we are
+account ─ lease ─ held ┼─ reconcile, each minute and after a reconnect: what did not come
+                       └─ worker of out:{account} ─▶ egress
+"""

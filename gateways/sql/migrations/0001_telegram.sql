@@ -56,6 +56,7 @@ CREATE TABLE {schema}.telegram_messages (
     grouped_id   bigint,                                -- of an album
     session_id   text COLLATE "C",
     history_id   bigint,                                -- chat_message_history.id: what was made of it; null: nothing, or one notes that it was heard
+    own_from     integer NOT NULL DEFAULT 0,            -- the character of that where the person's own words begin: others' stand before
     delivery_id  bigint,                                -- out: the delivery that it is
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (account, chat_id, message_id, edit_date)

@@ -1,0 +1,82 @@
+"""The Telegram door as one process, put together: settings, database, job types, and for each account a worker that sends."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from assistant.senders import Senders
+from assistant.settings import AssistantSettings
+from cli.run import stopped_by_signals
+from cli.settings import CliSettings
+from cli.table import build_table
+from gateways.telegram.accounts import CHANNEL
+from gateways.telegram.client import Client
+from gateways.telegram.egress.sender import TelegramSender
+from gateways.telegram.gateway import Gateway
+from gateways.telegram.lease import Held
+from gateways.telegram.settings import TelegramSettings
+from handlers import deliver
+from jobs_core import Database, Jobs
+from jobs_core.log import set_up_logs
+from jobs_core.settings import CoreSettings
+from workers.settings import WorkerSettings
+from workers.worker import Worker
+
+_IDLE_IN_TRANSACTION_S = 3.0
+"""Half a lease: a process that froze inside a transaction holds up whoever takes its account over no longer."""
+_SEND_WITHIN_S = 5.0
+"""What sends may take to end when this process is to."""
+
+
+async def run_telegram(database_url: str, names: Sequence[str] | None) -> None:
+    """Hold these accounts, or all, until SIGTERM or SIGINT."""
+    core = CoreSettings.read()
+    set_up_logs(core)
+    structlog.contextvars.bind_contextvars(process="telegram")
+    async with (
+        Database(
+            database_url,
+            name="jobs telegram",
+            max_connections=core.database_connections,
+            idle_in_transaction_s=_IDLE_IN_TRANSACTION_S,
+            direct_dsn=core.database_direct_url,
+        ) as database,
+        Jobs(database, build_table(CliSettings.read().handlers)) as jobs,
+    ):
+        gateway = Gateway(
+            database,
+            jobs,
+            TelegramSettings.read(),
+            Sending(database).serve,
+            names=names,
+            owner_tg_user_id=AssistantSettings.read().owner_tg_user_id,
+        )
+        await stopped_by_signals(gateway.run())
+
+
+class Sending:
+    """Runs a worker beside each account that is held, for what is owed by it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def serve(self, held: Held, client: Client) -> None:
+        """Send until cancelled; what is being sent may end then, unless the account is lost."""
+        table = build_table(CliSettings.read().handlers)
+        senders = Senders()
+        sender = TelegramSender(self._database, lambda account: client if account == held.name else None)
+        senders.register(CHANNEL, sender, accounts=[held.name])
+        deliver.register(table, database=self._database, senders=senders)
+        settings = WorkerSettings.read(drain_s=_SEND_WITHIN_S)
+        async with Jobs(self._database, table) as jobs:
+            worker = Worker(jobs, queues=senders.queues, settings=settings)
+            working = asyncio.create_task(worker.run())
+            try:
+                await asyncio.wait({working})
+            finally:
+                worker.drain()
+                if not held.may_send():
+                    worker.drain()  # at once
+                await asyncio.wait({working})
+            working.result()

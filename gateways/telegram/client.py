@@ -1,0 +1,135 @@
+"""A Telethon client that hands each batch of updates over with how far it brings the account, and sends only while it may.
+
+    Telegram ─▶ Telethon: gaps, differences, order ─▶ on_batch(updates, states) ─▶ (nothing is left for Telethon to dispatch)
+                                                        states: as of after this batch, to be committed with it
+
+What is overridden here is not Telethon's public interface: its version is pinned.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from telethon import TelegramClient, types, utils
+from telethon.errors import AuthKeyDuplicatedError, AuthKeyNotFound, UnauthorizedError
+from telethon.network import ConnectionTcpFull
+
+from gateways.telegram.errors import KeyRefused
+from gateways.telegram.lease import Held
+from gateways.telegram.session import OWN, AccountSession, Progress, States
+
+RETRY_DELAY_S = 1
+"""Between two tries to connect."""
+KEY_REFUSED = (UnauthorizedError, AuthKeyDuplicatedError, AuthKeyNotFound)
+"""What Telethon raises when Telegram takes the account's key no more."""
+
+
+class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
+    """The client of an account that this process holds."""
+
+    def __init__(
+        self,
+        held: Held,
+        session: AccountSession,
+        *,
+        on_batch: Callable[[Sequence[Any], States], None],
+        on_reconnect: Callable[[], None],
+    ) -> None:
+        super().__init__(
+            session,
+            held.api_id,
+            held.api_hash,
+            connection=_guarded(held.may_send),
+            connection_retries=None,
+            retry_delay=RETRY_DELAY_S,
+            request_retries=0,  # a delivery's retries are its job's
+            raise_last_call_error=True,
+            flood_sleep_threshold=0,  # likewise its waits
+            sequential_updates=True,
+            catch_up=True,
+            device_model="Jobs",
+        )
+        self._on_batch = on_batch
+        self._on_reconnect = on_reconnect
+        self.refused: asyncio.Future[KeyRefused] = asyncio.get_running_loop().create_future()
+        """Done when Telegram has refused the account's key: no request will ever be answered again."""
+
+    async def __call__(self, request: Any, ordered: bool = False, flood_sleep_threshold: int | None = None) -> Any:  # noqa: FBT001, FBT002 - Telethon's
+        """Make a request, as Telethon's; a refusal of the key is noted for who holds the account, whoever asked."""
+        try:
+            return await super().__call__(request, ordered, flood_sleep_threshold)
+        except KEY_REFUSED as error:
+            if not self.refused.done():
+                self.refused.set_result(refusal(error))
+            raise
+
+    async def ended(self) -> NoReturn:
+        """Wait until this client is of no use any more. Raises KeyRefused where that is for good, else ConnectionError."""
+        disconnected = asyncio.ensure_future(self.disconnected)
+        await asyncio.wait({self.refused, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        if self.refused.done():
+            raise self.refused.result()
+        error = disconnected.exception() or self._updates_error
+        if isinstance(error, KEY_REFUSED):
+            raise refusal(error)
+        raise ConnectionError(f"Telethon gave the connection up: {type(error).__name__}")
+
+    def look_for_missed(self) -> None:
+        """Have all lines of updates looked through for what did not come: Telethon asks only when it sees a gap."""
+        for entry in list(self._message_box.map):
+            if isinstance(entry, int):
+                self._message_box.try_begin_get_diff(entry, "looking for missed updates")
+        self._updates_queue.put_nowait(types.UpdatesTooLong())
+
+    def follow(self, channel_id: int, pts: int) -> None:
+        """Have the updates of a supergroup looked through from here on; nothing happens where they are already."""
+        self._message_box.try_set_channel_state(channel_id, pts)
+
+    @property
+    def states(self) -> States:
+        """How far Telethon has come."""
+        own, channels = self._message_box.session_state()
+        states = {
+            utils.get_peer_id(types.PeerChannel(one)): Progress(pts, 0, own["date"], 0) for one, pts in channels.items()
+        }
+        if own["pts"]:
+            states[OWN] = Progress(**own)
+        return states
+
+    async def _preprocess_updates(self, updates: list[Any], users: Any, chats: Any) -> list[Any]:
+        """Called with each batch that is in order and complete, before Telethon reads on."""
+        updates = await super()._preprocess_updates(updates, users, chats)
+        self._on_batch(updates, self.states)
+        return []
+
+    async def _handle_auto_reconnect(self) -> None:
+        """Called when a connection that broke is there again. Telethon itself does not ask what it missed."""
+        await super()._handle_auto_reconnect()
+        self.look_for_missed()
+        self._on_reconnect()
+
+
+def refusal(error: BaseException) -> KeyRefused:
+    """What an error says about the key that Telegram refused."""
+    name = type(error).__name__.removesuffix("Error")
+    return KeyRefused("burnt" if isinstance(error, AuthKeyDuplicatedError) else "revoked", name)
+
+
+def _guarded(may_send: Callable[[], bool]) -> type[Any]:
+    """A connection that lets no byte out when it may not: in a process that was frozen, tasks wake up in any order."""
+
+    class Guarded(ConnectionTcpFull):  # type: ignore[misc]  # Telethon has no types
+        async def connect(self, timeout: float | None = None, ssl: Any = None) -> None:
+            self._check()
+            await super().connect(timeout, ssl)
+
+        def _send(self, data: bytes) -> None:
+            self._check()
+            super()._send(data)
+
+        @staticmethod
+        def _check() -> None:
+            if not may_send():
+                raise ConnectionError("this process may not use the account's key any more")
+
+    return Guarded

@@ -1,0 +1,231 @@
+"""Takes in what an account's client hands over, in order, each message in one transaction with how far that brings us.
+
+    client ─ batch ─▶ [ … ] ─▶ fence ─ messages, jobs, peers, states ─ commit ─▶ wake workers ─┐
+                        ▲                └─ the database is away: again, until it is there     │
+                        └──────────────────────────────────────────────────────────────────────┘
+
+The state that is written is never ahead of what is committed: that of a batch goes with its last message. So a crash plays
+messages again that were taken in, and they are known; none is passed over. Parts of an album come one by one and are one
+message: the last part waits a moment for more.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby, islice, takewhile
+from typing import Any
+
+import structlog
+
+from assistant.notifications import notify
+from gateways.telegram.after import After
+from gateways.telegram.errors import AccountLost
+from gateways.telegram.incoming import Incoming, Pressed, place_of, read
+from gateways.telegram.lease import fence
+from gateways.telegram.session import AccountSession, Peer, States, save_peers, save_states
+from gateways.telegram.taking import Door, take
+from jobs_core import Connection, Database, db
+from jobs_core.tasks import wait_at_most
+
+log = structlog.get_logger()
+
+ALBUM_S = 0.4
+"""How long a part of an album waits for the next one: they come within some 100 ms."""
+MOST_AT_ONCE = 20
+"""Messages that are taken in together where more wait: their chats' lanes are locked for so long, some 40 ms."""
+_AWAY_S = 0.5
+_ATTEMPTS = 5  # of a message that a process which held the account before is taking in, too
+
+
+@dataclass(slots=True)
+class _Entry:
+    """Something to take in. states: how far the account is with it; None: others of its batch follow."""
+
+    said: Incoming | Pressed
+    states: States | None
+
+
+_Message = Sequence[_Entry]
+"""Entries that are one message: one, or the parts of an album."""
+
+
+class Ingress:
+    """The one who takes in for an account, for as long as this process holds it."""
+
+    def __init__(
+        self,
+        database: Database,
+        door: Door,
+        session: AccountSession,
+    ) -> None:
+        self._database = database
+        self._door = door
+        self._session = session
+        self._entries = deque[_Entry]()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._left: States | None = None
+        """States that came with nothing to take in: they are written with the next message, or by `settle`."""
+        self.seen = defaultdict[int, set[int]](set)
+        """Of each mailbox (OWN, or a supergroup) the messages that came, also those with nothing to do about them."""
+
+    def put(self, updates: Sequence[Any], states: States) -> None:
+        """Have a batch of updates taken in; returns at once."""
+        for mailbox, message_id in filter(None, map(place_of, updates)):
+            self.seen[mailbox].add(message_id)
+        said = [one for update in updates if (one := read(update, self._door.held)) is not None]
+        self._left = states
+        if said:
+            self.put_messages(said)
+            self._entries[-1].states, self._left = states, None
+
+    def put_messages(self, said: Sequence[Incoming | Pressed]) -> None:
+        """Have messages taken in that brought no states."""
+        if said:
+            self._entries += [_Entry(one, None) for one in said]
+            self._idle.clear()
+            self._arrived.set()
+
+    async def settle(self) -> None:
+        """Return when all that came so far is committed, and how far that is."""
+        await self._idle.wait()
+        if self._left is not None:
+            await self._until_done(self._write_left)
+
+    async def run(self) -> None:
+        """Take in what comes, until cancelled. Raises AccountLost."""
+        while True:
+            await self._arrived.wait()
+            while self._entries:
+                await self._take(await self._next())
+            self._arrived.clear()
+            self._idle.set()
+
+    async def _next(self) -> list[_Message]:
+        """What is taken in next, in one transaction: one message, or as many as have come by now."""
+        messages = list[_Message]()
+        for _, parts in groupby(islice(self._entries, MOST_AT_ONCE), key=_album_or_self):
+            messages.append(list(parts))
+        if _album(messages[-1][-1]) is not None:
+            if len(messages) > 1:  # more of the album may come: the next time
+                return messages[:-1]
+            return [await self._whole_album()]
+        return messages
+
+    async def _whole_album(self) -> _Message:
+        """The album that comes first, with all its parts: those that come within a moment of another."""
+        while True:
+            parts = list(takewhile(lambda entry: _album(entry) == _album(self._entries[0]), self._entries))
+            if len(parts) < len(self._entries) or not await self._more():
+                return parts
+
+    async def _more(self) -> bool:
+        """Whether something more came within a moment."""
+        self._arrived.clear()
+        await wait_at_most(self._arrived, ALBUM_S)
+        return self._arrived.is_set()
+
+    async def _take(self, messages: Sequence[_Message]) -> None:
+        """Take these in, and drop them from what waits."""
+        try:
+            await self._until_done(lambda: self._write(messages))
+        except AccountLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - one message that cannot be taken in must not stop all others
+            if len(messages) > 1:
+                for message in messages:
+                    await self._take([message])
+                return
+            await self._pass_over(messages[0], error)
+        for message in messages:
+            for _ in message:
+                self._entries.popleft()
+
+    async def _until_done(self, verb: Callable[[], Awaitable[After | None]]) -> None:
+        """Run a transaction until it is committed, however long the database is away."""
+        attempts = 0
+        while True:
+            try:
+                after = await db.retried(verb)
+            except AccountLost:
+                raise
+            except Exception as error:
+                attempts += isinstance(error, db.UniqueViolation)
+                if not (db.will_pass(error) or 0 < attempts < _ATTEMPTS):
+                    raise
+                log.warning("telegram.not_yet_taken_in", account=self._door.held.name, error=db.describe(error))
+                await asyncio.sleep(_AWAY_S)
+            else:
+                if after:
+                    await after.do(self._door.jobs)
+                return
+
+    async def _write(self, messages: Sequence[_Message]) -> After:
+        async with self._database.transaction() as conn:
+            await fence(conn, self._door.held)
+            after = After()
+            for message in messages:
+                after += await take(
+                    conn, self._door, [part.said for part in message if isinstance(part.said, Incoming)]
+                )
+            met = await self._write_progress(conn, _states_of(chain.from_iterable(messages)))
+        self._session.forget_met(met)
+        return after
+
+    async def _write_left(self) -> None:
+        async with self._database.transaction() as conn:
+            await fence(conn, self._door.held)
+            states = self._left
+            met = await self._write_progress(conn, states)
+        self._session.forget_met(met)
+        if self._left is states:
+            self._left = None
+
+    async def _write_progress(self, conn: Connection, states: States | None) -> Sequence[Peer]:
+        """Returns whom the client had met, who are written now."""
+        name, met = self._door.held.name, list(self._session.met.values())
+        await save_peers(conn, name, met)
+        if states is not None:
+            await save_states(conn, name, states)
+        return met
+
+    async def _pass_over(self, message: _Message, error: Exception) -> None:
+        """Go on behind something that cannot be taken in: a defect of ours. The owner is told where to look."""
+        said = message[0].said
+        where = {"account": self._door.held.name, "chat": said.chat_id, "message": said.message_id}
+        log.error("telegram.not_taken_in", **where, exc_info=error)
+
+        async def write() -> None:
+            async with self._database.transaction() as conn:
+                await fence(conn, self._door.held)
+                await notify(
+                    conn,
+                    user_id=None,
+                    title="A Telegram message was not taken in",
+                    body=f"Message {said.message_id} of chat {said.chat_id}, which came by {self._door.held.name}, could "
+                    f"not be taken in: {db.describe(error)}. It is left out; the log has the details.",
+                    category="telegram",
+                    severity="error",
+                    metadata=where,
+                )
+                await self._write_progress(conn, _states_of(message))
+
+        await self._until_done(write)
+
+
+def _album(entry: _Entry) -> tuple[int, int] | None:
+    """Which album a message is a part of."""
+    said = entry.said
+    return (said.chat_id, said.album) if isinstance(said, Incoming) and said.album is not None else None
+
+
+def _album_or_self(entry: _Entry) -> object:
+    """What entries that are one message have in common."""
+    return _album(entry) or id(entry)
+
+
+def _states_of(entries: Iterable[_Entry]) -> States | None:
+    """How far the account is when all of these are taken in."""
+    return next((entry.states for entry in reversed(list(entries)) if entry.states is not None), None)

@@ -1,0 +1,98 @@
+"""What was taken in: which version of which message, as what line of which chat; and what was overheard.
+
+Verbs take the connection first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateways.telegram.incoming import Incoming
+from gateways.telegram.words import words_of
+from jobs_core import Connection, execute, fetch, fetch_one, statement
+
+_FIRST_VERSION = "-infinity"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A version of a message. edit_date: None: the first one. history_id: the chat's line.
+
+    own_from: where in it the sender's words begin. is_last: whether it is the last one of ours in its chat and topic.
+    """
+
+    edit_date: datetime | None
+    direction: str
+    session_id: str | None
+    history_id: int | None
+    own_from: int
+    delivery_id: int | None
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The line of a chat that a message was made. id: None: it was a command. own_from: where the sender's words begin."""
+
+    session_id: str
+    user_id: str
+    id: int | None = None
+    own_from: int = 0
+
+
+async def known(conn: Connection, account: str, chat_id: int, message_id: int) -> Sequence[Known]:
+    """The versions of a message that were taken in, or sent, the newest first; none: it is not known."""
+    values = {"account": account, "chat_id": chat_id, "message_id": message_id}
+    return [Known(**row) for row in await fetch(conn, statement("gateways", "message/known"), values)]
+
+
+async def note(conn: Connection, account: str, parts: Sequence[Incoming], line: Line) -> None:
+    """Note that messages were taken in, as this line. Raises UniqueViolation where one of them was meanwhile."""
+    first = parts[0]
+    values = {
+        "account": account,
+        "chat_id": first.chat_id,
+        "message_ids": [part.message_id for part in parts],
+        "edit_date": first.edited_at or _FIRST_VERSION,
+        "sender_id": first.sender_id,
+        "topic_id": first.topic_id,
+        "album": first.album,
+        "session_id": line.session_id,
+        "history_id": line.id,
+        "own_from": line.own_from,
+        "user_id": line.user_id,
+    }
+    await execute(conn, statement("gateways", "message/take"), values)
+
+
+async def album_line(conn: Connection, account: str, part: Incoming) -> tuple[int, int] | None:
+    """The line that the other parts of an album are, and where the sender's words begin in it; None: none came so far."""
+    values = {"account": account, "chat_id": part.chat_id, "album": part.album}
+    row = await fetch_one(conn, statement("gateways", "message/album"), values)
+    return (row["history_id"], row["own_from"]) if row else None
+
+
+async def overhear(conn: Connection, account: str, part: Incoming, *, most: int) -> None:
+    """Keep what was said in a group to others, and of what is kept there the newest `most`."""
+    values = {
+        "account": account,
+        "chat_id": part.chat_id,
+        "topic_id": part.topic_id,
+        "message_id": part.message_id,
+        "sender_name": part.sender_name or part.username or "somebody",
+        "content": words_of(part),
+        "most": most,
+    }
+    await execute(conn, statement("gateways", "overheard/add"), values)
+
+
+async def overheard_before(conn: Connection, account: str, message: Incoming) -> list[tuple[str, str]]:
+    """What was kept there from before a message, names and words in order; it is forgotten with that."""
+    values = {
+        "account": account,
+        "chat_id": message.chat_id,
+        "topic_id": message.topic_id,
+        "before": message.message_id,
+    }
+    rows = await fetch(conn, statement("gateways", "overheard/take"), values)
+    return [(row["sender_name"], row["content"]) for row in sorted(rows, key=lambda row: int(row["message_id"]))]

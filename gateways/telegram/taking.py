@@ -1,0 +1,204 @@
+"""What is written when a message arrives: its words, whose they are, and the job that sees to them, in one transaction.
+
+    known? ─▶ nothing          who says it ─┬─ a command ─▶ done, and its answer owed
+    an edit ─▶ other words                  ├─ to us ─▶ the message of a chat, and its ChatTurn
+                                            └─ in a group, to others ─▶ kept for the next one that is to us, if so set
+
+Nothing is asked of Telegram here, and nothing fetched. A chat session is a person's: in a group each has their own, in each
+topic, because a chat is answered with the rights of whoever began it (docs/decisions/0026).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant import people
+from assistant.chats import receive
+from assistant.deliveries import find_delivery
+from assistant.incoming import amend, content_of
+from assistant.people import User
+from gateways.telegram import taken
+from gateways.telegram.accounts import CHANNEL
+from gateways.telegram.after import After
+from gateways.telegram.commands import COMMANDS, obey
+from gateways.telegram.incoming import Incoming, Pressed
+from gateways.telegram.lease import Held
+from gateways.telegram.settings import TelegramSettings
+from gateways.telegram.taken import Known, Line
+from gateways.telegram.words import with_edit, with_overheard, with_reply, words_of
+from jobs_core import Connection, Jobs
+
+_COMMAND = re.compile(r"/(?P<name>[a-z]+)(?:@(?P<whose>\w+))?(?:\s+(?P<rest>.*))?", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An account that this process holds, and what taking its messages in needs besides. owner_tg_user_id: of the settings."""
+
+    held: Held
+    jobs: Jobs
+    settings: TelegramSettings
+    owner_tg_user_id: int | None = None
+
+
+async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After:
+    """Take a message in, or the parts of an album together; what is known is passed over. Do what is returned after the commit.
+
+    Raises UniqueViolation where another process took it meanwhile: roll back, and call it again.
+    """
+    first, account = parts[0], door.held.name
+    versions = {part.message_id: await taken.known(conn, account, part.chat_id, part.message_id) for part in parts}
+    new = [part for part in parts if not versions[part.message_id]]
+    if not new:
+        return await _Taking(conn, door, parts).edit(versions[first.message_id]) if first.edited_at else After()
+    return await _Taking(conn, door, new).take()
+
+
+async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
+    """Whoever sent or pressed something, by the number that Telegram vouches for."""
+    return await people.contact(
+        conn,
+        CHANNEL,
+        str(who.sender_id),
+        name=who.sender_name,
+        username=who.username,
+        tg_user_id=who.sender_id,
+        owner_tg_user_id=door.owner_tg_user_id,
+    )
+
+
+def session_of(held: Held, message: Incoming) -> str:
+    """The id of the chat session that a message belongs to."""
+    if message.is_private:
+        return f"{held.prefix}_{message.chat_id}"
+    topic = f"_{message.topic_id}" if message.topic_id else ""
+    return f"{held.prefix}_{message.chat_id}{topic}_{message.sender_id}"
+
+
+def command_of(held: Held, message: Incoming) -> tuple[str, str] | None:
+    """The command that a message is, and what stands behind it; None: it is none of ours. Forwarded words command nothing."""
+    match = _COMMAND.fullmatch(message.text)
+    if match is None or message.forwarded_from is not None or match["name"].lower() not in COMMANDS:
+        return None
+    if match["whose"] and match["whose"].lower() != (held.username or "").lower():
+        return None
+    return match["name"].lower(), (match["rest"] or "").strip()
+
+
+class _Taking:
+    """A message on its way in; parts: of an album, in order, else one."""
+
+    def __init__(self, conn: Connection, door: Door, parts: Sequence[Incoming]) -> None:
+        self._conn = conn
+        self._door = door
+        self._account = door.held.name
+        self._parts = parts
+        self._first = parts[0]
+
+    async def take(self) -> After:
+        """A message that is not known."""
+        replied = await self._replied()
+        if not self._is_to_us(replied):
+            return await self._overhear()
+        user, session_id = await person(self._conn, self._door, self._first), session_of(self._door.held, self._first)
+        if command := command_of(self._door.held, self._first):
+            after = await obey(self._conn, command, user, session_id, account=self._account, message=self._first)
+            await self._note(Line(session_id, user.id))
+            return after
+        words = "\n".join(words_of(part) for part in self._parts)
+        if self._first.album is not None and await self._joined(user, session_id, words):
+            return After()
+        return await self._say(user, session_id, await self._before(replied), words)
+
+    async def edit(self, versions: Sequence[Known]) -> After:
+        """A version of a known message: other words where no turn has taken it up yet, else one more message."""
+        last = versions[0]
+        if last.session_id is None or last.history_id is None:
+            return After()
+        if any(version.edit_date == self._first.edited_at for version in versions):
+            return After()
+        content = await content_of(self._conn, last.history_id)
+        before, own = content[: last.own_from], content[last.own_from :]
+        words = words_of(self._first)
+        if words == own:  # Telegram also tells of a preview, or a reaction, as an edit
+            return After()
+        user = await person(self._conn, self._door, self._first)
+        if await amend(self._conn, last.history_id, before + words):
+            await self._note(Line(last.session_id, user.id, last.history_id, last.own_from))
+            return After()
+        return await self._say(user, last.session_id, with_edit("", own), words)
+
+    async def _say(self, user: User, session_id: str, before: str, words: str) -> After:
+        """Make it a message of its chat, with the job that sees to it."""
+        received = await receive(
+            self._conn,
+            self._door.jobs,
+            session_id=session_id,
+            begin=True,
+            channel=CHANNEL,
+            message=before + words,
+            user_id=user.id,
+            account=self._account,
+        )
+        await self._note(Line(session_id, user.id, received.message_id, len(before)))
+        return After(wake=[received.wake])
+
+    async def _joined(self, user: User, session_id: str, words: str) -> bool:
+        """Whether late parts of an album could be added to the line that the others are."""
+        line = await taken.album_line(self._conn, self._account, self._first)
+        if line is None:
+            return False
+        line_id, own_from = line
+        if not await amend(self._conn, line_id, f"{await content_of(self._conn, line_id)}\n{words}"):
+            return False
+        await self._note(Line(session_id, user.id, line_id, own_from))
+        return True
+
+    async def _overhear(self) -> After:
+        """Keep what was said in a group to others for the next message that is to us, where that is set."""
+        settings = self._door.settings
+        if settings.telegram_group_context == "on":
+            for part in self._parts:
+                await taken.overhear(self._conn, self._account, part, most=settings.telegram_group_context_messages)
+        return After()
+
+    async def _before(self, replied: Known | None) -> str:
+        """What stands before its own words: what others said in the group, and what it answers."""
+        first = self._first
+        overheard = [] if first.is_private else await taken.overheard_before(self._conn, self._account, first)
+        answered = None if first.reply_to is None else await self._answered(replied)
+        return with_overheard(with_reply("", answered), overheard)
+
+    async def _answered(self, replied: Known | None) -> str | None:
+        """The words that it answers; None where that is what we said last, and needs no quote."""
+        if self._first.quote:
+            return self._first.quote
+        if replied is None:
+            return "(a message that is not known here)"
+        if replied.is_last:
+            return None
+        if replied.history_id is not None:
+            return await content_of(self._conn, replied.history_id)
+        if replied.delivery_id is not None:
+            return str((await find_delivery(self._conn, replied.delivery_id)).payload.get("text", ""))
+        return None
+
+    def _is_to_us(self, replied: Known | None) -> bool:
+        """Whether it is ours to answer: in a group only what names us, answers us or commands us."""
+        first, username = self._first, self._door.held.username
+        if first.is_private or first.mentioned or command_of(self._door.held, first):
+            return True
+        if replied is not None and replied.direction == "out":
+            return True
+        return username is not None and bool(re.search(rf"@{username}\b", first.text, re.IGNORECASE))
+
+    async def _replied(self) -> Known | None:
+        """What is known of the message that this one answers."""
+        first = self._first
+        if first.reply_to is None:
+            return None
+        versions = await taken.known(self._conn, self._account, first.chat_id, first.reply_to)
+        return versions[0] if versions else None
+
+    async def _note(self, line: Line) -> None:
+        await taken.note(self._conn, self._account, self._parts, line)

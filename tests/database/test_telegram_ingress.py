@@ -1,0 +1,43 @@
+"""What people write by Telegram, from the update to the message and its job."""
+
+from jobs_core import Connection, Database, fetch
+from tests.support.telegram import Telegram
+from tests.support.telegram_door import door, logged_in, said, said_comes
+
+TAKEN = "SELECT chat_id, message_id, direction, sender_id, session_id FROM jobs.telegram_messages ORDER BY message_id"
+JOBS = "SELECT job_type, lane, user_id FROM jobs.jobs ORDER BY id"
+
+
+async def test_a_private_message_is_one_message_of_its_chat_and_one_job(database: Database, conn: Connection) -> None:
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database):
+            telegram.say(alice, "What is new?", to=bot)
+            assert await said_comes(database, 1) == ["What is new?"]
+    (taken,) = await fetch(conn, TAKEN)
+    chat = f"telegram_{alice.id}"
+    assert taken == {
+        "chat_id": alice.id,
+        "message_id": 1,
+        "direction": "in",
+        "sender_id": alice.id,
+        "session_id": chat,
+    }
+    (user,) = await fetch(conn, "SELECT id, name, role, tg_user_id FROM jobs.users")
+    assert (user["name"], user["role"], user["tg_user_id"]) == ("Alice", "external", alice.id)
+    assert await fetch(conn, JOBS) == [{"job_type": "chat_turn", "lane": f"turn:{chat}", "user_id": user["id"]}]
+
+
+async def test_what_came_while_nobody_held_the_account_is_taken_in_once(database: Database) -> None:
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database):
+            telegram.say(alice, "one", to=bot)
+            await said_comes(database, 1)
+        telegram.say(alice, "two", to=bot)
+        telegram.say(alice, "three", to=bot)
+        async with door(database):
+            await said_comes(database, 3)
+    assert await said(database) == ["one", "two", "three"]

@@ -1,0 +1,116 @@
+"""The Telegram door in the test's own loop: accounts that are logged in, a gateway that holds them, and what it took in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from assistant.chats import CHAT_TURN
+from gateways.telegram.accounts import Account as OurAccount
+from gateways.telegram.accounts import Key, Login, log_in
+from gateways.telegram.client import Client
+from gateways.telegram.gateway import Gateway
+from gateways.telegram.lease import Held
+from gateways.telegram.session import OWN, Progress, save_states
+from gateways.telegram.settings import TelegramSettings
+from jobs_core import Database, HandlerTable, Jobs, fetch
+from jobs_core.tasks import end_task
+from tests.support.telegram import Telegram
+from tests.support.telegram.people import Account
+from tests.support.worker import until
+
+SAID = """
+SELECT h.session_id, h.content, h.turn_id FROM jobs.chat_message_history AS h WHERE h.type = 'human' ORDER BY h.id
+"""
+
+
+async def logged_in(database: Database, telegram: Telegram, account: Account, name: str = "bot") -> OurAccount:
+    """Keep an account of the test's Telegram under a name, as a login does."""
+    session = telegram.session(account)
+    login = Login(
+        kind="bot" if account.is_bot else "user",
+        tg_user_id=account.id,
+        username=account.username,
+        api_id=1,
+        api_hash="test",
+        token=account.token,
+        key=Key(session.dc_id, session.server_address, session.port, session.auth_key.key),
+    )
+    now = Progress(account.mailbox.pts, 0, datetime.now(UTC), 0)
+    async with database.transaction() as conn:
+        kept = await log_in(conn, name, login)
+        await save_states(conn, name, {OWN: now})
+    return kept
+
+
+class Door:
+    """A gateway that runs. clients: of the accounts that it holds."""
+
+    def __init__(self, database: Database, jobs: Jobs, **settings: Any) -> None:
+        self.clients: dict[str, Client] = {}
+        given = {name.removeprefix("telegram_"): value for name, value in settings.items()}
+        owner = given.pop("owner_tg_user_id", None)
+        read = TelegramSettings.read(**{f"telegram_{name}": value for name, value in given.items()})
+        self.gateway = Gateway(database, jobs, read, self._serve, owner_tg_user_id=owner)
+
+    async def holds(self, name: str) -> Client:
+        """Wait until an account is held and connected; its client."""
+
+        async def held() -> bool:
+            return name in self.clients
+
+        await until(held)
+        return self.clients[name]
+
+    def look_for_missed(self, name: str) -> None:
+        """Have an account reconciled now."""
+        self.clients[name]._on_reconnect()
+
+    async def _serve(self, held: Held, client: Client) -> None:
+        self.clients[held.name] = client
+        try:
+            await asyncio.Event().wait()
+        finally:
+            del self.clients[held.name]
+
+
+@asynccontextmanager
+async def door(database: Database, **settings: Any) -> AsyncIterator[Door]:
+    """Run a gateway over the database, which sends nothing."""
+    table = HandlerTable()
+    table.declare_all([CHAT_TURN])
+    async with Jobs(database, table) as jobs:
+        opened = Door(database, jobs, **settings)
+        running = asyncio.create_task(opened.gateway.run())
+        try:
+            yield opened
+        finally:
+            await end_task(running)
+
+
+async def said(database: Database) -> Sequence[str]:
+    """What people said in chats, in order."""
+    async with database.connection() as conn:
+        return [row["content"] for row in await fetch(conn, SAID)]
+
+
+async def said_comes(database: Database, count: int) -> Sequence[str]:
+    """Wait until so much was said. Raises TimeoutError where nothing more comes for 15 s."""
+    there = await _count(database)
+    while there < count:
+        before = there
+
+        async def more(before: int = before) -> bool:
+            return await _count(database) > before
+
+        await until(more)
+        there = await _count(database)
+    return await said(database)
+
+
+async def _count(database: Database) -> int:
+    await asyncio.sleep(0.02)
+    async with database.connection() as conn:
+        (row,) = await fetch(conn, "SELECT count(*) AS n FROM jobs.chat_message_history WHERE type = 'human'")
+    return int(row["n"])
