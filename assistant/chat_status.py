@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from assistant.actions import Action, pending_in
+from assistant.action import Action
+from assistant.actions import pending_in
 from jobs_core import Connection, fetch_one, statement
 
 

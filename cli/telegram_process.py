@@ -12,6 +12,7 @@ from cli.settings import CliSettings
 from cli.table import build_table
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.client import Client
+from gateways.telegram.egress.progress import Progress
 from gateways.telegram.egress.sender import TelegramSender
 from gateways.telegram.gateway import Gateway
 from gateways.telegram.lease import Held
@@ -44,37 +45,44 @@ async def run_telegram(database_url: str, names: Sequence[str] | None) -> None:
         ) as database,
         Jobs(database, build_table(CliSettings.read().handlers)) as jobs,
     ):
-        gateway = Gateway(
-            database,
-            jobs,
-            TelegramSettings.read(),
-            Sending(database).serve,
-            names=names,
-            owner_tg_user_id=AssistantSettings.read().owner_tg_user_id,
-        )
-        await stopped_by_signals(gateway.run())
+        sending = Sending(database)
+        settings, people = TelegramSettings.read(), AssistantSettings.read()
+        gateway = Gateway(database, jobs, settings, people, sending.serve, names=names)
+        await sending.progress.start()
+        try:
+            await stopped_by_signals(gateway.run())
+        finally:
+            await sending.progress.stop()
 
 
 class Sending:
-    """Runs a worker beside each account that is held, for what is owed by it."""
+    """Runs a worker beside each account that is held, for what is owed by it. progress: shows in chats how turns go."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._clients = dict[str, Client]()
+        self.progress = Progress(database, self.client)
+
+    def client(self, account: str) -> Client | None:
+        """The client of an account; None: this process does not hold it now."""
+        return self._clients.get(account)
 
     async def serve(self, held: Held, client: Client) -> None:
         """Send until cancelled; what is being sent may end then, unless the account is lost."""
         table = build_table(CliSettings.read().handlers)
         senders = Senders()
-        sender = TelegramSender(self._database, lambda account: client if account == held.name else None)
+        sender = TelegramSender(self._database, self.client, self.progress)
         senders.register(CHANNEL, sender, accounts=[held.name])
         deliver.register(table, database=self._database, senders=senders)
         settings = WorkerSettings.read(drain_s=_SEND_WITHIN_S)
         async with Jobs(self._database, table) as jobs:
             worker = Worker(jobs, queues=senders.queues, settings=settings)
             working = asyncio.create_task(worker.run())
+            self._clients[held.name] = client
             try:
                 await asyncio.wait({working})
             finally:
+                del self._clients[held.name]
                 worker.drain()
                 if not held.may_send():
                     worker.drain()  # at once

@@ -10,13 +10,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from telethon import TelegramClient, types, utils
-from telethon.errors import AuthKeyDuplicatedError, AuthKeyNotFound, UnauthorizedError
+import structlog
+from telethon import TelegramClient, functions, types, utils
+from telethon.errors import AuthKeyDuplicatedError, AuthKeyNotFound, RPCError, UnauthorizedError
 from telethon.network import ConnectionTcpFull
 
 from gateways.telegram.errors import KeyRefused
 from gateways.telegram.lease import Held
 from gateways.telegram.session import OWN, AccountSession, Progress, States
+
+log = structlog.get_logger()
 
 RETRY_DELAY_S = 1
 """Between two tries to connect."""
@@ -51,6 +54,7 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         )
         self._on_batch = on_batch
         self._on_reconnect = on_reconnect
+        self._answering = set[asyncio.Future[None]]()
         self.refused: asyncio.Future[KeyRefused] = asyncio.get_running_loop().create_future()
         """Done when Telegram has refused the account's key: no request will ever be answered again."""
 
@@ -80,6 +84,18 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
             if isinstance(entry, int):
                 self._message_box.try_begin_get_diff(entry, "looking for missed updates")
         self._updates_queue.put_nowait(types.UpdatesTooLong())
+
+    def answer(self, query_id: int, text: str) -> None:
+        """Show something to who pressed a button; where that fails they see nothing, and may press again."""
+        task = asyncio.ensure_future(self._answer(query_id, text))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, query_id: int, text: str) -> None:
+        try:
+            await self(functions.messages.SetBotCallbackAnswerRequest(query_id, cache_time=0, message=text))
+        except (RPCError, OSError) as error:
+            log.warning("telegram.press_not_answered", error=type(error).__name__)
 
     def follow(self, channel_id: int, pts: int) -> None:
         """Have the updates of a supergroup looked through from here on; nothing happens where they are already."""

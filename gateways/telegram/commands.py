@@ -3,7 +3,7 @@
 Each is done in the transaction that takes its message in, and its answer is owed there: once, as everything that goes out.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +16,10 @@ from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
 from gateways.telegram.incoming import Incoming
 from jobs_core import Connection
+from jobs_core.wake import Ready
 from sessions.usage import usage_of_user
 
+PAIRED = "You are the owner now. What you write here is answered, and what waits for your decision comes here."
 _HELP = """Write what you want to know or have done; the agent answers here.
 /new - begin anew: the agent forgets this conversation
 /stop - stop what the agent does
@@ -39,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Done:
     """What is answered; None: what was done says so itself. after: what is to be done after the commit."""
 
     text: str | None
@@ -51,49 +53,57 @@ async def obey(
 ) -> After:
     """Do what a command says (its name, and what stands behind it), and owe its answer."""
     name, argument = command
-    reply = await COMMANDS[name](Asked(conn, user, session_id, account, argument))
-    if reply.text is None:
-        return reply.after
+    done = await COMMANDS[name](Asked(conn, user, session_id, account, argument))
+    if done.text is None:
+        return done.after
+    ready = await reply(conn, done.text, user, session_id, account=account, message=message)
+    return replace(done.after, ready=[*done.after.ready, *ready])
+
+
+async def reply(
+    conn: Connection, text: str, user: User, session_id: str, *, account: str, message: Incoming
+) -> Sequence[Ready]:
+    """Owe a word of ours in answer to a message, once; returns where its job stands ready."""
     owed = await deliveries.owe(
         conn,
         owed_for=f"telegram:{account}:{message.chat_id}:{message.message_id}",
         kind="notification",
-        payload={"text": reply.text, "reply_to": message.message_id},
+        payload={"text": text} if message.is_private else {"text": text, "reply_to": message.message_id},
         user_id=user.id,
         channel=CHANNEL,
         account=account,
         chat=session_id,
     )
-    return replace(reply.after, ready=[*reply.after.ready, *(owed.ready if owed else ())])
+    return owed.ready if owed else ()
 
 
-async def _start(asked: Asked) -> Reply:
-    return Reply(f"Hello {asked.user.name}.\n{_HELP}")
+async def _start(asked: Asked) -> Done:
+    return Done(f"Hello {asked.user.name}.\n{_HELP}")
 
 
-async def _help(_asked: Asked) -> Reply:
-    return Reply(_HELP)
+async def _help(_asked: Asked) -> Done:
+    return Done(_HELP)
 
 
-async def _new(asked: Asked) -> Reply:
+async def _new(asked: Asked) -> Done:
     return await _end(asked, anew=True, nothing="A conversation begins with your next message.")
 
 
-async def _stop(asked: Asked) -> Reply:
+async def _stop(asked: Asked) -> Done:
     return await _end(asked, anew=False, nothing="There is nothing to stop.")
 
 
-async def _end(asked: Asked, *, anew: bool, nothing: str) -> Reply:
+async def _end(asked: Asked, *, anew: bool, nothing: str) -> Done:
     """A stop says what it stopped, a reset that it was done: both in the chat, which goes out by itself."""
     try:
         stopped, ready = await stop_in(asked.conn, asked.session_id, anew=anew)
     except NoSuchChat:
-        return Reply(nothing)
+        return Done(nothing)
     said_so = anew or stopped.turns
-    return Reply(None if said_so else nothing, After(ready=ready, stopped=stopped.job_ids))
+    return Done(None if said_so else nothing, After(ready=ready, stopped=stopped.job_ids))
 
 
-async def _status(asked: Asked) -> Reply:
+async def _status(asked: Asked) -> Done:
     status = await chat_status(asked.conn, asked.session_id)
     lines = list[str]()
     if status.action:
@@ -104,27 +114,27 @@ async def _status(asked: Asked) -> Reply:
         lines.append(f"{_messages(status.unbound)} waiting.")
     if status.oldest_s is not None:
         lines.append(f"The first came {_ago(status.oldest_s)} (hours:minutes:seconds) ago.")
-    return Reply("\n".join(lines) or "Nothing is being done. Everything you wrote is answered.")
+    return Done("\n".join(lines) or "Nothing is being done. Everything you wrote is answered.")
 
 
-async def _usage(asked: Asked) -> Reply:
+async def _usage(asked: Asked) -> Done:
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     used = await usage_of_user(asked.conn, asked.user.id, today)
     tokens = used.input_tokens + used.cache_read_tokens + used.cache_write_tokens
-    return Reply(
+    return Done(
         f"Today (UTC): US$ {used.cost_usd:.2f}, {used.calls} calls of the model, "
         f"{tokens:,} tokens read, {used.output_tokens:,} written."
     )
 
 
-async def _whoami(asked: Asked) -> Reply:
+async def _whoami(asked: Asked) -> Done:
     user = asked.user
-    return Reply(
+    return Done(
         f"{user.name}\nid {user.id}, role {user.role}\nnumber at Telegram {user.tg_user_id}, by {asked.account}"
     )
 
 
-COMMANDS: dict[str, Callable[[Asked], Awaitable[Reply]]] = {
+COMMANDS: dict[str, Callable[[Asked], Awaitable[Done]]] = {
     "start": _start,
     "new": _new,
     "stop": _stop,

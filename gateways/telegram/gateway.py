@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from assistant.settings import AssistantSettings
 from gateways.telegram.accounts import put_out_of_use
 from gateways.telegram.client import KEY_REFUSED, Client, refusal
 from gateways.telegram.errors import AccountLost, KeyRefused
@@ -43,17 +44,17 @@ class Gateway:
         database: Database,
         jobs: Jobs,
         settings: TelegramSettings,
+        people: AssistantSettings,
         serve: Serve,
         *,
         names: Sequence[str] | None = None,
-        owner_tg_user_id: int | None = None,
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._settings = settings
         self._serve = serve
         self._names = names
-        self._owner_tg_user_id = owner_tg_user_id
+        self._people = people
         self._holding: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -100,7 +101,7 @@ class Gateway:
         """Connect, and work for the account until something ends."""
         async with self._database.connection() as conn:
             session = await load_session(conn, held)
-        door = Door(held, self._jobs, self._settings, self._owner_tg_user_id)
+        door = Door(held, self._jobs, self._settings, self._people)
         ingress = Ingress(self._database, door, session)
         reconcile = Reconcile(self._database, held, ingress)
         client = Client(held, session, on_batch=ingress.put, on_reconnect=reconcile.hurry)
@@ -109,7 +110,9 @@ class Gateway:
             if not session.get_update_states():  # never held before: from here on nothing is lost
                 ingress.put([], client.states)
             log.info("telegram.connected", account=held.name)
-            await _until_one_ends(ingress.run(), reconcile.run(client), self._serve(held, client), client.ended())
+            await _until_one_ends(
+                ingress.run(client.answer), reconcile.run(client), self._serve(held, client), client.ended()
+            )
         finally:
             await _disconnect(client, held)
 

@@ -23,6 +23,7 @@ from gateways.telegram.after import After
 from gateways.telegram.errors import AccountLost
 from gateways.telegram.incoming import Incoming, Pressed, place_of, read
 from gateways.telegram.lease import fence
+from gateways.telegram.presses import take_press
 from gateways.telegram.session import AccountSession, Peer, States, save_peers, save_states
 from gateways.telegram.taking import Door, take
 from jobs_core import Connection, Database, db
@@ -53,15 +54,11 @@ _Message = Sequence[_Entry]
 class Ingress:
     """The one who takes in for an account, for as long as this process holds it."""
 
-    def __init__(
-        self,
-        database: Database,
-        door: Door,
-        session: AccountSession,
-    ) -> None:
+    def __init__(self, database: Database, door: Door, session: AccountSession) -> None:
         self._database = database
         self._door = door
         self._session = session
+        self._show: Callable[[int, str], object]
         self._entries = deque[_Entry]()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -75,11 +72,19 @@ class Ingress:
         """Have a batch of updates taken in; returns at once."""
         for mailbox, message_id in filter(None, map(place_of, updates)):
             self.seen[mailbox].add(message_id)
-        said = [one for update in updates if (one := read(update, self._door.held)) is not None]
+        said = list(filter(None, map(self._read, updates)))
         self._left = states
         if said:
             self.put_messages(said)
             self._entries[-1].states, self._left = states, None
+
+    def _read(self, update: Any) -> Incoming | Pressed | None:
+        """What it says; a raise would end Telethon's loop, and the same update would come again for ever."""
+        try:
+            return read(update, self._door.held)
+        except Exception:
+            log.exception("telegram.not_read", account=self._door.held.name, update=type(update).__name__)
+            return None
 
     def put_messages(self, said: Sequence[Incoming | Pressed]) -> None:
         """Have messages taken in that brought no states."""
@@ -94,8 +99,9 @@ class Ingress:
         if self._left is not None:
             await self._until_done(self._write_left)
 
-    async def run(self) -> None:
-        """Take in what comes, until cancelled. Raises AccountLost."""
+    async def run(self, show: Callable[[int, str], object]) -> None:
+        """Take in what comes, until cancelled. show: tells who pressed a button what came of it. Raises AccountLost."""
+        self._show = show
         while True:
             await self._arrived.wait()
             while self._entries:
@@ -160,6 +166,8 @@ class Ingress:
             else:
                 if after:
                     await after.do(self._door.jobs)
+                    for query_id, text in after.shown:
+                        self._show(query_id, text)
                 return
 
     async def _write(self, messages: Sequence[_Message]) -> After:
@@ -167,12 +175,16 @@ class Ingress:
             await fence(conn, self._door.held)
             after = After()
             for message in messages:
-                after += await take(
-                    conn, self._door, [part.said for part in message if isinstance(part.said, Incoming)]
-                )
+                after += await self._take_in(conn, message)
             met = await self._write_progress(conn, _states_of(chain.from_iterable(messages)))
         self._session.forget_met(met)
         return after
+
+    async def _take_in(self, conn: Connection, message: _Message) -> After:
+        said = message[0].said
+        if isinstance(said, Pressed):
+            return await take_press(conn, self._door, said)
+        return await take(conn, self._door, [part.said for part in message if isinstance(part.said, Incoming)])
 
     async def _write_left(self) -> None:
         async with self._database.transaction() as conn:

@@ -12,15 +12,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assistant import people
+from assistant import people, presses
 from assistant.chats import receive
 from assistant.deliveries import find_delivery
+from assistant.held import Stranger, hold
 from assistant.incoming import amend, content_of
+from assistant.pairing import redeem
 from assistant.people import User
+from assistant.settings import AssistantSettings
 from gateways.telegram import taken
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
-from gateways.telegram.commands import COMMANDS, obey
+from gateways.telegram.commands import COMMANDS, PAIRED, obey, reply
 from gateways.telegram.incoming import Incoming, Pressed
 from gateways.telegram.lease import Held
 from gateways.telegram.settings import TelegramSettings
@@ -33,12 +36,12 @@ _COMMAND = re.compile(r"/(?P<name>[a-z]+)(?:@(?P<whose>\w+))?(?:\s+(?P<rest>.*))
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An account that this process holds, and what taking its messages in needs besides. owner_tg_user_id: of the settings."""
+    """An account that this process holds, and what taking its messages in needs besides."""
 
     held: Held
     jobs: Jobs
     settings: TelegramSettings
-    owner_tg_user_id: int | None = None
+    people: AssistantSettings
 
 
 async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After:
@@ -63,7 +66,8 @@ async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
         name=who.sender_name,
         username=who.username,
         tg_user_id=who.sender_id,
-        owner_tg_user_id=door.owner_tg_user_id,
+        owner_tg_user_id=door.people.owner_tg_user_id,
+        account=door.held.name,
     )
 
 
@@ -101,11 +105,16 @@ class _Taking:
         if not self._is_to_us(replied):
             return await self._overhear()
         user, session_id = await person(self._conn, self._door, self._first), session_of(self._door.held, self._first)
+        words = "\n".join(words_of(part) for part in self._parts)
+        unheard = await self._unless_heard(user, session_id, words)
+        if unheard is not None:
+            return unheard
         if command := command_of(self._door.held, self._first):
             after = await obey(self._conn, command, user, session_id, account=self._account, message=self._first)
             await self._note(Line(session_id, user.id))
             return after
-        words = "\n".join(words_of(part) for part in self._parts)
+        if replied is not None and (decided := await self._decide(user, session_id, replied)):
+            return decided
         if self._first.album is not None and await self._joined(user, session_id, words):
             return After()
         return await self._say(user, session_id, await self._before(replied), words)
@@ -142,6 +151,37 @@ class _Taking:
         )
         await self._note(Line(session_id, user.id, received.message_id, len(before)))
         return After(wake=[received.wake])
+
+    async def _unless_heard(self, user: User, session_id: str, words: str) -> After | None:
+        """What is done about somebody who may not be heard, or shows a code that makes them the owner; None: they are heard."""
+        first = self._first
+        command = command_of(self._door.held, first)
+        if command and command[0] == "start" and command[1] and first.is_private:
+            paired = await redeem(self._conn, self._door.jobs, user, str(first.sender_id), command[1])
+            if paired:
+                await self._note(Line(session_id, paired.owner.id))
+                ready = await reply(self._conn, PAIRED, paired.owner, session_id, account=self._account, message=first)
+                return After(wake=[paired.answered.wake], ready=ready)
+        message = Stranger(str(first.sender_id), session_id, words, account=self._account)
+        hold_unknown = self._door.people.unknown_senders == "hold"
+        kept = await hold(self._conn, user, message, hold_unknown=hold_unknown)
+        if kept is None:
+            return None
+        if user.admission != "blocked":  # of whom nothing is written
+            await self._note(Line(session_id, user.id))
+        return After(ready=kept.ready)
+
+    async def _decide(self, user: User, session_id: str, replied: Known) -> After | None:
+        """What is done where a message is a decision about the card that it answers; None: it is none."""
+        first = self._first
+        if replied.delivery_id is None or first.forwarded_from is not None:
+            return None
+        done = await presses.reply(self._conn, self._door.jobs, user, replied.delivery_id, first.text)
+        if done is None:
+            return None
+        await self._note(Line(session_id, user.id))
+        ready = await reply(self._conn, done.text, user, session_id, account=self._account, message=first)
+        return After(wake=[done.wake], ready=ready)
 
     async def _joined(self, user: User, session_id: str, words: str) -> bool:
         """Whether late parts of an album could be added to the line that the others are."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assistant.chats import CHAT_TURN
+from assistant.settings import AssistantSettings
 from gateways.telegram.accounts import Account as OurAccount
 from gateways.telegram.accounts import Key, Login, log_in
 from gateways.telegram.client import Client
@@ -49,10 +50,8 @@ class Door:
 
     def __init__(self, database: Database, jobs: Jobs, **settings: Any) -> None:
         self.clients: dict[str, Client] = {}
-        given = {name.removeprefix("telegram_"): value for name, value in settings.items()}
-        owner = given.pop("owner_tg_user_id", None)
-        read = TelegramSettings.read(**{f"telegram_{name}": value for name, value in given.items()})
-        self.gateway = Gateway(database, jobs, read, self._serve, owner_tg_user_id=owner)
+        people = AssistantSettings.read(**{"unknown_senders": "serve"} | settings)
+        self.gateway = Gateway(database, jobs, TelegramSettings.read(**settings), people, self._serve)
 
     async def holds(self, name: str) -> Client:
         """Wait until an account is held and connected; its client."""
