@@ -15,13 +15,13 @@ import structlog
 from assistant.settings import AssistantSettings
 from gateways.telegram.accounts import put_out_of_use
 from gateways.telegram.client import KEY_REFUSED, Client, refusal
+from gateways.telegram.door import Door
 from gateways.telegram.errors import AccountLost, KeyRefused
 from gateways.telegram.ingress import Ingress
 from gateways.telegram.lease import Held, Keeper, acquire, release
 from gateways.telegram.reconcile import Reconcile
 from gateways.telegram.session import load_session
 from gateways.telegram.settings import TelegramSettings
-from gateways.telegram.taking import Door
 from jobs_core import Database, Jobs, db
 from jobs_core.tasks import end_task
 

@@ -20,12 +20,13 @@ import structlog
 
 from assistant.notifications import notify
 from gateways.telegram.after import After
+from gateways.telegram.door import Door
 from gateways.telegram.errors import AccountLost
 from gateways.telegram.incoming import Incoming, Pressed, place_of, read
 from gateways.telegram.lease import fence
 from gateways.telegram.presses import take_press
 from gateways.telegram.session import AccountSession, Peer, States, save_peers, save_states
-from gateways.telegram.taking import Door, take
+from gateways.telegram.taking import take
 from jobs_core import Connection, Database, db
 from jobs_core.tasks import wait_at_most
 
@@ -72,7 +73,7 @@ class Ingress:
         """Have a batch of updates taken in; returns at once."""
         for mailbox, message_id in filter(None, map(place_of, updates)):
             self.seen[mailbox].add(message_id)
-        said = list(filter(None, map(self._read, updates)))
+        said = [one for update in updates if (one := self._read(update)) is not None]
         self._left = states
         if said:
             self.put_messages(said)

@@ -7,8 +7,8 @@ Telegram tells a press again until it is answered, so that one which a crash cut
 
 from assistant import presses
 from gateways.telegram.after import After
+from gateways.telegram.door import Door, person
 from gateways.telegram.incoming import Pressed
-from gateways.telegram.taking import Door, person
 from jobs_core import Connection, execute, fetch_one, statement
 
 

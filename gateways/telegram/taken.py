@@ -6,6 +6,7 @@ Verbs take the connection first.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from gateways.telegram.incoming import Incoming
 from gateways.telegram.words import words_of
@@ -48,21 +49,32 @@ async def known(conn: Connection, account: str, chat_id: int, message_id: int) -
 
 async def note(conn: Connection, account: str, parts: Sequence[Incoming], line: Line) -> None:
     """Note that messages were taken in, as this line. Raises UniqueViolation where one of them was meanwhile."""
-    first = parts[0]
     values = {
-        "account": account,
-        "chat_id": first.chat_id,
+        **_place(account, parts[0], line),
         "message_ids": [part.message_id for part in parts],
-        "edit_date": first.edited_at or _FIRST_VERSION,
-        "sender_id": first.sender_id,
-        "topic_id": first.topic_id,
-        "album": first.album,
-        "session_id": line.session_id,
-        "history_id": line.id,
-        "own_from": line.own_from,
+        "edit_date": _FIRST_VERSION,
+        "album": parts[0].album,
         "user_id": line.user_id,
     }
     await execute(conn, statement("gateways", "message/take"), values)
+
+
+async def note_edit(conn: Connection, account: str, message: Incoming, line: Line) -> None:
+    """Note a later version of a message that is known, as this line."""
+    values = {**_place(account, message, line), "message_id": message.message_id, "edit_date": message.edited_at}
+    await execute(conn, statement("gateways", "message/edit"), values)
+
+
+def _place(account: str, message: Incoming, line: Line) -> dict[str, Any]:
+    return {
+        "account": account,
+        "chat_id": message.chat_id,
+        "sender_id": message.sender_id,
+        "topic_id": message.topic_id,
+        "session_id": line.session_id,
+        "history_id": line.id,
+        "own_from": line.own_from,
+    }
 
 
 async def album_line(conn: Connection, account: str, part: Incoming) -> tuple[int, int] | None:

@@ -10,38 +10,23 @@ topic, because a chat is answered with the rights of whoever began it (docs/deci
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from assistant import people, presses
-from assistant.chats import receive
+from assistant import presses
+from assistant.chats import Received, receive
 from assistant.deliveries import find_delivery
-from assistant.held import Stranger, hold
+from assistant.held import Kept, Stranger, hold
 from assistant.incoming import amend, content_of
 from assistant.pairing import redeem
 from assistant.people import User
-from assistant.settings import AssistantSettings
 from gateways.telegram import taken
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
-from gateways.telegram.commands import COMMANDS, PAIRED, obey, reply
-from gateways.telegram.incoming import Incoming, Pressed
-from gateways.telegram.lease import Held
-from gateways.telegram.settings import TelegramSettings
+from gateways.telegram.commands import PAIRED, obey, reply
+from gateways.telegram.door import Door, command_of, person, session_of
+from gateways.telegram.incoming import Incoming
 from gateways.telegram.taken import Known, Line
 from gateways.telegram.words import with_edit, with_overheard, with_reply, words_of
-from jobs_core import Connection, Jobs
-
-_COMMAND = re.compile(r"/(?P<name>[a-z]+)(?:@(?P<whose>\w+))?(?:\s+(?P<rest>.*))?", re.DOTALL | re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """An account that this process holds, and what taking its messages in needs besides."""
-
-    held: Held
-    jobs: Jobs
-    settings: TelegramSettings
-    people: AssistantSettings
+from jobs_core import Connection
 
 
 async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After:
@@ -55,38 +40,6 @@ async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After
     if not new:
         return await _Taking(conn, door, parts).edit(versions[first.message_id]) if first.edited_at else After()
     return await _Taking(conn, door, new).take()
-
-
-async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
-    """Whoever sent or pressed something, by the number that Telegram vouches for."""
-    return await people.contact(
-        conn,
-        CHANNEL,
-        str(who.sender_id),
-        name=who.sender_name,
-        username=who.username,
-        tg_user_id=who.sender_id,
-        owner_tg_user_id=door.people.owner_tg_user_id,
-        account=door.held.name,
-    )
-
-
-def session_of(held: Held, message: Incoming) -> str:
-    """The id of the chat session that a message belongs to."""
-    if message.is_private:
-        return f"{held.prefix}_{message.chat_id}"
-    topic = f"_{message.topic_id}" if message.topic_id else ""
-    return f"{held.prefix}_{message.chat_id}{topic}_{message.sender_id}"
-
-
-def command_of(held: Held, message: Incoming) -> tuple[str, str] | None:
-    """The command that a message is, and what stands behind it; None: it is none of ours. Forwarded words command nothing."""
-    match = _COMMAND.fullmatch(message.text)
-    if match is None or message.forwarded_from is not None or match["name"].lower() not in COMMANDS:
-        return None
-    if match["whose"] and match["whose"].lower() != (held.username or "").lower():
-        return None
-    return match["name"].lower(), (match["rest"] or "").strip()
 
 
 class _Taking:
@@ -124,7 +77,7 @@ class _Taking:
         last = versions[0]
         if last.session_id is None or last.history_id is None:
             return After()
-        if any(version.edit_date == self._first.edited_at for version in versions):
+        if last.edit_date and self._first.edited_at and self._first.edited_at < last.edit_date:
             return After()
         content = await content_of(self._conn, last.history_id)
         before, own = content[: last.own_from], content[last.own_from :]
@@ -132,25 +85,33 @@ class _Taking:
         if words == own:  # Telegram also tells of a preview, or a reaction, as an edit
             return After()
         user = await person(self._conn, self._door, self._first)
+        if kept := await self._held(user, last.session_id, words):
+            return After(ready=kept.ready)
         if await amend(self._conn, last.history_id, before + words):
-            await self._note(Line(last.session_id, user.id, last.history_id, last.own_from))
+            await self._note_edit(Line(last.session_id, user.id, last.history_id, last.own_from))
             return After()
-        return await self._say(user, last.session_id, with_edit("", own), words)
+        before = with_edit("", own)
+        received = await self._receive(user, last.session_id, before + words)
+        await self._note_edit(Line(last.session_id, user.id, received.message_id, len(before)))
+        return After(wake=[received.wake])
 
     async def _say(self, user: User, session_id: str, before: str, words: str) -> After:
         """Make it a message of its chat, with the job that sees to it."""
-        received = await receive(
+        received = await self._receive(user, session_id, before + words)
+        await self._note(Line(session_id, user.id, received.message_id, len(before)))
+        return After(wake=[received.wake])
+
+    async def _receive(self, user: User, session_id: str, message: str) -> Received:
+        return await receive(
             self._conn,
             self._door.jobs,
             session_id=session_id,
             begin=True,
             channel=CHANNEL,
-            message=before + words,
+            message=message,
             user_id=user.id,
             account=self._account,
         )
-        await self._note(Line(session_id, user.id, received.message_id, len(before)))
-        return After(wake=[received.wake])
 
     async def _unless_heard(self, user: User, session_id: str, words: str) -> After | None:
         """What is done about somebody who may not be heard, or shows a code that makes them the owner; None: they are heard."""
@@ -162,14 +123,17 @@ class _Taking:
                 await self._note(Line(session_id, paired.owner.id))
                 ready = await reply(self._conn, PAIRED, paired.owner, session_id, account=self._account, message=first)
                 return After(wake=[paired.answered.wake], ready=ready)
-        message = Stranger(str(first.sender_id), session_id, words, account=self._account)
-        hold_unknown = self._door.people.unknown_senders == "hold"
-        kept = await hold(self._conn, user, message, hold_unknown=hold_unknown)
+        kept = await self._held(user, session_id, words)
         if kept is None:
             return None
         if user.admission != "blocked":  # of whom nothing is written
             await self._note(Line(session_id, user.id))
         return After(ready=kept.ready)
+
+    async def _held(self, user: User, session_id: str, words: str) -> Kept | None:
+        """What became of words that are not to be taken in, because no owner has allowed their person; None: they are."""
+        message = Stranger(str(self._first.sender_id), session_id, words, account=self._account)
+        return await hold(self._conn, user, message, hold_unknown=self._door.people.unknown_senders == "hold")
 
     async def _decide(self, user: User, session_id: str, replied: Known) -> After | None:
         """What is done where a message is a decision about the card that it answers; None: it is none."""
@@ -239,6 +203,9 @@ class _Taking:
             return None
         versions = await taken.known(self._conn, self._account, first.chat_id, first.reply_to)
         return versions[0] if versions else None
+
+    async def _note_edit(self, line: Line) -> None:
+        await taken.note_edit(self._conn, self._account, self._first, line)
 
     async def _note(self, line: Line) -> None:
         await taken.note(self._conn, self._account, self._parts, line)

@@ -1,21 +1,16 @@
 """`./jobs telegram` as a process: killed, frozen, and beside others that stand by."""
 
-import asyncio
 import os
 import signal
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
-from telethon import functions
-
 from assistant import chats
-from jobs_core import Connection, Database, Jobs, fetch, fetch_one
+from jobs_core import Connection, Database, fetch, fetch_one
 from tests.support.telegram import Telegram
 from tests.support.telegram_door import logged_in, said, said_comes
-from tests.support.up import Home
+from tests.support.up import Home, Started
 from tests.support.worker import until
 
 ENVIRONMENT = {"JOBS_HANDLERS": "tests.support.telegram_trust", "JOBS_UNKNOWN_SENDERS": "serve", "JOBS_POLL_S": "0.5"}
@@ -43,3 +38,44 @@ async def test_what_is_asked_by_telegram_is_answered_there(
             await answer_all(conn, "Nothing.")
             await telegram.until(lambda: len(telegram.sent(to=alice)) == 2)
         assert sorted(post.text.splitlines()[0] for post in telegram.sent(to=alice)) == ["Alice", "Nothing."]
+
+
+async def holder(conn: Connection) -> str | None:
+    """The pid of the process that holds the account."""
+    row = await fetch_one(conn, "SELECT split_part(holder, ':', 2) AS pid FROM jobs.telegram_accounts")
+    assert row
+    return row["pid"]  # type: ignore[no-any-return]
+
+
+async def test_another_process_takes_over_from_one_that_was_frozen_or_killed(
+    tmp_path: Path, database_url: str, database: Database
+) -> None:
+    """Within ten seconds, and nothing is taken in twice when the frozen one goes on."""
+    async with Telegram() as telegram, database.connection() as conn:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        home = Home(tmp_path, database_url=database_url)
+
+        async def held_by(started: Started) -> bool:
+            return await holder(conn) == str(started.process.pid)
+
+        with home.start("telegram", **ENVIRONMENT) as first:
+            await until(lambda: held_by(first))
+            with home.start("telegram", **ENVIRONMENT) as second:
+                telegram.say(alice, "one", to=bot)
+                await said_comes(database, 1)
+                os.kill(first.process.pid, signal.SIGSTOP)
+                frozen_s = time.monotonic()
+                telegram.say(alice, "two", to=bot)
+                await until(lambda: held_by(second))
+                await said_comes(database, 2)
+                assert time.monotonic() - frozen_s < 3 * 10
+                os.kill(first.process.pid, signal.SIGCONT)
+                telegram.say(alice, "three", to=bot)
+                await said_comes(database, 3)
+                await telegram.until(lambda: len(telegram.server.connections(bot)) == 1)
+            telegram.faults.burn_keys_in_two_places = True
+            telegram.say(alice, "four", to=bot)
+            await until(lambda: held_by(first))
+            await said_comes(database, 4)
+    assert await said(database) == ["one", "two", "three", "four"]

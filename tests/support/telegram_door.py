@@ -66,6 +66,11 @@ class Door:
         """Have an account reconciled now."""
         self.clients[name]._on_reconnect()
 
+    async def reconciled(self, name: str) -> None:
+        """Have an account reconciled, and return when it was."""
+        reconcile = self.clients[name]._on_reconnect.__self__
+        await reconcile.run_once(self.clients[name])
+
     async def _serve(self, held: Held, client: Client) -> None:
         self.clients[held.name] = client
         try:

@@ -1,0 +1,58 @@
+"""An account that is held, as who takes in for it sees it: who writes there, in which chat session, and what is a command."""
+
+import re
+from dataclasses import dataclass
+
+from assistant import people
+from assistant.people import User
+from assistant.settings import AssistantSettings
+from gateways.telegram.accounts import CHANNEL
+from gateways.telegram.commands import COMMANDS
+from gateways.telegram.incoming import Incoming, Pressed
+from gateways.telegram.lease import Held
+from gateways.telegram.settings import TelegramSettings
+from jobs_core import Connection, Jobs
+
+_COMMAND = re.compile(r"/(?P<name>[a-z]+)(?:@(?P<whose>\w+))?(?:\s+(?P<rest>.*))?", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An account that this process holds, and what taking its messages in needs besides."""
+
+    held: Held
+    jobs: Jobs
+    settings: TelegramSettings
+    people: AssistantSettings
+
+
+async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
+    """Whoever sent or pressed something, by the number that Telegram vouches for."""
+    return await people.contact(
+        conn,
+        CHANNEL,
+        str(who.sender_id),
+        name=who.sender_name,
+        username=who.username,
+        tg_user_id=who.sender_id,
+        owner_tg_user_id=door.people.owner_tg_user_id,
+        account=door.held.name,
+    )
+
+
+def session_of(held: Held, message: Incoming) -> str:
+    """The id of the chat session that a message belongs to."""
+    if message.is_private:
+        return f"{held.prefix}_{message.chat_id}"
+    topic = f"_{message.topic_id}" if message.topic_id else ""
+    return f"{held.prefix}_{message.chat_id}{topic}_{message.sender_id}"
+
+
+def command_of(held: Held, message: Incoming) -> tuple[str, str] | None:
+    """The command that a message is, and what stands behind it; None: it is none of ours. Forwarded words command nothing."""
+    match = _COMMAND.fullmatch(message.text)
+    if match is None or message.forwarded_from is not None or match["name"].lower() not in COMMANDS:
+        return None
+    if match["whose"] and match["whose"].lower() != (held.username or "").lower():
+        return None
+    return match["name"].lower(), (match["rest"] or "").strip()
