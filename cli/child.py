@@ -122,8 +122,9 @@ class Child:
                 log.warning("process.not_started", process=self.name, error=str(error))
 
     def end(self) -> None:
-        """Ask it to end; `keep` starts it again, in the environment of then."""
-        self._send(signal.SIGTERM)
+        """Ask it to end, if it runs; `keep` starts it again, in the environment of then."""
+        if self._process:
+            self._send(signal.SIGTERM)
 
     async def stop(self) -> None:
         """End it: in order, or at once where that was asked for; it is gone when this returns."""

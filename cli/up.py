@@ -4,6 +4,7 @@
     stop: web (takes no more) ─▶ workers (drain) ─▶ simulator ─▶ Postgres
 
     up ─┬─ web
+        ├─ telegram          where an account is logged in
         ├─ supervisor ─── worker … ─── Claude CLI …
         ├─ simulator
         └─ keeper ─────── Postgres …
@@ -15,7 +16,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from cli.child import Child, environment, ours
@@ -29,7 +30,8 @@ from cli.printing import note, print_json
 from cli.ready import answers
 from cli.settings import CliSettings
 from cli.table import build_table
-from jobs_core import HandlerTable
+from gateways.telegram.accounts import list_accounts
+from jobs_core import DatabaseUnusable, HandlerTable, db
 from jobs_core.settings import CoreSettings
 from sessions.options import find_cli
 from sessions.settings import SessionSettings
@@ -38,6 +40,8 @@ from workers.settings import WorkerSettings
 _WEB_ENDS_S = 10.0
 _AFTER_DRAIN_S = 25.0  # the supervisor gives its workers 15 s to hand back, and takes 5 s to clean up
 _READY_WITHIN_S = 60.0
+_TELEGRAM_ENDS_S = 15.0  # its workers give what they send 5 s
+_LOOK_FOR_ACCOUNTS_S = 5.0
 
 
 async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> None:
@@ -66,8 +70,10 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
             _web(listener, model.label, environ, token, forced),
         ]
         note("Starting the web API and the workers.")
-        for child in children:
+        telegram = _telegram(environ, forced)
+        for child in (*children, telegram):
             await stack.enter_async_context(child)
+        for child in children:
             await child.start()
         await _until_ready(url, children)
         _say_ready(url, model, began, as_json=as_json)
@@ -75,11 +81,15 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         def on_move(new_url: str) -> None:
             environ["DATABASE_URL"] = joins["DATABASE_URL"] = new_url
             folder.announce(running, joins)
-            for child in children:
+            for child in (*children, telegram):
                 child.end()
 
         kept = [*children, *([model.process] if model.process else [])]
-        await asyncio.gather(*(child.keep() for child in kept), keep_postgres(postgres, on_move))
+        await asyncio.gather(
+            *(child.keep() for child in kept),
+            _keep_telegram(telegram, lambda: joins["DATABASE_URL"]),
+            keep_postgres(postgres, on_move),
+        )
 
 
 def _supervisor(
@@ -99,6 +109,30 @@ def _web(listener: socket.socket, model: str, environ: Mapping[str, str], token:
         forced=forced,
         pass_fds=[listener.fileno()],
     )
+
+
+def _telegram(environ: Mapping[str, str], forced: asyncio.Event) -> Child:
+    command = ours("-m", "cli", "telegram-process")
+    return Child("telegram", lambda: command, lambda: environ, patience_s=_TELEGRAM_ENDS_S, forced=forced)
+
+
+async def _keep_telegram(telegram: Child, database_url: Callable[[], str]) -> None:
+    """Run the Telegram door from when an account is logged in."""
+    while not await _has_accounts(database_url()):  # noqa: ASYNC110 - the condition lies in Postgres
+        await asyncio.sleep(_LOOK_FOR_ACCOUNTS_S)
+    note("A Telegram account is logged in: starting its door.")
+    await telegram.start()
+    await telegram.keep()
+
+
+async def _has_accounts(database_url: str) -> bool:
+    try:
+        async with connected(database_url) as conn:
+            return any(account.state == "active" for account in await list_accounts(conn))
+    except Exception as error:
+        if isinstance(error, DatabaseUnusable) or db.will_pass(error):
+            return False  # it is away, and looked at again
+        raise
 
 
 async def _migrate(database_url: str, table: HandlerTable) -> None:

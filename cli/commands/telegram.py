@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     telegram.command("show", epilog="Example: ./jobs telegram show bot")(show)
     telegram.command("logout", epilog="Example: ./jobs telegram logout bot")(logout)
     app.add_typer(telegram, name="telegram")
+    app.command("telegram-process", hidden=True)(process)
 
 
 def run(context: typer.Context, account: _Accounts = None, data: Data = None, as_json: JsonLogs = False) -> None:
@@ -53,6 +54,19 @@ def run(context: typer.Context, account: _Accounts = None, data: Data = None, as
     database_url = choose_database(CliSettings.read(data=data))
     asyncio.run(require_usable(database_url))
     asyncio.run(run_telegram(database_url, account))
+
+
+def process() -> None:
+    """Hold all accounts, for `up`."""
+    from cli.parent import end_with_parent
+
+    end_with_parent()
+    import asyncio
+
+    from cli.telegram_process import run_telegram
+    from jobs_core.settings import CoreSettings
+
+    asyncio.run(run_telegram(CoreSettings.read().database_url, None))
 
 
 def login(
@@ -82,9 +96,9 @@ def login(
     wanted = Wanted(account, token, phone, link)
     kept, not_greeted = ask(lambda conn: log_in(conn, wanted, settings, _ask), data)
     tell(
-        asdict(kept) | {"test_message": not_greeted or "sent"},
+        asdict(kept) | {"test_message_sent": not_greeted is None, "why_not": not_greeted},
         f"{kept.name} is logged in: {kept.kind} {kept.username or kept.tg_user_id}.\n"
-        f"Test message: {not_greeted or 'sent'}.",
+        + (f"No test message was sent: {not_greeted}." if not_greeted else "A test message was sent to the owner."),
         as_json=as_json,
     )
 
@@ -134,5 +148,7 @@ def _plain(account: "AnAccount") -> "dict[str, object]":
 
 
 def _ask(what: str) -> str:
-    answer: str = typer.prompt(what, hide_input=True, err=True)
+    import sys
+
+    answer: str = typer.prompt(what, hide_input=sys.stdin.isatty(), err=True)
     return answer.strip()

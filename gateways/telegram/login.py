@@ -84,7 +84,9 @@ class LoggingIn:
         """Send a test message to the owner, a user account's to itself where there is none; returns why it did not go out."""
         to = types.InputPeerSelf() if owner_tg_user_id is None else types.InputPeerUser(owner_tg_user_id, 0)
         if owner_tg_user_id is None and self._token is not None:
-            return "JOBS_OWNER_TG_USER_ID is not set: nobody is known to be the owner"
+            return (
+                "JOBS_OWNER_TG_USER_ID is not set; ./jobs user pair makes whoever sends its code to the bot the owner"
+            )
         try:
             await self._client.send_message(to, _HELLO.format(name=name))
         except (RPCError, ValueError) as error:
