@@ -49,7 +49,11 @@ def test_an_empty_database_is_migrated_and_then_used(tmp_path: Path, empty_url: 
 
     pending = home.run("migrate", "--check", "--json", DATABASE_URL=empty_url)
     rooms = [migration["room"] for migration in json.loads(pending.stdout)["pending"]]
-    assert (pending.returncode, rooms[0], set(rooms)) == (1, "jobs_core", {"jobs_core", "sessions", "assistant", "gateways"})
+    assert (pending.returncode, rooms[0], set(rooms)) == (
+        1,
+        "jobs_core",
+        {"jobs_core", "sessions", "assistant", "gateways"},
+    )
     sql = home.run("migrate", "--sql", DATABASE_URL=empty_url)
     assert (sql.returncode, 'CREATE TABLE "jobs".jobs (' in sql.stdout) == (0, True)
 
