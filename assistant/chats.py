@@ -165,9 +165,13 @@ async def receive(
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
         session_id = await begin_chat(conn, NewChat(channel, user_id, agent, trial, account), idempotency_key)
-    elif begin:
+    try:
+        takes_more = await is_open(conn, session_id, channel, user_id)
+    except NoSuchChat:
+        if not begin:
+            raise
         await begin_chat(conn, NewChat(channel, user_id, agent, trial, account), session_id=session_id)
-    takes_more = await is_open(conn, session_id, channel, user_id)
+        takes_more = await is_open(conn, session_id, channel, user_id)  # it may be somebody else's
     message_id = await say(conn, session_id, message, files, idempotency_key) if takes_more else None
     if message_id is None:
         return await _repeated(conn, session_id, message, files, idempotency_key)

@@ -1,12 +1,14 @@
 """Accounts: logged in, held by one process at a time, refused by Telegram, logged out."""
 
 import asyncio
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from assistant.notifications import list_notifications
+from cli import telegram_login
 from cli.telegram_login import Wanted, log_in, log_out_account
 from gateways.telegram import lease
 from gateways.telegram.accounts import find_account, list_accounts
@@ -168,6 +170,22 @@ async def test_a_user_account_is_logged_in_by_phone_code_and_password(conn: Conn
         account, not_greeted = await log_in(conn, wanted, settings(telegram), answers("12345", "secret"))
         assert (account.kind, account.tg_user_id, not_greeted) == ("user", me.id, None)
         assert len(telegram.sent(by=me)) == 1
+
+
+async def test_a_user_account_is_logged_in_by_a_link(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Telegram() as telegram:
+        me = telegram.user("491234567", "Me", password="secret")
+        shown = list[str]()
+
+        def show(link: str) -> None:
+            shown.append(link)
+            token = base64.urlsafe_b64decode(link.partition("token=")[2] + "==")
+            asyncio.get_running_loop().call_later(0.05, telegram.scan, token, me)
+
+        monkeypatch.setattr(telegram_login, "_show_link", show)
+        wanted = Wanted("me", None, None, by_link=True)
+        account, _ = await log_in(conn, wanted, settings(telegram), answers("secret"))
+        assert (account.tg_user_id, len(shown)) == (me.id, 1)
 
 
 async def test_logins_that_come_to_nothing_leave_nothing(conn: Connection) -> None:

@@ -155,3 +155,18 @@ async def test_a_user_account_finds_what_came_last_and_was_not_told(database: Da
             telegram.say(alice, "two", to=me)
             await opened.reconciled("me")
             assert await said_comes(database, 2) == ["one", "two"]
+
+
+async def test_what_came_while_the_connection_was_broken_is_asked_for_when_it_is_there_again(
+    database: Database,
+) -> None:
+    """Telethon by itself would learn of it with the next update."""
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database) as opened:
+            await opened.holds("bot")
+            await opened.reconciled("bot")
+            telegram.disconnect(bot)
+            telegram.say(alice, "meanwhile", to=bot)
+            assert await said_comes(database, 1) == ["meanwhile"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from assistant.chats import CHAT_TURN
 from assistant.settings import AssistantSettings
+from cli.telegram_process import Sending
 from gateways.telegram.accounts import Account as OurAccount
 from gateways.telegram.accounts import Key, Login, log_in
 from gateways.telegram.client import Client
@@ -48,8 +49,9 @@ async def logged_in(database: Database, telegram: Telegram, account: Account, na
 class Door:
     """A gateway that runs. clients: of the accounts that it holds."""
 
-    def __init__(self, database: Database, jobs: Jobs, **settings: Any) -> None:
+    def __init__(self, database: Database, jobs: Jobs, *, sends: bool, **settings: Any) -> None:
         self.clients: dict[str, Client] = {}
+        self._send = Sending(database).serve if sends else _send_nothing
         people = AssistantSettings.read(**{"unknown_senders": "serve"} | settings)
         self.gateway = Gateway(database, jobs, TelegramSettings.read(**settings), people, self._serve)
 
@@ -74,18 +76,22 @@ class Door:
     async def _serve(self, held: Held, client: Client) -> None:
         self.clients[held.name] = client
         try:
-            await asyncio.Event().wait()
+            await self._send(held, client)
         finally:
             del self.clients[held.name]
 
 
+async def _send_nothing(_held: Held, _client: Client) -> None:
+    await asyncio.Event().wait()
+
+
 @asynccontextmanager
-async def door(database: Database, **settings: Any) -> AsyncIterator[Door]:
-    """Run a gateway over the database, which sends nothing."""
+async def door(database: Database, *, sends: bool = False, **settings: Any) -> AsyncIterator[Door]:
+    """Run a gateway over the database. sends: what is owed, as the process does; else nothing."""
     table = HandlerTable()
     table.declare_all([CHAT_TURN])
     async with Jobs(database, table) as jobs:
-        opened = Door(database, jobs, **settings)
+        opened = Door(database, jobs, sends=sends, **settings)
         running = asyncio.create_task(opened.gateway.run())
         try:
             yield opened
