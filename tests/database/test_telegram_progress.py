@@ -239,6 +239,15 @@ async def test_chats_of_others_are_passed_over(stage: Stage) -> None:
     assert await stage.look(2) == []
 
 
+async def test_a_chat_whose_rows_cannot_be_read_is_passed_over(stage: Stage) -> None:
+    await stage.at.chat_with(stage.at.telegram.person("Bob"), "b")
+    await stage.tell(("text", {"of": "another version"}))
+    stage.chat = "b"
+    await stage.say("Readable")
+    await stage.look()
+    assert await stage.look(2) == ["Readable\n\n…"]
+
+
 async def test_its_loop_shows_and_ends(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     shown = stage.at.sender._progress

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from itertools import count
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -15,7 +14,6 @@ from assistant.content import File
 from assistant.files import add_files as keep_files
 from assistant.notifications import list_notifications
 from assistant.people import contact
-from gateways.telegram.egress.outbox import Outbox
 from jobs_core import Connection, Database, execute, fetch
 from jobs_core.look import find
 from tests.support.telegram_egress import ACCOUNT, Office, office
@@ -213,16 +211,32 @@ async def test_a_flood_wait_spends_no_retry_and_holds_up_one_chat_or_where_two_w
     assert await list_notifications(bot.conn) == []
 
 
-async def test_a_wait_in_the_middle_goes_on_where_it_stopped(bot: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def second_waits(at: Office) -> None:
+    """Have Telegram ask to wait when the second message of all comes, once."""
+    sent, take = at.telegram.sent, at.telegram.faults.take
+
+    def taking(request: Any) -> Any:
+        if isinstance(request, SEND) and sent() and request.random_id not in {post.random_id for post in sent()}:
+            at.telegram.faults.flood_wait(SEND, 7)
+            at.telegram.faults.take = take  # type: ignore[method-assign]
+        return take(request)
+
+    at.telegram.faults.take = taking  # type: ignore[method-assign]
+
+
+async def test_a_wait_behind_a_piece_that_was_there_unrecorded_is_no_word_that_nothing_arrived(bot: Office) -> None:
     delivery_id = await bot.owe("word " * 1500)
-    send, sends = Outbox.send, count()
+    bot.telegram.faults.cut_before_answer(SEND)
+    second_waits(bot)
+    await bot.run()
+    unsure = await bot.one(delivery_id)
+    assert (unsure.state, unsure.said) == ("owed", "the try was cut off: ConnectionError")
+    assert unsure.unsure_since is not None
 
-    async def first_only(outbox: Outbox, *given: Any, **how: Any) -> Any:
-        if next(sends) == 1:
-            bot.telegram.faults.flood_wait(SEND, 7)
-        return await send(outbox, *given, **how)
 
-    monkeypatch.setattr(Outbox, "send", first_only)
+async def test_a_wait_in_the_middle_goes_on_where_it_stopped(bot: Office) -> None:
+    delivery_id = await bot.owe("word " * 1500)
+    second_waits(bot)
     await bot.run()
     waiting = await bot.one(delivery_id)
     assert (waiting.state, waiting.unsure_since, len(bot.telegram.sent())) == ("owed", None, 1)
@@ -314,6 +328,25 @@ async def test_a_person_who_blocked_the_bot_is_told_of_once_whatever_is_owed_to_
         await bot.owe(str(n))
     await bot.run()
     assert len(await list_notifications(bot.conn)) == 1
+
+
+async def test_a_client_that_is_disconnected_before_the_answer_leaves_it_unknown_and_the_next_finds_it_there(
+    bot: Office,
+) -> None:
+    bot.telegram.faults.never_answer(SEND, carried_out=True)
+    delivery_id = await bot.owe()
+    running = asyncio.create_task(bot.run())
+    await bot.telegram.until(lambda: len(bot.telegram.sent()) == 1)
+    await bot.client.disconnect()
+    await running
+    unsure = await bot.one(delivery_id)
+    assert (unsure.state, unsure.said) == ("owed", "the try was cut off: ConnectionError")
+    assert unsure.unsure_since is not None
+    await bot.client.connect()
+    await testing.pass_time(bot.jobs, timedelta(minutes=1))
+    await bot.run()
+    sent = await bot.one(delivery_id)
+    assert (sent.state, sent.receiver_id, len(bot.telegram.sent())) == ("sent", None, 1)
 
 
 async def test_while_the_connection_is_away_nothing_is_tried(bot: Office) -> None:

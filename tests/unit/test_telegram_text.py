@@ -49,6 +49,13 @@ def test_markdown_becomes_text_with_styles(
     assert styles(message) == ([("pre", text, "")] if expected is None else expected)
 
 
+def test_what_is_too_deep_or_too_long_to_be_read_is_shown_as_it_was_written() -> None:
+    for markdown in ("> " * 2000 + "**deep**", "**long** " * 10_000):
+        parts = split(blocks_of(markdown))
+        assert "".join("".join(part.text for part in parts).split()) == "".join(markdown.split())
+        assert not any(part.spans for part in parts)
+
+
 def test_styles_are_told_in_utf_16_units() -> None:
     (entity,) = one("😀 **b😀**").entities()
     assert (entity.offset, entity.length) == (3, 3)
@@ -88,7 +95,7 @@ BLOCKS = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(BLOCKS, max_size=6).map("\n\n".join))
 def test_in_pieces_no_word_is_lost_none_is_too_long_and_styles_stay(markdown: str) -> None:
     blocks = blocks_of(markdown)

@@ -27,6 +27,7 @@ from assistant.senders import Blocked, NotYet, Refused
 from gateways.telegram.egress.ask import name_of
 from gateways.telegram.egress.places import Place
 
+SOON = timedelta(seconds=2)
 KEY_LOST = timedelta(minutes=1)
 FROZEN = timedelta(hours=1)
 
@@ -36,6 +37,8 @@ _BLOCKED = {
     "USER_PRIVACY_RESTRICTED": "the person's settings let this account not write to them",
     "YOU_BLOCKED_USER": "this account has blocked the person: unblock them in Telegram, then send it again",
 }
+_PASSING = {"CONNECTION_NOT_INITED", "MSG_WAIT_FAILED", "MSG_WAIT_TIMEOUT"}
+"""Of the connection, not of the message."""
 _GONE = "the account is no member of this chat any more, or it is gone: add the account again, then send it again"
 _REFUSED = {
     # Not to the group's general topic instead: others read that one.
@@ -83,6 +86,8 @@ def answer_to(error: RPCError, place: Place, floods: Floods) -> NotYet | Blocked
         case UnauthorizedError() | AuthKeyError() | InvalidDCError():
             reason = f"Telegram takes the key of account {place.account} no longer ({name}): ./jobs telegram login"
             return NotYet(KEY_LOST, reason, whole_account=True)
+    if name in _PASSING:
+        return NotYet(SOON, f"the connection to Telegram is not ready ({name})")
     if name in _BLOCKED:
         return Blocked(_BLOCKED[name])
     return Refused(_REFUSED.get(name) or f"Telegram refused it: {name}")

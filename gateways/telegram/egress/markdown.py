@@ -4,16 +4,21 @@ Nothing of what was written gets lost: HTML is shown as it stands, a definition 
 in a table leads to stands behind it. Addresses that are none of the web's are shown and lead nowhere.
 """
 
+import sys
 from collections.abc import Iterable
 from itertools import zip_longest
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from gateways.telegram.egress.splitting import plain
 from gateways.telegram.egress.styled import Style, Styled
 
+MAX_CHARS = 50_000
+"""Of a text with styles: what some texts take to read grows with the square of their length, to 8 s for so many brackets."""
+
 _PARSER = (
-    MarkdownIt("commonmark", {"html": False, "maxNesting": 100})
+    MarkdownIt("commonmark", {"html": False, "maxNesting": sys.maxsize})
     .enable(["table", "strikethrough"])
     .disable(["reference", "html_block"])
 )
@@ -22,9 +27,14 @@ _RULE = "———"
 
 
 def blocks_of(text: str) -> list[Styled]:
-    """The paragraphs, lists, tables … of a text, in order."""
-    root = SyntaxTreeNode(_PARSER.parse(text))
-    return [block for node in root.children if (block := _block(node))]
+    """The paragraphs, lists, tables … of a text, in order; of one that is too long, or too deep, as it was written."""
+    if len(text) > MAX_CHARS:
+        return plain(text)
+    try:
+        root = SyntaxTreeNode(_PARSER.parse(text))
+        return [block for node in root.children if (block := _block(node))]
+    except RecursionError:  # a limit of the parser's own would leave out what is deeper
+        return plain(text)
 
 
 def _block(node: SyntaxTreeNode, depth: int = 0) -> Styled:

@@ -113,7 +113,8 @@ class Progress:
             places = {chat: one.read for chat, one in self._showing.items()}
             rows = await live_news(conn, places, most=_MOST_ROWS) if places else []
         for row in rows:
-            self._take(row)
+            if row.topic in self._showing:
+                self._take(row)
         now_s = time.monotonic()
         self._showing = {
             chat: one
@@ -139,7 +140,12 @@ class Progress:
 
     def _take(self, row: LiveRow) -> None:
         one = self._showing[row.topic]
-        one.take(row)
+        try:
+            one.take(row)
+        except Exception:  # of another version's making, perhaps; others must not suffer for it
+            log.exception("progress.broke", chat=one.chat)
+            del self._showing[one.chat]
+            self._elsewhere.add(one.chat)
         one.muted = one.muted or row.turn_id in self._ended
 
     def _show(self, now_s: float) -> None:
@@ -169,5 +175,9 @@ class Progress:
             log.info("progress.refused", chat=one.chat, error=name_of(error))
         except Away:
             pass  # it is shown when the connection is back
-        except Exception as error:  # noqa: BLE001 - a glimpse that is lost is made good by the next one
-            log.warning("progress.not_shown", chat=one.chat, error=db.describe(error))
+        except Exception as error:
+            if isinstance(error, OSError) or db.will_pass(error):
+                log.warning("progress.not_shown", chat=one.chat, error=db.describe(error))
+            else:
+                one.muted = True
+                log.exception("progress.broke", chat=one.chat)

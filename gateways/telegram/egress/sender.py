@@ -83,7 +83,7 @@ class TelegramSender:
             first = await going.send(pieces)
             return Sent(None if first is None else str(first))
         except Away as away:
-            answer: Answer | None = NotYet(_RECONNECTING, str(away))
+            answer: Answer | None = NotYet(_RECONNECTING, str(away), whole_account=True)
         except RPCError as error:
             answer = answer_to(error, known.place, self._floods)
         if answer is None:
