@@ -119,6 +119,7 @@ async def test_the_answer_goes_out_before_what_was_shown_is_taken_back_and_nothi
     half, whole = stage.posts()
     assert (half.is_deleted, whole.is_deleted, answer.state) == (True, False, "sent")
     await stage.say("wer")
+    await stage.look()
     assert await stage.look(2) == ["The answer."]
     assert await fetch(stage.at.conn, "SELECT FROM jobs.telegram_progress") == []
     stage.turn_id, stage.token, stage.seq = uuid4(), 2, 0
