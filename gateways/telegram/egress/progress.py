@@ -39,7 +39,8 @@ RECENT_S = 2.0
 _AWAY_S = 1.0
 _TAKE_BACK_S = 5.0
 _MOST_ROWS = 500
-_MOST_ENDED = 1_000
+_MOST_ENDED = 10_000
+"""Turns that are known to have ended: 16 of each chat that begins to be shown, and those whose answers went out."""
 
 
 class Progress:
@@ -71,9 +72,7 @@ class Progress:
 
     def end(self, turn_id: UUID) -> None:
         """Show nothing more of a turn: its end goes out now."""
-        self._ended[turn_id] = None
-        if len(self._ended) > _MOST_ENDED:
-            del self._ended[next(iter(self._ended))]
+        self._note_ended(turn_id)
         for chat, one in list(self._showing.items()):
             if one.turn_id == turn_id:
                 del self._showing[chat]
@@ -135,8 +134,13 @@ class Progress:
         ended = await newest_ends(conn, ours)
         for chat, read in (await newest_runs(conn, ours)).items():
             for turn_id in ended.get(chat, {}).values():
-                self._ended[turn_id] = None
+                self._note_ended(turn_id)
             self._showing[chat] = Showing(chat, ours[chat], read)
+
+    def _note_ended(self, turn_id: UUID) -> None:
+        self._ended[turn_id] = None
+        if len(self._ended) > _MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
 
     def _take(self, row: LiveRow) -> None:
         one = self._showing[row.topic]
@@ -146,6 +150,7 @@ class Progress:
             log.exception("progress.broke", chat=one.chat)
             del self._showing[one.chat]
             self._elsewhere.add(one.chat)
+            return
         one.muted = one.muted or row.turn_id in self._ended
 
     def _show(self, now_s: float) -> None:

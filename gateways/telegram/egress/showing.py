@@ -99,17 +99,15 @@ class Showing:
             return
         turn_id, piece = self.turn_id, TextPiece(Styled(text), secrets.randbits(63))
         assert turn_id is not None, "what has news has a turn"
-        if self._message_id is None:
+        message_id = self._message_id
+        if message_id is None:
             async with database.connection() as conn:
-                self._message_id = await find_progress(conn, turn_id, self.place)
-        if self._message_id is not None:
-            await outbox.edit(self._message_id, piece)
-            self._text = text
-            return
-        sent = await outbox.send(piece)
-        if not sent:
-            return
-        async with database.connection() as conn:
-            await put_progress(conn, turn_id, self.place, sent[0].message_id)
-        if turn_id == self.turn_id:
-            self._message_id, self._text = sent[0].message_id, text
+                message_id = await find_progress(conn, turn_id, self.place)
+        if message_id is not None:
+            await outbox.edit(message_id, piece)
+        elif sent := await outbox.send(piece):
+            message_id = sent[0].message_id
+            async with database.connection() as conn:
+                await put_progress(conn, turn_id, self.place, message_id)
+        if turn_id == self.turn_id:  # the next one may have begun meanwhile
+            self._message_id, self._text = message_id, text
