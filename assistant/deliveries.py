@@ -168,6 +168,15 @@ async def owe_remark(conn: Connection, session_id: str, message_id: int, text: s
         return (await send_by_job(conn, row)).ready if row else ()
 
 
+async def owe_file(conn: Connection, session_id: str, message_id: int, text: str, file_id: str) -> Owed | None:
+    """Owe a line of a chat that is a file, with a word to it or none; None where the chat is on the web."""
+    payload = {"text": text, "files": [{"file_id": file_id}]}
+    values = {"session_id": session_id, "message_id": message_id, **_sealed(payload)}
+    async with conn.transaction():
+        row = await fetch_one(conn, statement("assistant", "delivery/owe_remark"), values)
+        return await send_by_job(conn, row) if row else None
+
+
 async def address(
     conn: Connection, delivery_id: int, *, channel: str, account: str | None = None, chat: str | None = None
 ) -> Owed | None:

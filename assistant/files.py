@@ -1,9 +1,10 @@
-"""Files that messages bring: kept in a table of their own, read when a turn takes their message, and never listed."""
+"""Files that messages bring, people's and ours: kept in a table of their own, read when they are wanted, and never listed."""
 
 from collections.abc import Iterable, Sequence
 
 from assistant.content import File
-from jobs_core import Connection, execute, fetch, statement
+from assistant.deliveries import Owed, owe_file
+from jobs_core import Connection, execute, fetch, fetch_one, gate, statement
 
 
 async def add_files(conn: Connection, message_id: int, files: Sequence[File]) -> None:
@@ -26,6 +27,23 @@ async def files_of(conn: Connection, message_ids: Iterable[int]) -> dict[int, li
         file = File(row["media_type"], row["content"], row["name"], row["after_chars"])
         found.setdefault(row["message_id"], []).append(file)
     return found
+
+
+async def send_file(conn: Connection, session_id: str, file: File, text: str) -> Owed | None:
+    """Have a file of ours stand in a chat, with a word to it or none, and owe it to where that chat is read.
+
+    None where nothing is owed: the chat is on the web. Call it late in a transaction: the job locks its lane.
+    """
+    text = gate.clean_text(text)
+    values = {
+        "session_id": session_id,
+        "content": text or file.name or file.media_type,
+        "file_bytes": len(file.content),
+    }
+    row = await fetch_one(conn, statement("assistant", "file/say"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    await add_files(conn, row["id"], [file])
+    return await owe_file(conn, session_id, row["id"], text, f"{row['id']}.1")
 
 
 async def brings(conn: Connection, message_id: int, files: Sequence[File]) -> bool:

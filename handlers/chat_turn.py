@@ -210,7 +210,8 @@ class ChatTurns:
     def _setup(self, turn: Turn, job: Job[ChatTurnInput]) -> AgentSetup:
         cast = turn.cast
         agent = agents.setup_for(cast.agent, cast.user, owner=cast.owner, workspaces=self._workspaces)
-        return replace(agent, own_tools=tools_for(RunContext(self._database, cast.user, turn.chat, turn.id, job)))
+        context = RunContext(self._database, cast.user, turn.chat, turn.id, job, agent.workspace)
+        return replace(agent, own_tools=tools_for(context))
 
 
 def _answered(turn: Turn, text: str) -> Outcome:

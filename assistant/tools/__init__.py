@@ -9,6 +9,7 @@ What it writes, it writes in a transaction that begins with the fence on the run
 from typing import Any
 
 from assistant.tools.context import RunContext
+from assistant.tools.files import send_file_tool
 from assistant.tools.outsiders import outsiders_tools
 from assistant.tools.owner import owners_tools
 from sessions import Tool
@@ -18,4 +19,6 @@ __all__ = ["RunContext", "tools_for"]
 
 def tools_for(context: RunContext) -> list[Tool[Any]]:
     """The tools of this run's person."""
-    return owners_tools(context) if context.user.is_owner else outsiders_tools(context)
+    if not context.user.is_owner:
+        return outsiders_tools(context)
+    return owners_tools(context) + ([send_file_tool(context, context.workspace)] if context.workspace else [])

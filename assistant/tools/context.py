@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -16,13 +17,14 @@ from sessions import ToolRefused, current_call
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run of a turn. chat: the chat session's id."""
+    """One run of a turn. chat: the chat session's id. workspace: the folder that its agent works in; None: it has none."""
 
     database: Database
     user: User
     chat: str
     turn_id: UUID
     job: AnyJob
+    workspace: Path | None = None
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
