@@ -86,17 +86,17 @@ WORDS = st.text(st.sampled_from("ab😀é\n `*_#->[]()|~1."), max_size=40)
 BLOCKS = st.one_of(
     WORDS,
     st.integers(1, 9000).map(lambda n: "w" * n),
-    st.integers(1, 2000).map(lambda n: "word 😀 " * n),
-    st.tuples(st.sampled_from(["", "py", "sh x"]), st.integers(1, 2000)).map(
+    st.integers(1, 1200).map(lambda n: "word 😀 " * n),
+    st.tuples(st.sampled_from(["", "py", "sh x"]), st.integers(1, 1200)).map(
         lambda how: f"```{how[0]}\n{'  a = 1😀' + chr(10)}{'b' + chr(10) * (how[1] % 3 + 1)}" + "c d\n" * how[1] + "```"
     ),
-    st.integers(1, 900).map(lambda n: "\n".join(f"- item **{i}**" for i in range(n))),
+    st.integers(1, 400).map(lambda n: "\n".join(f"- item **{i}**" for i in range(n))),
     st.integers(1, 60).map(lambda n: "| a | b |\n|---|---|\n" + "| 1 | `2` |\n" * n),
 )
 
 
-@settings(max_examples=40)
-@given(st.lists(BLOCKS, max_size=6).map("\n\n".join))
+@settings(max_examples=25)
+@given(st.lists(BLOCKS, max_size=4).map("\n\n".join))
 def test_in_pieces_no_word_is_lost_none_is_too_long_and_styles_stay(markdown: str) -> None:
     blocks = blocks_of(markdown)
     messages = split(blocks)
@@ -118,7 +118,7 @@ def letters(parts: list[Styled], style: str) -> str:
     return "".join("".join(part.text[span.start : span.end].split()) for part, span in spans)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.text(max_size=200))
 def test_a_text_that_is_no_markdown_is_shown_as_it_stands(text: str) -> None:
     shown = "".join(part.text for part in split(plain(text)))
