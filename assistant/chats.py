@@ -6,10 +6,9 @@ A message is a job's only by way of the turn that binds it: the first job of the
 and a job that finds nothing left has nothing to do. Verbs take the connection first: the caller owns the transaction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -23,6 +22,7 @@ from assistant.effects import forget_effects
 from assistant.errors import ChatClosed, NoSuchChat
 from assistant.files import brings, files_of
 from assistant.incoming import Channel, NewChat, begin_chat, is_open, said_before, say
+from assistant.media import Media, of_messages
 from jobs_core import (
     Connection,
     Created,
@@ -37,7 +37,7 @@ from jobs_core import (
     gate,
     statement,
 )
-from jobs_core.wake import Ready
+from jobs_core.wake import Notifier, Ready
 from sessions import create_session
 
 MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
@@ -76,21 +76,20 @@ class Received:
     """A message that is in the chat once the caller's transaction is committed; call `wake()` after that.
 
     job_id: of the job that came with it. job: that job, if it came just now; None where the message was there before.
-    also_wake: who goes on because of what it says.
+    ready: where it, and who goes on because of what it says, stand ready; an outcome's `also` returns it instead of `wake()`.
     """
 
     session_id: str
     message_id: int
     job_id: int
     job: Created | None = None
-    also_wake: Callable[[], object] | None = field(default=None, repr=False, compare=False)
+    ready: frozenset[Ready] = field(default=frozenset(), repr=False, compare=False)
+    notifier: Notifier | None = field(default=None, repr=False, compare=False)
 
     def wake(self) -> None:
-        """Wake idle workers, if there is a new job for them."""
-        if self.job:
-            self.job.wake()
-        if self.also_wake:
-            self.also_wake()
+        """Wake idle workers, if there is something new for them."""
+        if self.notifier:
+            self.notifier.wake(self.ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,8 @@ class Said:
     id: int
     content: str
     files: Sequence[File] = ()
+    media: Sequence[Media] = ()
+    """Files that are not a part of the prompt as they are; `handing_over` says what an agent is given of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ async def receive(
     trial: bool = False,
     account: str | None = None,
     files: Sequence[File] = (),
+    media: Sequence[int] = (),
     begin: bool = False,
 ) -> Received:
     """Take a person's message into a chat, a new one where `session_id` is None, with the job that will see to it.
@@ -152,15 +154,15 @@ async def receive(
     user_id: whose message it is; a chat takes those of whoever began it only. None where nobody is known: the owner's. agent,
     trial, account: of a new chat, which agent answers, whether it is only tried out, and the account of ours that it came by,
     from which it is answered; None: its channel's only one. With a key a repeat of the call is the same
-    message, and began the same chat, whenever it comes. files: as `read_content` has checked them; the message may be
-    empty then. begin: where there is no chat of that id, one is begun. Where the chat waits for a decision that is theirs, the
-    message is one.
+    message, and began the same chat, whenever it comes. files: as `read_content` has checked them; media: ids of
+    files that came by other ways (media.py); the message may be empty then. begin: where there is no chat of that id, one is
+    begun. Where the chat waits for a decision that is theirs, the message is one.
 
     Call it last in a transaction: the job locks its lane. Raises InvalidInput for a message that is empty, longer than
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
     then.
     """
-    _check(message, files)
+    _check(message, [*files, *media])
     if idempotency_key is not None:
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
@@ -172,14 +174,14 @@ async def receive(
             raise
         await begin_chat(conn, NewChat(channel, user_id, agent, trial, account), session_id=session_id)
         takes_more = await is_open(conn, session_id, channel, user_id)  # it may be somebody else's
-    message_id = await say(conn, session_id, message, files, idempotency_key) if takes_more else None
+    message_id = await say(conn, session_id, message, files, idempotency_key, media=media) if takes_more else None
     if message_id is None:
         return await _repeated(conn, session_id, message, files, idempotency_key)
     job = await jobs.create(CHAT_TURN, ChatTurnInput(session_id=session_id), user_id=user_id, conn=conn)
     if idempotency_key is not None:
         await execute(conn, statement("assistant", "message/came_with"), {"id": message_id, "job_id": job.id})
     ready = await said_in(conn, session_id, user_id, message)
-    return Received(session_id, message_id, job.id, job, partial(jobs.notifier.wake, ready))
+    return Received(session_id, message_id, job.id, job, job.ready.union(ready), jobs.notifier)
 
 
 async def bind(conn: Connection, session_id: str, turn_id: UUID) -> list[Said]:
@@ -287,7 +289,7 @@ async def replies_to(conn: Connection, message_ids: Sequence[int]) -> dict[int, 
     return {row["id"]: Reply("answered" if row["type"] == "ai" else "failed", row["content"]) for row in rows}
 
 
-def _check(message: str, files: Sequence[File]) -> None:
+def _check(message: str, files: Sequence[object]) -> None:
     gate.check_text(message, field="message")
     if not message.strip() and not files:
         raise InvalidInput("message: is empty; say something", field="message")
@@ -297,8 +299,9 @@ def _check(message: str, files: Sequence[File]) -> None:
 
 
 async def _with_files(conn: Connection, rows: Sequence[Any]) -> list[Said]:
-    files = await files_of(conn, [row["id"] for row in rows if row["file_bytes"]])
-    return [Said(row["id"], row["content"], files.get(row["id"], ())) for row in rows]
+    brought = [row["id"] for row in rows if row["file_bytes"]]
+    files, media = await files_of(conn, brought), await of_messages(conn, brought)
+    return [Said(row["id"], row["content"], files.get(row["id"], ()), media.get(row["id"], ())) for row in rows]
 
 
 async def _repeated(

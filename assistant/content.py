@@ -82,13 +82,18 @@ def blocks_of(said: Iterable[Spoken]) -> str | list[dict[str, Any]]:
     return [_file_block(part) if isinstance(part, File) else {"type": "text", "text": part} for part in parts]
 
 
-def type_of(content: bytes) -> str | None:
-    """Which of the types that are taken these bytes are, None for another."""
+def picture_or_pdf(content: bytes) -> str | None:
+    """Which picture these bytes begin as, or a PDF; None for another type."""
     for media_type, beginning in _PICTURES.items():
         if content.startswith(beginning) and (media_type != "image/webp" or content[8:12] == b"WEBP"):
             return media_type
-    if content.startswith(b"%PDF-"):
-        return _PDF
+    return _PDF if content.startswith(b"%PDF-") else None
+
+
+def type_of(content: bytes) -> str | None:
+    """Which of the types that are taken these bytes are, None for another."""
+    if known := picture_or_pdf(content):
+        return known
     try:
         return _TEXT if content.decode().strip() and b"\0" not in content else None
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from assistant.agents import DEFAULT_AGENT
 from assistant.content import File
 from assistant.errors import NoSuchChat
 from assistant.files import add_files
+from assistant.media import MAX_QUOTED_BYTES, attach
 from assistant.recipients import TELEGRAM
 from assistant.waiting import way_came
 from jobs_core import Connection, execute, fetch_one, gate, statement
@@ -93,13 +94,19 @@ def _begun_by_key(channel: Channel, user_id: str | None, idempotency_key: str) -
 
 
 async def say(
-    conn: Connection, session_id: str, message: str, files: Sequence[File], idempotency_key: str | None
+    conn: Connection,
+    session_id: str,
+    message: str,
+    files: Sequence[File],
+    idempotency_key: str | None,
+    *,
+    media: Sequence[int],
 ) -> int | None:
     """The id of the message, which is new; None where one with this key is there."""
     values = {
         "session_id": session_id,
         "content": message,
-        "file_bytes": sum(len(file.content) for file in files),
+        "file_bytes": sum(len(file.content) for file in files) + len(media) * MAX_QUOTED_BYTES,
         "idempotency_key": idempotency_key,
     }
     row = await fetch_one(conn, statement("assistant", "message/say"), values)
@@ -107,6 +114,8 @@ async def say(
         return None
     if files:
         await add_files(conn, row["id"], files)
+    if media:
+        await attach(conn, row["id"], media)
     return int(row["id"])
 
 

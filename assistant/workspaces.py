@@ -16,7 +16,7 @@ from pathlib import Path
 
 from jobs_core import ConfigurationError
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -35,13 +35,13 @@ class Workspaces:
         path = self.root
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            here = os.open(path, _FOLDER)
+            here = os.open(path, FOLDER)
             try:
                 if os.fstat(here).st_mode & _OTHERS_WRITE:
                     raise ConfigurationError(f"Others can write to {path}, where workspaces are: chmod go-w it")
                 for part in (user_id, str(agent_id)):
                     path = path / part
-                    here, above = _inside(here, part), here
+                    here, above = inside(here, part), here
                     os.close(above)
                     os.fchmod(here, 0o700)  # again: an agent may have changed it; refused for somebody else's
             finally:
@@ -51,11 +51,11 @@ class Workspaces:
         return path
 
 
-def _inside(above: int, part: str) -> int:
+def inside(above: int, part: str) -> int:
     """A descriptor of the folder inside the one that is open, made now where it is missing."""
     with suppress(FileExistsError):  # opened below, if it is a folder
         os.mkdir(part, 0o700, dir_fd=above)
-    return os.open(part, _FOLDER, dir_fd=above)
+    return os.open(part, FOLDER, dir_fd=above)
 
 
 def _why(error: OSError) -> str:

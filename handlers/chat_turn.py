@@ -24,8 +24,9 @@ import structlog
 
 from assistant import agents, chats, policy
 from assistant.actions import Place
-from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult
+from assistant.chats import CHAT_TURN, ChatTurnInput, ChatTurnResult, Said
 from assistant.gatekeeper import Gatekeeper
+from assistant.handing_over import hand_over
 from assistant.owner_alarms import TELL_OWNER
 from assistant.people import acting_for
 from assistant.remarks import remark
@@ -53,7 +54,6 @@ from sessions import (
     Audience,
     BudgetShort,
     ClaudeSessions,
-    Content,
     PromptRefused,
     RunAccount,
     SessionsError,
@@ -102,7 +102,8 @@ class Turn:
     cast: agents.Cast
     claude_session_id: UUID
     epoch: int
-    prompt: Content
+    said: Sequence[Said]
+    note: str | None
 
 
 class ChatTurns:
@@ -167,10 +168,10 @@ class ChatTurns:
             epoch = await take_session(conn, claude_session_id)
             cast = await agents.of_chat(conn, chat)
             scopes = scopes_of(job, turn_id, chat=chat, user=cast.user.id, agent=cast.agent.name)
-            prompt = chats.prompt_of(said, await told_in(conn, chat, turn_id))
+            note = await told_in(conn, chat, turn_id)
             declare = partial(agents.declare_caps_of, agent=cast.agent, turn_id=turn_id)
             await model.reserve(conn, claude_session_id, turn_id, scopes, began=began is not None, declare=declare)
-        return Turn(turn_id, chat, cast, claude_session_id, epoch, prompt)
+        return Turn(turn_id, chat, cast, claude_session_id, epoch, said, note)
 
     async def _answer(self, turn: Turn, job: Job[ChatTurnInput], model: ModelRun) -> Outcome:
         try:
@@ -179,11 +180,12 @@ class ChatTurns:
                 keeper = await self._gatekeeper(turn, job, agent)
                 if keeper.waits:
                     return keeper.waits
+                said = await hand_over(self._database, turn.said, agent.workspace)
                 end = await self._sessions.run_turn(
                     session_id=turn.claude_session_id,
                     epoch=turn.epoch,
                     turn_id=turn.id,
-                    prompt=turn.prompt,
+                    prompt=chats.prompt_of(said, turn.note),
                     agent=keeper.guard(agent),
                     on_event=model.on_event,
                     account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd, agent=turn.cast.agent.name),

@@ -44,6 +44,11 @@ class Created:
         (job_id,) = self.ids
         return job_id
 
+    @property
+    def ready(self) -> frozenset[Ready]:
+        """Where they stand ready: for an outcome's `also` to return, instead of `wake()`."""
+        return self._ready
+
     def wake(self) -> None:
         """Wake idle workers. Without it they find the jobs at their next poll."""
         self._notifier.wake(self._ready)

@@ -16,6 +16,10 @@ WITH turns AS (
         (id, session_id, type, content, turn_id, ended_at, created_at, file_bytes)
     OVERRIDING SYSTEM VALUE
     SELECT copy_id, %(into)s, type, content, as_id, ended_at, created_at, file_bytes FROM lines
+), media AS (
+    INSERT INTO {schema}.message_media (message_id, nth, file_id)
+    SELECT lines.copy_id, c.nth, c.file_id FROM lines JOIN {schema}.message_media AS c ON c.message_id = lines.id
+    WHERE lines.file_bytes > 0
 )
 INSERT INTO {schema}.chat_files (message_id, nth, after_chars, media_type, name, content)
 SELECT lines.copy_id, f.nth, f.after_chars, f.media_type, f.name, f.content

@@ -9,9 +9,15 @@ SELECT m.id, m.type, m.content, m.turn_id, m.created_at,
        END AS state,
        CASE WHEN m.file_bytes = 0 THEN '[]'::jsonb ELSE (
            SELECT jsonb_agg(
-               jsonb_build_object('media_type', f.media_type, 'name', f.name, 'bytes', octet_length(f.content))
-               ORDER BY f.nth)
-           FROM {schema}.chat_files AS f WHERE f.message_id = m.id)
+               jsonb_build_object('media_type', f.media_type, 'name', f.name, 'bytes', f.bytes) ORDER BY f.apart, f.nth)
+           FROM (
+               SELECT nth, media_type, name, octet_length(content) AS bytes, false AS apart
+               FROM {schema}.chat_files WHERE message_id = m.id
+               UNION ALL
+               SELECT c.nth, coalesce(a.media_type, 'application/octet-stream'), a.claimed_name,
+                      coalesce(a.bytes, a.claimed_bytes), true
+               FROM {schema}.message_media AS c JOIN {schema}.media_files AS a ON a.id = c.file_id WHERE c.message_id = m.id
+           ) AS f)
        END AS files
 FROM {schema}.chat_message_history AS m
 WHERE m.session_id = %(session_id)s AND m.id < %(before_id)s

@@ -1,0 +1,75 @@
+"""What an agent is given of the files that came with what was said, at the time of its turn.
+
+    a workspace ─▶ saved into its inbox ─▶ a line in the prompt: what came, what it is, where it lies
+    none ─┬─ a short text ─▶ quoted in the prompt, as a document
+          └─ else ─▶ a line: what came, and that it cannot be opened
+
+Whether there is a workspace depends on the chat's person and agent as they are now, so nothing of this is decided before. What
+a sender calls a file is told as what it is, a claim, in quotes, with nothing in it that cannot be seen.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from assistant import media
+from assistant.chats import Said
+from assistant.content import File
+from assistant.inbox import save
+from assistant.media import MAX_QUOTED_BYTES, Media
+from assistant.media_types import TEXT
+from jobs_core import Database
+
+_SHOWN_CHARS = 100
+
+
+async def hand_over(database: Database, said: Sequence[Said], workspace: Path | None) -> list[Said]:
+    """The messages as the agent is to see them, with their media in it. Raises ConfigurationError, as `inbox.save`."""
+    return [await _with_media(database, message, workspace) if message.media else message for message in said]
+
+
+def shown(name: str | None) -> str:
+    """A name that somebody claims, in quotes, on one line: what cannot be seen stands as its number."""
+    quoted = json.dumps((name or "")[:_SHOWN_CHARS], ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in quoted)
+
+
+async def _with_media(database: Database, message: Said, workspace: Path | None) -> Said:
+    lines, quoted = list[str](), list[File]()
+    for file in message.media:
+        if file.state == "here" and workspace and file.name:
+            path = await save(workspace, file.name, media.pieces(database, file.id))
+            lines.append(_line(file, f"It lies in your working directory: {path}"))
+        elif file.state == "here" and file.media_type == TEXT and (file.bytes or 0) <= MAX_QUOTED_BYTES:
+            async with database.connection() as conn:
+                text = await media.content_of(conn, file)
+            lines.append(_line(file, "It is quoted here"))
+            quoted.append(File(TEXT, text, _title(file)))
+        else:
+            lines.append(_line(file, _why_not(file)))
+    told = "\n".join(lines)
+    content = f"{message.content}\n\n{told}" if message.content else told
+    after = [replace(file, after_chars=len(content)) for file in quoted]
+    return replace(message, content=content, files=(*message.files, *after), media=())
+
+
+def _line(file: Media, what_of_it: str) -> str:
+    named = f", named {shown(file.claimed_name)} by its sender" if file.claimed_name else ""
+    kind = f", {file.media_type} by its content" if file.media_type else ""
+    size = file.claimed_bytes if file.bytes is None else file.bytes
+    return f"[File that came with this message: {file.kind}{named}{kind}, {size:,} bytes. {what_of_it}.]"
+
+
+def _why_not(file: Media) -> str:
+    match file.state:
+        case "refused":
+            return f"It was not taken: {file.said}"
+        case "gone":
+            return "It is too old, and no longer kept"
+    return "You have no means to open it; say so if it matters"
+
+
+def _title(file: Media) -> str | None:
+    seen = "".join(char for char in file.claimed_name or "" if char.isprintable())
+    return seen[:_SHOWN_CHARS].strip() or None
