@@ -35,6 +35,12 @@ def shown(name: str | None) -> str:
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in quoted)
 
 
+def title_of(name: str | None) -> str | None:
+    """A claimed name as the title of a document, which a model is told: what can be seen of it, on one line."""
+    seen = "".join(char for char in name or "" if char.isprintable())
+    return seen[:_SHOWN_CHARS].strip() or None
+
+
 async def _with_media(database: Database, message: Said, workspace: Path | None) -> Said:
     lines, quoted = list[str](), list[File]()
     for file in message.media:
@@ -45,7 +51,7 @@ async def _with_media(database: Database, message: Said, workspace: Path | None)
             async with database.connection() as conn:
                 text = await media.content_of(conn, file)
             lines.append(_line(file, "It is quoted here"))
-            quoted.append(File(TEXT, text, _title(file)))
+            quoted.append(File(TEXT, text, title_of(file.claimed_name)))
         else:
             lines.append(_line(file, _why_not(file)))
     told = "\n".join(lines)
@@ -64,12 +70,7 @@ def _line(file: Media, what_of_it: str) -> str:
 def _why_not(file: Media) -> str:
     match file.state:
         case "refused":
-            return f"It was not taken: {file.said}"
+            return f"It was not taken: it is {file.said}"
         case "gone":
             return "It is too old, and no longer kept"
     return "You have no means to open it; say so if it matters"
-
-
-def _title(file: Media) -> str | None:
-    seen = "".join(char for char in file.claimed_name or "" if char.isprintable())
-    return seen[:_SHOWN_CHARS].strip() or None

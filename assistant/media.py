@@ -153,7 +153,7 @@ async def _too_much(conn: Connection, user_id: str, size: int, settings: MediaSe
     row = await fetch_one(conn, statement("assistant", "media/sent_today"), {"user_id": user_id})
     assert row is not None, "a sum"
     if row["bytes"] + size > settings.media_day_bytes:
-        return f"more than {_megabytes(settings.media_day_bytes)} in a day"
+        return f"beyond the {_megabytes(settings.media_day_bytes)} a day that are taken"
     return None
 
 

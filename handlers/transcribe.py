@@ -14,8 +14,8 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,29 +74,38 @@ class Transcriptions:
             return Complete(TranscribeResult(status="refused", why="the clip is not kept any more"))
         pieces = media.pieces(self._database, found[0].id)
         try:
-            return Complete(await self._heard(job, hear(pieces, self._settings, self._program or PROGRAM)))
+            async with aclosing(hear(pieces, self._settings, self._program or PROGRAM)) as lines:
+                return Complete(await heard(lines, job.progress))
         except TranscriberBroke as error:
             log.warning("voice.not_heard", error=str(error))
             return Retry(str(error))
 
-    async def _heard(self, job: Job[TranscribeInput], lines: AsyncIterator[dict[str, Any]]) -> TranscribeResult:
-        text, language, seconds = list[str](), None, None
-        async for line in lines:
-            match line:
-                case {"refused": str(why)}:
-                    return TranscribeResult(status="refused", why=why)
-                case {"seconds": float(seconds), "language": str(language)}:
-                    job.progress({"done_s": 0.0, "of_s": seconds})
-                case {"done_s": float(done_s), "text": str(said)}:
-                    text.append(said)
-                    job.progress({"done_s": done_s, "of_s": seconds})
-        said = gate.clean_text("".join(text).strip(), max_chars=MAX_TEXT_CHARS)
-        return TranscribeResult(status="transcribed", text=said, language=language, seconds=seconds)
+
+async def heard(lines: AsyncIterator[dict[str, Any]], progress: Callable[[dict[str, Any]], object]) -> TranscribeResult:
+    """What the lines of `hear` come to; `progress` is told of each how far it is. Raises TranscriberBroke."""
+    text, clip = list[str](), dict[str, Any]()
+    async for line in lines:
+        match line:
+            case {"refused": str(why)}:
+                return TranscribeResult(status="refused", why=why)
+            case {"seconds": float(), "language": str()}:
+                clip = line
+                progress({"done_s": 0.0, "of_s": clip["seconds"]})
+            case {"done_s": float(done_s), "text": str(said)}:
+                text.append(said)
+                of_s = clip.get("seconds", done_s)
+                progress({"done_s": min(done_s, of_s), "of_s": of_s})  # the last piece ends in full seconds
+            case _:
+                raise TranscriberBroke("the process that transcribes said what is no line of it")
+    spoken = gate.clean_text("".join(text).strip(), max_chars=MAX_TEXT_CHARS)
+    return TranscribeResult(
+        status="transcribed", text=spoken, language=clip.get("language"), seconds=clip.get("seconds")
+    )
 
 
 async def hear(
     pieces: AsyncIterator[bytes], settings: VoiceSettings, program: Sequence[str] = PROGRAM
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """What the program says of a clip, line by line, until its end. Closing it kills the program. Raises TranscriberBroke."""
     process = await asyncio.create_subprocess_exec(
         *program,
@@ -134,14 +143,12 @@ async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str,
     assert process.stdout is not None
     try:
         async for raw in process.stdout:
-            line = json.loads(raw)
-            if not isinstance(line, dict):
-                raise TranscriberBroke("the process that transcribes said what is no line of it")
+            line = dict(json.loads(raw))
             if "failed" in line:
                 raise TranscriberBroke(str(line["failed"]))
             yield line
-    except ValueError as error:  # no JSON, or a line without an end
-        raise TranscriberBroke(f"the process that transcribes said what is no line of it: {error}") from error
+    except (ValueError, TypeError) as error:  # no JSON, no object, or a line without an end
+        raise TranscriberBroke("the process that transcribes said what is no line of it") from error
 
 
 def _given(settings: VoiceSettings) -> dict[str, Any]:

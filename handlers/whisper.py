@@ -1,4 +1,4 @@
-"""A program of its own: hears a clip on stdin and says what it heard, line by line. Run by handlers/transcribe.py, never imported.
+"""A program of its own, run by handlers/transcribe.py and never imported: hears a clip on stdin, and says what, line by line.
 
     {"seconds": 12.3, "language": "en"}  ─▶ {"done_s": 4.0, "text": " Hello."} … ─▶ {"end": true}
     or {"refused": why}: the clip cannot be heard; or {"failed": why}: something else is wrong
@@ -9,6 +9,7 @@ faster-whisper, so that one that says it is short and is not takes no more memor
 
 import io
 import json
+import os
 import sys
 from typing import Any
 
@@ -22,6 +23,7 @@ RATE_HZ = 16_000
 
 def main() -> None:
     """Hear one clip."""
+    os.nice(10)  # whoever else works on this host comes first
     given = json.loads(sys.argv[1])
     try:
         sound = decoded(sys.stdin.buffer.read(), given["longest_s"])

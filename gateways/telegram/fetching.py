@@ -1,0 +1,220 @@
+"""`fetch_media`: takes a message that waits into its chat, its files fetched and its voice heard. Queue `in:{account}`, lane
+`in:{account}:{chat session}`. Created by `waiting.hold`.
+
+    the message, its album ─▶ fetch each file, piece by piece ─▶ all of the album here? ─▶ have voice transcribed, and wait
+                                  ▲ its reference expired: look at the message anew           │
+                                  └───────────────────────────────────────┘                   ▼
+                  into the chat, the word about what was not taken, and the job's end: one transaction
+
+It asks Telegram for bytes, which changes nothing there. It may be repeated at any point: pieces that have come are kept, and a
+message leaves `telegram_waiting` in the transaction in which it enters the chat.
+
+It never fails a message: what cannot be fetched or heard is told in its place, and the words are taken all the same.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from telethon.errors import (
+    AuthKeyError,
+    FileReferenceEmptyError,
+    FileReferenceExpiredError,
+    FileReferenceInvalidError,
+    FilerefUpgradeNeededError,
+    FloodError,
+    RPCError,
+    UnauthorizedError,
+)
+
+from assistant import media
+from assistant.media import Media
+from assistant.settings import MediaSettings
+from assistant.transcription import TRANSCRIBE, TranscribeInput
+from gateways.telegram.media import described_anew, is_same_file, pieces
+from gateways.telegram.taking_in import Message, put_together, take_in
+from gateways.telegram.waiting import FETCH_MEDIA, Fetched, FetchMedia, Waiting, move, waiting
+from jobs_core import (
+    Complete,
+    Database,
+    HandlerTable,
+    Job,
+    Jobs,
+    NewJob,
+    Outcome,
+    Retry,
+    RetryPolicy,
+    Snooze,
+    Wait,
+    db,
+    fence,
+)
+from jobs_core.steps import Child
+from jobs_core.steps import Waiting as RunWaits
+
+log = structlog.get_logger()
+
+ALBUM_QUIET_S, MOST_OF_ALBUM = 1.0, 10
+"""The parts of an album come within a second, ten at most."""
+DATABASE_PAUSE, NOT_HELD_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
+NETWORK_RETRIES = RetryPolicy(max_retries=1_000, first_s=2.0, last_s=60.0)
+"""After a connection that broke: until the job's time to give up."""
+HEARD_WITHIN, HEARD_WITHIN_LENGTHS = timedelta(minutes=2), 4
+"""So long a voice message waits for its words, and so many times its length besides; then it is taken without them."""
+
+_EXPIRED = (FileReferenceExpiredError, FileReferenceEmptyError, FileReferenceInvalidError, FilerefUpgradeNeededError)
+
+ClientOf = Callable[[str], Any]
+"""The Telethon client of an account that this process holds; None: it does not hold that one now."""
+
+
+def register(
+    table: HandlerTable, *, database: Database, jobs: Jobs, client_of: ClientOf, settings: MediaSettings
+) -> None:
+    """Bind the handler to its type, in a process that holds accounts; its worker serves `waiting.queue_of` each."""
+    table.register_handler(FETCH_MEDIA, Fetching(database, jobs, client_of, settings).run)
+
+
+class _PutBackError(Exception):
+    """The run cannot go on now."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("put back")
+        self.outcome = outcome
+
+
+class Fetching:
+    """The handler of `fetch_media` jobs."""
+
+    def __init__(self, database: Database, jobs: Jobs, client_of: ClientOf, settings: MediaSettings) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._client_of = client_of
+        self._settings = settings
+
+    async def run(self, job: Job[FetchMedia]) -> Outcome:
+        """Take a message in, or the whole album that it is a part of. Raises LeaseLost."""
+        try:
+            message = await self._ready(job)
+        except _PutBackError as now:
+            return now.outcome
+        except Exception as error:
+            if not db.will_pass(error):
+                raise
+            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
+        if message is None:
+            return Complete(Fetched(status="nothing_to_do"))
+        return Complete(Fetched(status="taken_in"), also=partial(take_in, jobs=self._jobs, message=message))
+
+    async def _ready(self, job: Job[FetchMedia]) -> Message | None:
+        """The message as it goes into its chat; None where that was done. Raises _PutBackError while something is to come."""
+        async with self._database.connection() as conn:
+            parts, looked_s = await waiting(conn, job.input.waiting_id), time.monotonic()
+        if not parts:
+            return None
+        for part in parts:
+            await self._fetch(job, part)
+        quiet_s = min(part.age_s for part in parts) + time.monotonic() - looked_s
+        if parts[0].of_album and len(parts) < MOST_OF_ALBUM and quiet_s < ALBUM_QUIET_S:
+            raise _PutBackError(Snooze(timedelta(seconds=ALBUM_QUIET_S - quiet_s), reason="more of its album may come"))
+        async with self._database.connection() as conn:
+            files = await media.find(conn, [part.file_id for part in parts if part.file_id is not None])
+        heard = await self._heard(job, [file for file in files if file.kind == "voice" and file.state == "here"])
+        async with self._database.connection() as conn:
+            return await put_together(conn, parts, files, heard)
+
+    async def _fetch(self, job: Job[FetchMedia], part: Waiting) -> None:
+        if part.file_id is None:
+            return
+        async with self._database.connection() as conn:
+            (file,) = await media.find(conn, [part.file_id])
+        if file.state != "coming":
+            return
+        client = self._client_of(part.account)
+        if client is None:
+            why = f"this process does not hold the account {part.account!r} now"
+            raise _PutBackError(Snooze(NOT_HELD_PAUSE, reason=why))
+        try:
+            try:
+                await self._download(job, client, part, file)
+            except _EXPIRED:
+                await self._download_anew(job, client, part, file)
+        except (RPCError, OSError, EOFError) as error:
+            await self._not_fetched(job, file, error)
+
+    async def _download(self, job: Job[FetchMedia], client: Any, part: Waiting, file: Media) -> None:
+        """Fetch what has not come yet. Raises what Telethon raises, and LeaseLost."""
+        assert part.location is not None, "a message with a file says where it is"
+        async with self._database.connection() as conn:
+            nth, size = await media.came(conn, file.id)
+        is_whole = size % media.PIECE_BYTES or 0 < file.claimed_bytes <= size
+        if not is_whole:
+            async for piece in pieces(client, part.location, part.dc_id, from_nth=nth):
+                size += len(piece)
+                if size > self._settings.media_max_bytes:
+                    await self._refuse(job, file, media.too_large(self._settings))
+                    return
+                async with self._database.transaction() as conn:
+                    await fence(conn, job)
+                    await media.add_piece(conn, file.id, nth, piece)
+                nth += 1
+        async with self._database.transaction() as conn:
+            await fence(conn, job)
+            await media.arrive(conn, file, self._settings)
+
+    async def _download_anew(self, job: Job[FetchMedia], client: Any, part: Waiting, file: Media) -> None:
+        """Fetch by what the message says now."""
+        anew = await described_anew(client, part.chat_id, part.message_id)
+        if anew is None or part.location is None or not is_same_file(anew.location, part.location):
+            await self._refuse(job, file, "taken back by its sender")
+            return
+        async with self._database.transaction() as conn:
+            await fence(conn, job)
+            await move(conn, part.id, anew)
+        await self._download(job, client, replace(part, location=anew.location, dc_id=anew.dc_id), file)
+
+    async def _not_fetched(self, job: Job[FetchMedia], file: Media, error: Exception) -> None:
+        """Try again later, or refuse the file where that is of no more use. Raises _PutBackError."""
+        said = str(getattr(error, "message", "")) or type(error).__name__
+        by_telegram = isinstance(error, RPCError)
+        waits = isinstance(error, FloodError | UnauthorizedError | AuthKeyError)
+        last = by_telegram and not waits and job.retry_count >= FETCH_MEDIA.retries.max_retries
+        if last or datetime.now(UTC) >= job.give_up_at:
+            log.warning("media.not_fetched", file=file.id, error=said)
+            await self._refuse(job, file, f"not to be had from Telegram ({said})")
+            return
+        why = f"file {file.id} could not be fetched: {said}"
+        if waits:  # for as long as Telegram says; where the key is refused, for a new login
+            after = timedelta(seconds=getattr(error, "seconds", NOT_HELD_PAUSE.total_seconds()))
+            raise _PutBackError(Snooze(after, reason=why))
+        raise _PutBackError(Retry(why, policy=FETCH_MEDIA.retries if by_telegram else NETWORK_RETRIES))
+
+    async def _refuse(self, job: Job[FetchMedia], file: Media, why: str) -> None:
+        async with self._database.transaction() as conn:
+            await fence(conn, job)
+            await media.refuse(conn, file.id, why)
+
+    async def _heard(self, job: Job[FetchMedia], clips: Sequence[Media]) -> Mapping[int, Child]:
+        """How the transcription of each clip ended, by file; one that is not in it took too long. Raises _PutBackError."""
+        if not clips:
+            return {}
+        ids = {
+            clip.id: await job.spawn(f"transcribe {clip.id}", NewJob(TRANSCRIBE, TranscribeInput(file_id=clip.id)))
+            for clip in clips
+        }
+        since = datetime.fromisoformat(await job.step("heard since", lambda: datetime.now(UTC).isoformat()))
+        longest = HEARD_WITHIN + timedelta(seconds=HEARD_WITHIN_LENGTHS * sum(clip.seconds or 0 for clip in clips))
+        left = since + longest - datetime.now(UTC)
+        try:
+            ended = {child.id: child for child in await job.wait_for_children()}
+        except RunWaits as waits:
+            if left > timedelta(0):
+                raise _PutBackError(Wait(waits.outcome.event, until=left)) from None
+            ended = dict[int, Child]()
+            for child_id in ids.values():
+                await self._jobs.cancel(child_id, reason="its message was taken without its words: it took too long")
+        return {file_id: ended[child_id] for file_id, child_id in ids.items() if child_id in ended}
