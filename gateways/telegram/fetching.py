@@ -179,7 +179,7 @@ class Fetching:
 
     async def _not_fetched(self, job: Job[FetchMedia], file: Media, error: Exception) -> None:
         """Try again later, or refuse the file where that is of no more use. Raises _PutBackError."""
-        said = str(getattr(error, "message", "")) or type(error).__name__
+        said = type(error).__name__  # Telethon's names are Telegram's codes in other letters
         by_telegram = isinstance(error, RPCError)
         waits = isinstance(error, FloodError | UnauthorizedError | AuthKeyError)
         last = by_telegram and not waits and job.retry_count >= FETCH_MEDIA.retries.max_retries

@@ -30,10 +30,14 @@ LEFT = "Something that you sent before could not be taken in: its job had ended.
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes into a chat. parts: the messages that it is made of. attached: ids of files. refused: what was not taken."""
+    """What goes into a chat. parts: the messages that it is made of. own_from: where their own words begin in the content.
+
+    files: those that are shown at once; attached: ids of others; refused: what was not taken.
+    """
 
     parts: Sequence[Waiting]
     content: str
+    own_from: int
     files: Sequence[File]
     attached: Sequence[int]
     refused: Sequence[Media]
@@ -44,22 +48,22 @@ async def put_together(
 ) -> Message:
     """One message of what came. heard: how the transcription of each clip ended that was here, by file; not in it: too late."""
     by_id = {file.id: file for file in files}
-    words, shown_files, attached, refused = list[str](), list[File](), list[int](), list[Media]()
+    spoken, shown_files, attached, refused = list[str](), list[File](), list[int](), list[Media]()
     for part in parts:
         file = by_id.get(part.file_id) if part.file_id is not None else None
         if file and file.state == "here" and file.kind == "voice":
-            words.append(_spoken(file, heard.get(file.id)))
+            spoken.append(_spoken(file, heard.get(file.id)))
         elif file and (picture := await _shown_at_once(conn, file, shown_files)):
             shown_files.append(picture)
         elif file:
             attached.append(file.id)
             refused += [file] if file.state == "refused" else []
-        if part.content.strip():
-            words.append(part.content)
-    if not words and not shown_files and len(refused) == len(attached):
-        attached = []  # nothing is left to answer
-    content = "\n\n".join(words).encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
-    return Message(parts, content, shown_files, attached, refused)
+    words = "\n".join(filter(None, (part.content for part in parts)))
+    if not (words.strip() or spoken or shown_files) and len(refused) == len(attached):
+        return Message(parts, "", 0, (), (), refused)  # nothing is left to answer
+    first = "".join(part.before for part in parts) + "".join(f"{line}\n" for line in spoken)
+    content = f"{first}{words}".encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+    return Message(parts, content, len(first), shown_files, attached, refused)
 
 
 async def take_in(conn: Connection, *, jobs: Jobs, message: Message) -> set[Ready]:
@@ -70,7 +74,7 @@ async def take_in(conn: Connection, *, jobs: Jobs, message: Message) -> set[Read
         ready.update(await remark(conn, LEFT, session_id=session_id))
     if message.refused:
         ready.update(await remark(conn, _not_taken(message.refused), session_id=session_id))
-    if message.content or message.files or message.attached:
+    if message.content.strip() or message.files or message.attached:
         try:
             received = await chats.receive(
                 conn,
@@ -87,7 +91,7 @@ async def take_in(conn: Connection, *, jobs: Jobs, message: Message) -> set[Read
             ready |= received.ready
         except (ChatClosed, NoSuchChat) as error:  # nothing was written
             log.warning("telegram.chat_closed", chat=session_id, error=str(error))
-    await take(conn, [part.id for part in message.parts], history_id)
+    await take(conn, [part.id for part in message.parts], history_id, message.own_from)
     return ready
 
 

@@ -9,7 +9,6 @@ So a chat keeps its order, and only where something is fetched does a message pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -66,16 +65,20 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A person's message to one of our accounts. edit_date: None: its first version. album: the number that its parts share."""
+    """A person's message to one of our accounts, or a part of an album, which all share its number.
+
+    before, content: what stands before its own words, and these. media: the file that it brings.
+    """
 
     account: str
     chat_id: int
     message_id: int
     session_id: str
     user_id: str
+    before: str
     content: str
-    edit_date: datetime | None = None
     album: int | None = None
+    media: Described | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Waiting:
     message_id: int
     session_id: str
     user_id: str
+    before: str
     content: str
     file_id: int | None
     dc_id: int | None
@@ -96,33 +100,23 @@ class Waiting:
     age_s: float
 
 
-async def hold(
-    conn: Connection, jobs: Jobs, arrival: Arrival, media: Described | None, settings: MediaSettings
-) -> Created | None:
-    """Have a message wait, if it must: its job, to `wake()` after the commit; None: take it in at once.
+async def hold(conn: Connection, jobs: Jobs, parts: Sequence[Arrival], settings: MediaSettings) -> Created | None:
+    """Have a message wait, or the parts of an album, if it must: its job, to `wake()` after the commit; None: it need not.
 
     Its chat is there already. Call it last in the transaction that notes the message as received: the job locks its lane.
     """
-    if media is None and not await _anything_waits(conn, arrival.session_id):
+    first = parts[0]
+    if not any(part.media for part in parts) and not await _anything_waits(conn, first.session_id):
         return None
-    values: dict[str, Any] = {
-        "account": arrival.account,
-        "chat_id": arrival.chat_id,
-        "message_id": arrival.message_id,
-        "edit_date": arrival.edit_date,
-        "session_id": arrival.session_id,
-        "user_id": arrival.user_id,
-        "grouped_id": arrival.album,
-        "content": arrival.content,
-        "file_id": await expect(conn, arrival.user_id, media.claim, settings) if media else None,
-        "dc_id": media.dc_id if media else None,
-        "location": media.location if media else None,
-    }
-    row = await fetch_one(conn, statement("gateways", "waiting/add"), values)
-    assert row is not None, "an insert without a condition returns its row"
-    given = FetchMedia(account=arrival.account, session_id=arrival.session_id, waiting_id=row["id"])
-    queue = queue_of(arrival.account)
-    return await jobs.create(FETCH_MEDIA, given, user_id=arrival.user_id, queue=queue, conn=conn)
+    ids = [await _add(conn, part, settings) for part in parts]
+    given = FetchMedia(account=first.account, session_id=first.session_id, waiting_id=ids[0])
+    return await jobs.create(FETCH_MEDIA, given, user_id=first.user_id, queue=queue_of(first.account), conn=conn)
+
+
+async def amend(conn: Connection, account: str, chat_id: int, message_id: int, content: str) -> bool:
+    """Have a message that waits say something else; False where it does not wait."""
+    values = {"account": account, "chat_id": chat_id, "message_id": message_id, "content": content}
+    return bool(await execute(conn, statement("gateways", "waiting/amend"), values))
 
 
 async def waiting(conn: Connection, waiting_id: int) -> list[Waiting]:
@@ -137,15 +131,36 @@ async def move(conn: Connection, waiting_id: int, media: Described) -> None:
     await execute(conn, statement("gateways", "waiting/move"), values)
 
 
-async def take(conn: Connection, waiting_ids: Sequence[int], history_id: int | None) -> None:
-    """These wait no longer; history_id: the message in the chat that was made of them, if any."""
-    await execute(conn, statement("gateways", "waiting/take"), {"ids": list(waiting_ids), "history_id": history_id})
+async def take(conn: Connection, waiting_ids: Sequence[int], history_id: int | None, own_from: int) -> None:
+    """These wait no longer. history_id: the message that was made of them, if any; own_from: where in it their words begin."""
+    values = {"ids": list(waiting_ids), "history_id": history_id, "own_from": own_from}
+    await execute(conn, statement("gateways", "waiting/take"), values)
 
 
 async def drop_left(conn: Connection, session_id: str, before_id: int) -> int:
     """Drop what waits in a chat before this message, and say how much: its jobs stood before this one's, and have ended."""
     values = {"session_id": session_id, "before_id": before_id}
     return await execute(conn, statement("gateways", "waiting/drop_left"), values)
+
+
+async def _add(conn: Connection, part: Arrival, settings: MediaSettings) -> int:
+    media = part.media
+    values: dict[str, Any] = {
+        "account": part.account,
+        "chat_id": part.chat_id,
+        "message_id": part.message_id,
+        "session_id": part.session_id,
+        "user_id": part.user_id,
+        "grouped_id": part.album,
+        "before": part.before,
+        "content": part.content,
+        "file_id": await expect(conn, part.user_id, media.claim, settings) if media else None,
+        "dc_id": media.dc_id if media else None,
+        "location": media.location if media else None,
+    }
+    row = await fetch_one(conn, statement("gateways", "waiting/add"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    return int(row["id"])
 
 
 async def _anything_waits(conn: Connection, session_id: str) -> bool:

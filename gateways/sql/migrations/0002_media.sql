@@ -5,11 +5,11 @@ CREATE TABLE {schema}.telegram_waiting (
     account     text COLLATE "C" NOT NULL,
     chat_id     bigint NOT NULL,            -- marked
     message_id  integer NOT NULL,
-    edit_date   timestamptz NOT NULL,       -- as in telegram_messages
     session_id  text COLLATE "C" NOT NULL,
     user_id     text COLLATE "C" NOT NULL,
     grouped_id  bigint,                     -- of an album
-    content     text NOT NULL,              -- what it says
+    before      text NOT NULL,              -- what stands before its own words: what it answers, what was said in the group
+    content     text NOT NULL,              -- its own words
     file_id     bigint,                     -- media_files.id; null: it brings none
     dc_id       integer,                    -- which of Telegram's data centres has the file; null: the account's own
     location    bytea,                      -- what Telegram is asked for: an InputFileLocation
