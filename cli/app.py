@@ -39,6 +39,7 @@ from cli.commands import (
     up,
     usage,
     user,
+    voice,
     watch,
     web,
     worker,
@@ -61,6 +62,7 @@ user.register(app)
 session.register(app)
 task.register(app)
 deliveries.register(app)
+voice.register(app)
 notifications.register(app)
 token.register(app)
 create.register(app)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import DELIVER
+from assistant.transcription import TRANSCRIBE
+from gateways.telegram.waiting import FETCH_MEDIA
 from jobs_core import ConfigurationError, HandlerTable
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def build_table(more: str = "") -> HandlerTable:
     Raises ConfigurationError naming the module that cannot be used.
     """
     table = HandlerTable()
-    table.declare_all([CHAT_TURN, DELIVER])
+    table.declare_all([CHAT_TURN, DELIVER, TRANSCRIBE, FETCH_MEDIA])
     for name in HANDLERS:
         importlib.import_module(name).register(table)
     for name in filter(None, more.split(",")):

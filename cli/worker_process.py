@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
+from assistant.media_keeper import MediaKeeper
+from assistant.settings import AssistantSettings, MediaSettings, VoiceSettings
 from cli.settings import CliSettings
 from cli.table import bind_agents, bind_senders, build_table
+from handlers import transcribe
 from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings, HistorySettings
@@ -34,9 +37,13 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
         Jobs(database, table) as jobs,
     ):
         resources = _agents(database, table, jobs)  # before the queues are asked for: it binds handlers
+        transcribe.register(table, database=database, settings=VoiceSettings.read())
         out = bind_senders(CliSettings.read().handlers, table, database=database)
         if not alone:
-            resources.append(Housekeeping(database, HistorySettings.read()))
+            resources += [
+                Housekeeping(database, HistorySettings.read()),
+                MediaKeeper(database, MediaSettings.read()),
+            ]
         worker = (AloneRunner if alone else Worker)(
             jobs,
             queues=queues or [*table.queues(), *out],
@@ -52,7 +59,6 @@ def _agents(database: Database, table: HandlerTable, jobs: Jobs) -> list[Resourc
     settings = SessionSettings.read()
     if not settings.has_credentials:
         return []
-    from assistant.settings import AssistantSettings
     from assistant.workspaces import Workspaces
     from handlers import chat_turn
     from sessions.budget_keeper import BudgetKeeper

@@ -70,7 +70,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str]) -> None:
         (["up"], {"JOBS_PORT": "many"}, "JOBS_PORT"),
         (["token"], {"JOBS_TOKEN": "short"}, "JOBS_TOKEN"),
         (["token"], {}, "has no token yet"),
-        (["create", "nope"], {}, "no job type is called 'nope'; known: chat_turn, deliver, hello"),
+        (["create", "nope"], {}, "no job type is called 'nope'; known: chat_turn, deliver, fetch_media, hello"),
         (["create", "hello", "--input", "{"], {}, "input: not JSON"),
         (["create", "hello", "--input", '{"name": 1e400}'], {}, "input.name"),
         (["create", "hello", "--input", "@/nonexistent"], {}, "/nonexistent: No such file"),
