@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from assistant import media
-from assistant.chats import Said
+from assistant.chats import MAX_MESSAGE_BYTES, Said
 from assistant.content import File
 from assistant.inbox import save
 from assistant.media import MAX_QUOTED_BYTES, Media
@@ -26,7 +26,8 @@ _SHOWN_CHARS = 100
 
 async def hand_over(database: Database, said: Sequence[Said], workspace: Path | None) -> list[Said]:
     """The messages as the agent is to see them, with their media in it. Raises ConfigurationError, as `inbox.save`."""
-    return [await _with_media(database, message, workspace) if message.media else message for message in said]
+    handing = _Handing(database, workspace)
+    return [await handing.over(message) if message.media else message for message in said]
 
 
 def shown(name: str | None) -> str:
@@ -41,23 +42,38 @@ def title_of(name: str | None) -> str | None:
     return seen[:_SHOWN_CHARS].strip() or None
 
 
-async def _with_media(database: Database, message: Said, workspace: Path | None) -> Said:
-    lines, quoted = list[str](), list[File]()
-    for file in message.media:
-        if file.state == "here" and workspace and file.name:
-            path = await save(workspace, file.name, media.pieces(database, file.id))
-            lines.append(_line(file, f"It lies in your working directory: {path}"))
-        elif file.state == "here" and file.media_type == TEXT and (file.bytes or 0) <= MAX_QUOTED_BYTES:
-            async with database.connection() as conn:
-                text = await media.content_of(conn, file)
-            lines.append(_line(file, "It is quoted here"))
-            quoted.append(File(TEXT, text, title_of(file.claimed_name)))
-        else:
-            lines.append(_line(file, _why_not(file)))
-    told = "\n".join(lines)
-    content = f"{message.content}\n\n{told}" if message.content else told
-    after = [replace(file, after_chars=len(content)) for file in quoted]
-    return replace(message, content=content, files=(*message.files, *after), media=())
+class _Handing:
+    """What one turn is given. left_bytes: of texts that may still be quoted, which are a part of the prompt."""
+
+    def __init__(self, database: Database, workspace: Path | None) -> None:
+        self._database = database
+        self._workspace = workspace
+        self._left_bytes = MAX_MESSAGE_BYTES
+
+    async def over(self, message: Said) -> Said:
+        """A message with what came with it."""
+        lines, quoted = list[str](), list[File]()
+        for file in message.media:
+            if file.state == "here" and self._workspace and file.name:
+                path = await save(self._workspace, file.name, media.pieces(self._database, file.id))
+                lines.append(_line(file, f"It lies in your working directory: {path}"))
+            elif text := await self._quotable(file):
+                lines.append(_line(file, "It is quoted here"))
+                quoted.append(text)
+            else:
+                lines.append(_line(file, _why_not(file)))
+        told = "\n".join(lines)
+        content = f"{message.content}\n\n{told}" if message.content else told
+        after = [replace(file, after_chars=len(content)) for file in quoted]
+        return replace(message, content=content, files=(*message.files, *after), media=())
+
+    async def _quotable(self, file: Media) -> File | None:
+        size = file.bytes or 0
+        if file.state != "here" or file.media_type != TEXT or size > min(MAX_QUOTED_BYTES, self._left_bytes):
+            return None
+        self._left_bytes -= size
+        async with self._database.connection() as conn:
+            return File(TEXT, await media.content_of(conn, file), title_of(file.claimed_name))
 
 
 def _line(file: Media, what_of_it: str) -> str:

@@ -23,6 +23,10 @@ PIECE_BYTES = 512 * 1024
 MAX_QUOTED_BYTES = 64 * 1024
 """Of a text that is quoted in a prompt: the most that a file here adds to one."""
 MAX_CLAIMED_NAME_CHARS = 200
+MOST_FILES_A_DAY = 1_000
+"""Of one person: each costs a look at all of them."""
+MOST_REFUSALS_TOLD = 20
+"""Of one person in a day: whoever goes on sending what is not taken is not told each time."""
 _FORGET_BATCH = 100
 
 
@@ -104,6 +108,16 @@ async def refuse(conn: Connection, file_id: int, why: str) -> None:
     await execute(conn, statement("assistant", "media/refuse"), values)
 
 
+async def worth_telling(conn: Connection, refused: Sequence[Media]) -> Sequence[Media]:
+    """Those of a person's refused files, if any, of which they are to be told."""
+    if not refused:
+        return ()
+    values = {"user_id": refused[0].user_id, "before_id": refused[0].id, "most": MOST_REFUSALS_TOLD}
+    row = await fetch_one(conn, statement("assistant", "media/refused_before"), values)
+    assert row is not None, "a count"
+    return refused[: MOST_REFUSALS_TOLD - row["files"]]
+
+
 async def attach(conn: Connection, message_id: int, file_ids: Sequence[int]) -> None:
     """Note that these files came with a message."""
     values = {"message_id": message_id, "file_ids": list(file_ids)}
@@ -154,6 +168,8 @@ async def _too_much(conn: Connection, user_id: str, size: int, settings: MediaSe
     assert row is not None, "a sum"
     if row["bytes"] + size > settings.media_day_bytes:
         return f"beyond the {_megabytes(settings.media_day_bytes)} a day that are taken"
+    if row["files"] >= MOST_FILES_A_DAY:
+        return f"beyond the {MOST_FILES_A_DAY} files a day that are taken"
     return None
 
 

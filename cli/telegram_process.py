@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import structlog
 
 from assistant.senders import Senders
-from assistant.settings import AssistantSettings
+from assistant.settings import AssistantSettings, MediaSettings
 from cli.run import stopped_by_signals
 from cli.settings import CliSettings
 from cli.table import build_table
+from gateways.telegram import fetching, waiting
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.client import Client
 from gateways.telegram.egress.progress import Progress
@@ -45,9 +46,9 @@ async def run_telegram(database_url: str, names: Sequence[str] | None) -> None:
         ) as database,
         Jobs(database, build_table(CliSettings.read().handlers)) as jobs,
     ):
-        sending = Sending(database)
-        settings, people = TelegramSettings.read(), AssistantSettings.read()
-        gateway = Gateway(database, jobs, settings, people, sending.serve, names=names)
+        settings, people, media = TelegramSettings.read(), AssistantSettings.read(), MediaSettings.read()
+        sending = Sending(database, media)
+        gateway = Gateway(database, jobs, settings, people, media, serve=sending.serve, names=names)
         await sending.progress.start()
         try:
             await stopped_by_signals(gateway.run())
@@ -56,10 +57,14 @@ async def run_telegram(database_url: str, names: Sequence[str] | None) -> None:
 
 
 class Sending:
-    """Runs a worker beside each account that is held, for what is owed by it. progress: shows in chats how turns go."""
+    """Runs a worker beside each account that is held, for what is owed by it, and what is to be fetched by it.
 
-    def __init__(self, database: Database) -> None:
+    progress: shows in chats how turns go.
+    """
+
+    def __init__(self, database: Database, media: MediaSettings) -> None:
         self._database = database
+        self._media = media
         self._clients = dict[str, Client]()
         self.progress = Progress(database, self.client)
 
@@ -68,7 +73,7 @@ class Sending:
         return self._clients.get(account)
 
     async def serve(self, held: Held, client: Client) -> None:
-        """Send until cancelled; what is being sent may end then, unless the account is lost."""
+        """Send and fetch until cancelled; what is being sent may end then, unless the account is lost."""
         table = build_table(CliSettings.read().handlers)
         senders = Senders()
         sender = TelegramSender(self._database, self.client, self.progress)
@@ -76,7 +81,9 @@ class Sending:
         deliver.register(table, database=self._database, senders=senders)
         settings = WorkerSettings.read(drain_s=_SEND_WITHIN_S)
         async with Jobs(self._database, table) as jobs:
-            worker = Worker(jobs, queues=senders.queues, settings=settings)
+            fetching.register(table, database=self._database, jobs=jobs, client_of=self.client, settings=self._media)
+            queues = [*senders.queues, waiting.queue_of(held.name)]
+            worker = Worker(jobs, queues=queues, settings=settings)
             working = asyncio.create_task(worker.run())
             self._clients[held.name] = client
             try:

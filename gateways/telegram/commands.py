@@ -15,6 +15,7 @@ from assistant.stopping import stop_in
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
 from gateways.telegram.incoming import Incoming
+from gateways.telegram.waiting import drop
 from jobs_core import Connection
 from jobs_core.wake import Ready
 from sessions.usage import usage_of_user
@@ -99,6 +100,8 @@ async def _end(asked: Asked, *, anew: bool, nothing: str) -> Done:
         stopped, ready = await stop_in(asked.conn, asked.session_id, anew=anew)
     except NoSuchChat:
         return Done(nothing)
+    if await drop(asked.conn, asked.session_id):
+        nothing = "Stopped: what was still being fetched is left out."
     said_so = anew or stopped.turns
     return Done(None if said_so else nothing, After(ready=ready, stopped=stopped.job_ids))
 

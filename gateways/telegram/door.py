@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from assistant import people
 from assistant.people import User
-from assistant.settings import AssistantSettings
+from assistant.settings import AssistantSettings, MediaSettings
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.commands import COMMANDS
 from gateways.telegram.incoming import Incoming, Pressed
@@ -24,6 +24,7 @@ class Door:
     jobs: Jobs
     settings: TelegramSettings
     people: AssistantSettings
+    media: MediaSettings
 
 
 async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:

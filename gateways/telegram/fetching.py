@@ -47,7 +47,6 @@ from jobs_core import (
     NewJob,
     Outcome,
     Retry,
-    RetryPolicy,
     Snooze,
     Wait,
     db,
@@ -60,9 +59,9 @@ log = structlog.get_logger()
 
 ALBUM_QUIET_S, MOST_OF_ALBUM = 1.0, 10
 """The parts of an album come within a second, ten at most."""
-DATABASE_PAUSE, NOT_HELD_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
-NETWORK_RETRIES = RetryPolicy(max_retries=1_000, first_s=2.0, last_s=60.0)
-"""After a connection that broke: until the job's time to give up."""
+DATABASE_PAUSE = timedelta(seconds=1)
+NETWORK_PAUSE_S = 10.0
+"""After a connection that broke, until the job's time to give up; no retry is spent."""
 HEARD_WITHIN, HEARD_WITHIN_LENGTHS = timedelta(minutes=2), 4
 """So long a voice message waits for its words, and so many times its length besides; then it is taken without them."""
 
@@ -134,16 +133,14 @@ class Fetching:
             (file,) = await media.find(conn, [part.file_id])
         if file.state != "coming":
             return
-        client = self._client_of(part.account)
-        if client is None:
-            why = f"this process does not hold the account {part.account!r} now"
-            raise _PutBackError(Snooze(NOT_HELD_PAUSE, reason=why))
         try:
+            if (client := self._client_of(part.account)) is None:
+                raise ConnectionError  # as one that broke: this process does not hold the account now
             try:
                 await self._download(job, client, part, file)
             except _EXPIRED:
                 await self._download_anew(job, client, part, file)
-        except (RPCError, OSError, EOFError) as error:
+        except (RPCError, ValueError, OSError, EOFError) as error:  # ValueError: Telethon does not know the chat
             await self._not_fetched(job, file, error)
 
     async def _download(self, job: Job[FetchMedia], client: Any, part: Waiting, file: Media) -> None:
@@ -180,18 +177,18 @@ class Fetching:
     async def _not_fetched(self, job: Job[FetchMedia], file: Media, error: Exception) -> None:
         """Try again later, or refuse the file where that is of no more use. Raises _PutBackError."""
         said = type(error).__name__  # Telethon's names are Telegram's codes in other letters
-        by_telegram = isinstance(error, RPCError)
-        waits = isinstance(error, FloodError | UnauthorizedError | AuthKeyError)
-        last = by_telegram and not waits and job.retry_count >= FETCH_MEDIA.retries.max_retries
+        waits = isinstance(error, OSError | EOFError | FloodError | UnauthorizedError | AuthKeyError)
+        waits = waits and not isinstance(error, _EXPIRED)
+        last = not waits and job.retry_count >= FETCH_MEDIA.retries.max_retries
         if last or datetime.now(UTC) >= job.give_up_at:
             log.warning("media.not_fetched", file=file.id, error=said)
             await self._refuse(job, file, f"not to be had from Telegram ({said})")
             return
         why = f"file {file.id} could not be fetched: {said}"
-        if waits:  # for as long as Telegram says; where the key is refused, for a new login
-            after = timedelta(seconds=getattr(error, "seconds", NOT_HELD_PAUSE.total_seconds()))
+        if waits:  # for as long as Telegram says; else for the network, or for somebody to log in anew
+            after = timedelta(seconds=getattr(error, "seconds", NETWORK_PAUSE_S))
             raise _PutBackError(Snooze(after, reason=why))
-        raise _PutBackError(Retry(why, policy=FETCH_MEDIA.retries if by_telegram else NETWORK_RETRIES))
+        raise _PutBackError(Retry(why))
 
     async def _refuse(self, job: Job[FetchMedia], file: Media, why: str) -> None:
         async with self._database.transaction() as conn:

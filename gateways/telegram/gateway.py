@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from assistant.settings import AssistantSettings
+from assistant.settings import AssistantSettings, MediaSettings
 from gateways.telegram.accounts import put_out_of_use
 from gateways.telegram.client import KEY_REFUSED, Client, refusal
 from gateways.telegram.door import Door
@@ -45,8 +45,9 @@ class Gateway:
         jobs: Jobs,
         settings: TelegramSettings,
         people: AssistantSettings,
-        serve: Serve,
+        media: MediaSettings,
         *,
+        serve: Serve,
         names: Sequence[str] | None = None,
     ) -> None:
         self._database = database
@@ -55,6 +56,7 @@ class Gateway:
         self._serve = serve
         self._names = names
         self._people = people
+        self._media = media
         self._holding: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -101,7 +103,7 @@ class Gateway:
         """Connect, and work for the account until something ends."""
         async with self._database.connection() as conn:
             session = await load_session(conn, held)
-        door = Door(held, self._jobs, self._settings, self._people)
+        door = Door(held, self._jobs, self._settings, self._people, self._media)
         ingress = Ingress(self._database, door, session)
         reconcile = Reconcile(self._database, held, ingress)
         client = Client(held, session, on_batch=ingress.put, on_reconnect=reconcile.hurry)

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateways.telegram.incoming import Incoming
 from gateways.telegram.words import words_of
-from jobs_core import Connection, execute, fetch, fetch_one, statement
+from jobs_core import Connection, execute, fetch, statement
 
 _FIRST_VERSION = "-infinity"
 
@@ -75,13 +75,6 @@ def _place(account: str, message: Incoming, line: Line) -> dict[str, Any]:
         "history_id": line.id,
         "own_from": line.own_from,
     }
-
-
-async def album_line(conn: Connection, account: str, part: Incoming) -> tuple[int, int] | None:
-    """The line that the other parts of an album are, and where the sender's words begin in it; None: none came so far."""
-    values = {"account": account, "chat_id": part.chat_id, "album": part.album}
-    row = await fetch_one(conn, statement("gateways", "message/album"), values)
-    return (row["history_id"], row["own_from"]) if row else None
 
 
 async def overhear(conn: Connection, account: str, part: Incoming, *, most: int) -> None:

@@ -10,6 +10,7 @@ topic, because a chat is answered with the rights of whoever began it (docs/deci
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from assistant import presses
 from assistant.chats import Received, receive
@@ -18,15 +19,17 @@ from assistant.held import Kept, Stranger, hold
 from assistant.incoming import amend, content_of
 from assistant.pairing import redeem
 from assistant.people import User
-from gateways.telegram import taken
+from gateways.telegram import taken, waiting
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
 from gateways.telegram.commands import PAIRED, obey, reply
 from gateways.telegram.door import Door, command_of, person, session_of
 from gateways.telegram.incoming import Incoming
+from gateways.telegram.media import describe
 from gateways.telegram.taken import Known, Line
+from gateways.telegram.waiting import Arrival, Described
 from gateways.telegram.words import with_edit, with_overheard, with_reply, words_of
-from jobs_core import Connection
+from jobs_core import Connection, Created
 
 
 async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After:
@@ -58,8 +61,7 @@ class _Taking:
         if not self._is_to_us(replied):
             return await self._overhear()
         user, session_id = await person(self._conn, self._door, self._first), session_of(self._door.held, self._first)
-        words = "\n".join(words_of(part) for part in self._parts)
-        unheard = await self._unless_heard(user, session_id, words)
+        unheard = await self._unless_heard(user, session_id, "\n".join(words_of(part) for part in self._parts))
         if unheard is not None:
             return unheard
         if command := command_of(self._door.held, self._first):
@@ -68,20 +70,18 @@ class _Taking:
             return after
         if replied is not None and (decided := await self._decide(user, session_id, replied)):
             return decided
-        if self._first.album is not None and await self._joined(user, session_id, words):
-            return After()
-        return await self._say(user, session_id, await self._before(replied), words)
+        return await self._say(user, session_id, await self._before(replied))
 
     async def edit(self, versions: Sequence[Known]) -> After:
         """A version of a known message: other words where no turn has taken it up yet, else one more message."""
-        last = versions[0]
+        last, words = versions[0], _words(self._first)
         if last.session_id is None or last.history_id is None:
+            await waiting.amend(self._conn, self._account, self._first.chat_id, self._first.message_id, words)
             return After()
         if last.edit_date and self._first.edited_at and self._first.edited_at < last.edit_date:
             return After()
         content = await content_of(self._conn, last.history_id)
         before, own = content[: last.own_from], content[last.own_from :]
-        words = words_of(self._first)
         if words == own:  # Telegram also tells of a preview, or a reaction, as an edit
             return After()
         user = await person(self._conn, self._door, self._first)
@@ -90,16 +90,46 @@ class _Taking:
         if await amend(self._conn, last.history_id, before + words):
             await self._note_edit(Line(last.session_id, user.id, last.history_id, last.own_from))
             return After()
-        before = with_edit("", own)
-        received = await self._receive(user, last.session_id, before + words)
-        await self._note_edit(Line(last.session_id, user.id, received.message_id, len(before)))
-        return After(wake=[received.wake])
+        return await self._say_edit(user, last.session_id, with_edit("", own), words)
 
-    async def _say(self, user: User, session_id: str, before: str, words: str) -> After:
-        """Make it a message of its chat, with the job that sees to it."""
-        received = await self._receive(user, session_id, before + words)
+    async def _say(self, user: User, session_id: str, before: str) -> After:
+        """Make it a message of its chat, with the job that sees to it; what brings files, or comes behind such, waits."""
+        if job := await self._wait(user, session_id, before, [describe(part.message) for part in self._parts]):
+            await self._note(Line(session_id, user.id))
+            return After(wake=[job.wake])
+        received = await self._receive(user, session_id, before + "\n".join(map(_words, self._parts)))
         await self._note(Line(session_id, user.id, received.message_id, len(before)))
         return After(wake=[received.wake])
+
+    async def _say_edit(self, user: User, session_id: str, before: str, words: str) -> After:
+        """Make a message of other words that come too late."""
+        if job := await self._wait(user, session_id, before, [None]):
+            await self._note_edit(Line(session_id, user.id))
+            return After(wake=[job.wake])
+        received = await self._receive(user, session_id, before + words)
+        await self._note_edit(Line(session_id, user.id, received.message_id, len(before)))
+        return After(wake=[received.wake])
+
+    async def _wait(
+        self, user: User, session_id: str, before: str, brings: Sequence[Described | None]
+    ) -> Created | None:
+        """Have it wait for its files, or behind others; None: it need not."""
+        parts = [
+            Arrival(
+                account=self._account,
+                chat_id=part.chat_id,
+                message_id=part.message_id,
+                session_id=session_id,
+                user_id=user.id,
+                before=before if part is self._first else "",
+                content=_words(part),
+                is_forwarded=part.forwarded_from is not None,
+                album=part.album,
+                media=media,
+            )
+            for part, media in zip(self._parts, brings, strict=True)
+        ]
+        return await waiting.hold(self._conn, self._door.jobs, parts, self._door.media)
 
     async def _receive(self, user: User, session_id: str, message: str) -> Received:
         return await receive(
@@ -146,17 +176,6 @@ class _Taking:
         await self._note(Line(session_id, user.id))
         ready = await reply(self._conn, done.text, user, session_id, account=self._account, message=first)
         return After(wake=[done.wake], ready=ready)
-
-    async def _joined(self, user: User, session_id: str, words: str) -> bool:
-        """Whether late parts of an album could be added to the line that the others are."""
-        line = await taken.album_line(self._conn, self._account, self._first)
-        if line is None:
-            return False
-        line_id, own_from = line
-        if not await amend(self._conn, line_id, f"{await content_of(self._conn, line_id)}\n{words}"):
-            return False
-        await self._note(Line(session_id, user.id, line_id, own_from))
-        return True
 
     async def _overhear(self) -> After:
         """Keep what was said in a group to others for the next message that is to us, where that is set."""
@@ -209,3 +228,8 @@ class _Taking:
 
     async def _note(self, line: Line) -> None:
         await taken.note(self._conn, self._account, self._parts, line)
+
+
+def _words(part: Incoming) -> str:
+    """What a message says; a file that is fetched needs no line that names it."""
+    return words_of(part if describe(part.message) is None else replace(part, attachment=None))

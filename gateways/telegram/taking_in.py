@@ -4,21 +4,23 @@ voice ─▶ its words, marked as spoken        picture, PDF ─▶ a part of th
 other files, and what was not taken ─▶ attached; assistant/handing_over.py tells the agent in its turn
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from assistant import chats, media
+from assistant import chats, media, people
 from assistant.chats import MAX_MESSAGE_BYTES
 from assistant.content import MAX_FILE_BYTES, MAX_FILES, MAX_FILES_BYTES, File, picture_or_pdf
-from assistant.errors import ChatClosed, NoSuchChat
+from assistant.errors import ChatClosed, NoSuchChat, NoSuchUser
 from assistant.handing_over import shown, title_of
 from assistant.media import Media
 from assistant.pictures import fits_a_model
 from assistant.remarks import remark
 from assistant.transcription import TranscribeResult
-from gateways.telegram.waiting import Waiting, drop_left, take
+from gateways.telegram.accounts import CHANNEL
+from gateways.telegram.waiting import Waiting, became, drop, take
+from gateways.telegram.words import quoted
 from jobs_core import Connection, Jobs
 from jobs_core.steps import Child
 from jobs_core.wake import Ready
@@ -30,17 +32,20 @@ LEFT = "Something that you sent before could not be taken in: its job had ended.
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes into a chat. parts: the messages that it is made of. own_from: where their own words begin in the content.
+    """What goes into a chat besides words. parts: the messages that it is made of. before: what stands before their words.
 
     files: those that are shown at once; attached: ids of others; refused: what was not taken.
     """
 
     parts: Sequence[Waiting]
-    content: str
-    own_from: int
+    before: str
     files: Sequence[File]
     attached: Sequence[int]
     refused: Sequence[Media]
+
+    def says_nothing(self, words: str) -> bool:
+        """Whether nothing is left to answer."""
+        return not (words.strip() or self.before or self.files) and len(self.refused) == len(self.attached)
 
 
 async def put_together(
@@ -48,51 +53,55 @@ async def put_together(
 ) -> Message:
     """One message of what came. heard: how the transcription of each clip ended that was here, by file; not in it: too late."""
     by_id = {file.id: file for file in files}
-    spoken, shown_files, attached, refused = list[str](), list[File](), list[int](), list[Media]()
+    before, shown_files, attached, refused = list[str](), list[File](), list[int](), list[Media]()
     for part in parts:
+        before.append(part.before)
         file = by_id.get(part.file_id) if part.file_id is not None else None
         if file and file.state == "here" and file.kind == "voice":
-            spoken.append(_spoken(file, heard.get(file.id)))
+            before.append(f"{_spoken(file, heard.get(file.id), forwarded=part.forwarded)}\n")
         elif file and (picture := await _shown_at_once(conn, file, shown_files)):
             shown_files.append(picture)
         elif file:
             attached.append(file.id)
             refused += [file] if file.state == "refused" else []
-    words = "\n".join(filter(None, (part.content for part in parts)))
-    if not (words.strip() or spoken or shown_files) and len(refused) == len(attached):
-        return Message(parts, "", 0, (), (), refused)  # nothing is left to answer
-    first = "".join(part.before for part in parts) + "".join(f"{line}\n" for line in spoken)
-    content = f"{first}{words}".encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
-    return Message(parts, content, len(first), shown_files, attached, refused)
+    return Message(parts, "".join(before), shown_files, attached, refused)
 
 
 async def take_in(conn: Connection, *, jobs: Jobs, message: Message) -> set[Ready]:
     """Put it into its chat, in the settling transaction; returns where jobs stand ready for it."""
-    first, ready, history_id = message.parts[0], set[Ready](), None
-    session_id = first.session_id
-    if await drop_left(conn, session_id, min(part.id for part in message.parts)):
+    ids, session_id, ready = [part.id for part in message.parts], message.parts[0].session_id, set[Ready]()
+    taken = await take(conn, ids)
+    if len(taken) < len(ids):  # its person has said /stop or /new
+        return ready
+    if await drop(conn, session_id, before_id=min(ids)):
         ready.update(await remark(conn, LEFT, session_id=session_id))
-    if message.refused:
-        ready.update(await remark(conn, _not_taken(message.refused), session_id=session_id))
-    if message.content.strip() or message.files or message.attached:
-        try:
-            received = await chats.receive(
-                conn,
-                jobs,
-                session_id=session_id,
-                channel="telegram",
-                account=first.account,
-                user_id=first.user_id,
-                message=message.content,
-                files=message.files,
-                media=message.attached,
-            )
-            history_id = received.message_id
-            ready |= received.ready
-        except (ChatClosed, NoSuchChat) as error:  # nothing was written
-            log.warning("telegram.chat_closed", chat=session_id, error=str(error))
-    await take(conn, [part.id for part in message.parts], history_id, message.own_from)
+    if refused := await media.worth_telling(conn, message.refused):
+        ready.update(await remark(conn, _not_taken(refused), session_id=session_id))
+    words = "\n".join(filter(None, map(taken.__getitem__, ids)))
+    if not message.says_nothing(words):
+        ready.update(await _say(conn, jobs, message, words))
     return ready
+
+
+async def _say(conn: Connection, jobs: Jobs, message: Message, words: str) -> Iterable[Ready]:
+    first = message.parts[0]
+    try:
+        received = await chats.receive(
+            conn,
+            jobs,
+            session_id=first.session_id,
+            channel=CHANNEL,
+            account=first.account,
+            user_id=(await people.get(conn, first.user_id)).id,  # they may have been merged into somebody meanwhile
+            message=f"{message.before}{words}".encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore"),
+            files=message.files,
+            media=message.attached,
+        )
+    except (ChatClosed, NoSuchChat, NoSuchUser) as error:  # nothing was written
+        log.warning("telegram.chat_closed", chat=first.session_id, error=str(error))
+        return ()
+    await became(conn, message.parts, received.message_id, len(message.before))
+    return received.ready
 
 
 async def _shown_at_once(conn: Connection, file: Media, shown_files: Sequence[File]) -> File | None:
@@ -111,19 +120,30 @@ async def _shown_at_once(conn: Connection, file: Media, shown_files: Sequence[Fi
     return File(file.media_type, content, title_of(file.claimed_name))
 
 
-def _spoken(file: Media, ended: Child | None) -> str:
+def _spoken(file: Media, ended: Child | None, *, forwarded: bool) -> str:
     """What was said in a voice message, or why nobody knows."""
     length = "Voice message" if file.seconds is None else f"Voice message, {file.seconds} s"
+    if why := _not_heard(ended):
+        return f"[{length}. It was not transcribed: {why}]"
+    assert ended is not None, "without an end nothing was heard"
+    text = TranscribeResult.model_validate(ended.result).text
+    if not text:
+        return f"[{length}. No words could be heard in it]"
+    if forwarded:
+        return f"[{length}, forwarded, transcribed; somebody else says:]\n{quoted(text)}"
+    return f"[{length}, transcribed:] {text}"
+
+
+def _not_heard(ended: Child | None) -> str | None:
+    """Why a clip was not transcribed; None: it was."""
     if ended is None:
-        return f"[{length}. It was not transcribed: that took too long]"
+        return "that took too long"
     if ended.state != "complete":
-        return f"[{length}. It was not transcribed: {ended.error or 'that was ' + ended.state}]"
+        return f"job {ended.id}, which was to do it, {'was cancelled' if ended.state == 'cancelled' else 'failed'}"
     heard = TranscribeResult.model_validate(ended.result)
     if heard.status == "not_set_up":
-        return f"[{length}. It was not transcribed: transcription is not set up here ({heard.why})]"
-    if heard.status == "refused":
-        return f"[{length}. It was not transcribed: {heard.why}]"
-    return f"[{length}, transcribed:] {heard.text}" if heard.text else f"[{length}. No words could be heard in it]"
+        return f"transcription is not set up here ({heard.why})"
+    return heard.why if heard.status == "refused" else None
 
 
 def _not_taken(refused: Sequence[Media]) -> str:

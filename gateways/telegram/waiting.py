@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from assistant.incoming import NewChat, begin_chat
 from assistant.media import Claim, expect
 from assistant.settings import MediaSettings
+from gateways.telegram.accounts import CHANNEL
 from jobs_core import Connection, Created, Jobs, JobType, Limit, RetryPolicy, execute, fetch, fetch_one, statement
 
 AT_ONCE = 3
@@ -68,6 +70,7 @@ class Arrival:
     """A person's message to one of our accounts, or a part of an album, which all share its number.
 
     before, content: what stands before its own words, and these. media: the file that it brings.
+    is_forwarded: what it brings is somebody else's.
     """
 
     account: str
@@ -77,6 +80,7 @@ class Arrival:
     user_id: str
     before: str
     content: str
+    is_forwarded: bool = False
     album: int | None = None
     media: Described | None = None
 
@@ -93,6 +97,7 @@ class Waiting:
     user_id: str
     before: str
     content: str
+    forwarded: bool
     file_id: int | None
     dc_id: int | None
     location: bytes | None
@@ -103,11 +108,12 @@ class Waiting:
 async def hold(conn: Connection, jobs: Jobs, parts: Sequence[Arrival], settings: MediaSettings) -> Created | None:
     """Have a message wait, or the parts of an album, if it must: its job, to `wake()` after the commit; None: it need not.
 
-    Its chat is there already. Call it last in the transaction that notes the message as received: the job locks its lane.
+    Begins its chat where there is none. Call it last in the transaction that notes the message: the job locks its lane.
     """
     first = parts[0]
     if not any(part.media for part in parts) and not await _anything_waits(conn, first.session_id):
         return None
+    await begin_chat(conn, NewChat(CHANNEL, first.user_id, account=first.account), session_id=first.session_id)
     ids = [await _add(conn, part, settings) for part in parts]
     given = FetchMedia(account=first.account, session_id=first.session_id, waiting_id=ids[0])
     return await jobs.create(FETCH_MEDIA, given, user_id=first.user_id, queue=queue_of(first.account), conn=conn)
@@ -131,16 +137,28 @@ async def move(conn: Connection, waiting_id: int, media: Described) -> None:
     await execute(conn, statement("gateways", "waiting/move"), values)
 
 
-async def take(conn: Connection, waiting_ids: Sequence[int], history_id: int | None, own_from: int) -> None:
-    """These wait no longer. history_id: the message that was made of them, if any; own_from: where in it their words begin."""
-    values = {"ids": list(waiting_ids), "history_id": history_id, "own_from": own_from}
-    await execute(conn, statement("gateways", "waiting/take"), values)
+async def take(conn: Connection, waiting_ids: Sequence[int]) -> dict[int, str]:
+    """These wait no longer; returns the words of each as they are now. One that is missing was dropped meanwhile."""
+    rows = await fetch(conn, statement("gateways", "waiting/take"), {"ids": list(waiting_ids)})
+    return {row["id"]: row["content"] for row in rows}
 
 
-async def drop_left(conn: Connection, session_id: str, before_id: int) -> int:
-    """Drop what waits in a chat before this message, and say how much: its jobs stood before this one's, and have ended."""
+async def became(conn: Connection, parts: Sequence[Waiting], history_id: int, own_from: int) -> None:
+    """Note which message of their chat they are now, and where in it their own words begin."""
+    values = {
+        "account": parts[0].account,
+        "chat_id": parts[0].chat_id,
+        "message_ids": [part.message_id for part in parts],
+        "history_id": history_id,
+        "own_from": own_from,
+    }
+    await execute(conn, statement("gateways", "message/became"), values)
+
+
+async def drop(conn: Connection, session_id: str, *, before_id: int | None = None) -> int:
+    """Drop what waits in a chat, or what came before that message, and say how much; their jobs find nothing to do."""
     values = {"session_id": session_id, "before_id": before_id}
-    return await execute(conn, statement("gateways", "waiting/drop_left"), values)
+    return await execute(conn, statement("gateways", "waiting/drop"), values)
 
 
 async def _add(conn: Connection, part: Arrival, settings: MediaSettings) -> int:
@@ -154,6 +172,7 @@ async def _add(conn: Connection, part: Arrival, settings: MediaSettings) -> int:
         "grouped_id": part.album,
         "before": part.before,
         "content": part.content,
+        "forwarded": part.is_forwarded,
         "file_id": await expect(conn, part.user_id, media.claim, settings) if media else None,
         "dc_id": media.dc_id if media else None,
         "location": media.location if media else None,

@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assistant import chats, people
+from assistant import chats, media, people
 from assistant.chat_list import list_chats
 from assistant.copied_chats import fork, import_chat
 from assistant.errors import NoSuchAnswer, NoSuchChat, NoSuchUser
 from assistant.remarks import remark
+from assistant.settings import MediaSettings
 from assistant.stopping import reset_all
 from jobs_core import Connection, Database, InvalidInput, Jobs, fetch
 from sessions import NotCopied, begin_turn, end_turn, take_session
@@ -138,7 +139,10 @@ async def test_what_was_said_meanwhile_and_answered_later_is_left_out(jobs: Jobs
 
 
 async def test_files_and_words_of_the_chat_itself_are_copied(jobs: Jobs, conn: Connection) -> None:
-    chat = (await say_content(jobs, LOOK)).session_id
+    said = await say_content(jobs, LOOK)
+    file_id = await media.expect(conn, "ada", media.Claim("document", "a.zip", 7), MediaSettings.read())
+    await media.attach(conn, said.message_id, [file_id])
+    chat = said.session_id
     await answer(conn, chat, "A dot.")
     await remark(conn, "A word of the chat's own.", session_id=chat)
     await say(jobs, "two", chat)
@@ -147,6 +151,7 @@ async def test_files_and_words_of_the_chat_itself_are_copied(jobs: Jobs, conn: C
     assert [(line.type, line.content, line.files) for line in await chats.history(conn, new)] == [
         (line.type, line.content, line.files) for line in await chats.history(conn, chat)
     ]
+    assert [file.name for file in (await chats.history(conn, new))[0].files] == [None, "a.pdf", "a.zip"]
 
 
 async def test_subagents_come_along_if_they_had_begun(jobs: Jobs, conn: Connection) -> None:

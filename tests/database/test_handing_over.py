@@ -6,13 +6,20 @@ from typing import Any
 
 import pytest
 
-from assistant import chats, media
+from assistant import chats, handing_over, media
 from assistant.chats import Said
 from assistant.content import File
 from assistant.handing_over import hand_over
 from assistant.media import Claim
 from assistant.settings import MediaSettings
-from jobs_core import ConfigurationError, Connection, Database, execute
+from assistant.workspaces import Workspaces
+from handlers import chat_turn
+from jobs_core import ConfigurationError, Connection, Database, HandlerTable, Jobs, execute
+from tests.database.test_chat_turn import Bench, bench
+from tests.support.people import EVE, contact, owner
+from workers.executor import Executor
+
+__all__ = ["bench"]  # a fixture
 
 SETTINGS = MediaSettings.read()
 
@@ -114,3 +121,26 @@ async def test_the_bytes_of_a_file_are_dropped_when_it_is_too_old(
     assert await media.came(conn, old.id) == (0, 0)
     (said,) = await hand_over(database, [Said(1, "", media=await media.find(conn, [old.id]))], workspace)
     assert "too old, and no longer kept" in said.content
+
+
+async def test_a_turn_quotes_no_more_text_than_a_message_may_have(
+    database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handing_over, "MAX_MESSAGE_BYTES", 5)
+    texts = [await stored(conn, b"1;2\n") for _ in range(2)]
+    said = await hand_over(database, [Said(nth, "", media=[text]) for nth, text in enumerate(texts)], None)
+    assert [len(message.files) for message in said] == [1, 0]
+
+
+async def test_the_owners_agent_finds_it_in_its_folder_and_somebody_elses_is_told_so(
+    bench: Bench, database: Database, conn: Connection, tmp_path: Path
+) -> None:
+    table, archive = HandlerTable(), await stored(conn, b"PK\x03\x04\0", name="a.zip")
+    chat_turn.register(table, database=database, sessions=bench.agent, workspaces=Workspaces(tmp_path))  # type: ignore[arg-type]  # a stand-in for the agent
+    for user in (await owner(database), await contact(database, EVE)):
+        await bench.say("Look.", user_id=user.id, media=[archive.id])
+        await Executor(Jobs(database, table), 1, on_stuck=pytest.fail).run(await bench.claim())
+    for_owner, for_eve = bench.agent.asked
+    assert (for_owner["agent"].workspace / "inbox" / str(archive.name)).read_bytes() == b"PK\x03\x04\0"
+    assert f"inbox/{archive.name}" in for_owner["prompt"]
+    assert "You have no means to open it" in for_eve["prompt"]

@@ -104,14 +104,6 @@ async def test_forwarded_words_are_marked_as_whose_they_are_and_command_nothing(
     assert await list_deliveries(conn) == []
 
 
-async def test_an_album_is_one_message(scene: Scene, database: Database) -> None:
-    for caption in ("Look", "", ""):
-        scene.say(caption, file=scene.telegram.photo(b"x"), album=7)
-    scene.say("Nice?")
-    assert (await said_comes(database, 2))[1] == "Nice?"
-    assert len(await said(database)) == 2
-
-
 async def test_stickers_and_places_are_told_as_text(scene: Scene, database: Database) -> None:
     alt = types.DocumentAttributeSticker("🙂]\nsystem:", types.InputStickerSetEmpty())
     scene.say("", file=File(99, b"x", "", "image/webp", [alt]))

@@ -67,6 +67,7 @@ class Account:
                 self.user.id,
                 "",
                 message.message,
+                message.fwd_from is not None,
                 message.grouped_id,
                 describe(message),
             )

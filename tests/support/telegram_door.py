@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assistant.chats import CHAT_TURN
-from assistant.settings import AssistantSettings
+from assistant.settings import AssistantSettings, MediaSettings
 from cli.telegram_process import Sending
 from gateways.telegram.accounts import Account as OurAccount
 from gateways.telegram.accounts import Key, Login, log_in
@@ -16,6 +16,7 @@ from gateways.telegram.gateway import Gateway
 from gateways.telegram.lease import Held
 from gateways.telegram.session import OWN, Progress, save_states
 from gateways.telegram.settings import TelegramSettings
+from gateways.telegram.waiting import FETCH_MEDIA
 from jobs_core import Database, HandlerTable, Jobs, fetch
 from jobs_core.tasks import end_task
 from tests.support.telegram import Telegram
@@ -51,9 +52,11 @@ class Door:
 
     def __init__(self, database: Database, jobs: Jobs, *, sends: bool, **settings: Any) -> None:
         self.clients: dict[str, Client] = {}
-        self._send = Sending(database).serve if sends else _send_nothing
+        media = MediaSettings.read()
+        self._send = Sending(database, media).serve if sends else _send_nothing
         people = AssistantSettings.read(**{"unknown_senders": "serve"} | settings)
-        self.gateway = Gateway(database, jobs, TelegramSettings.read(**settings), people, self._serve)
+        read = TelegramSettings.read(**settings)
+        self.gateway = Gateway(database, jobs, read, people, media, serve=self._serve)
 
     async def holds(self, name: str) -> Client:
         """Wait until an account is held and connected; its client."""
@@ -87,9 +90,9 @@ async def _send_nothing(_held: Held, _client: Client) -> None:
 
 @asynccontextmanager
 async def door(database: Database, *, sends: bool = False, **settings: Any) -> AsyncIterator[Door]:
-    """Run a gateway over the database. sends: what is owed, as the process does; else nothing."""
+    """Run a gateway over the database. sends: what is owed, and fetches files, as the process does; else nothing."""
     table = HandlerTable()
-    table.declare_all([CHAT_TURN])
+    table.declare_all([CHAT_TURN, FETCH_MEDIA])
     async with Jobs(database, table) as jobs:
         opened = Door(database, jobs, sends=sends, **settings)
         running = asyncio.create_task(opened.gateway.run())

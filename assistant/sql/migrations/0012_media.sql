@@ -15,8 +15,9 @@ CREATE TABLE {schema}.media_files (
     bytes          bigint,                      -- here
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- What somebody has sent in the last day.
-CREATE INDEX media_files_of_user ON {schema}.media_files (user_id, created_at);
+-- What somebody has sent in the last day: what counts towards their share, which has an end, and what was refused.
+CREATE INDEX media_files_taken ON {schema}.media_files (user_id, created_at) WHERE state <> 'refused';
+CREATE INDEX media_files_refused ON {schema}.media_files (user_id, created_at) WHERE state = 'refused';
 -- What has bytes that will be too old.
 CREATE INDEX media_files_kept ON {schema}.media_files (created_at) WHERE state IN ('coming', 'here');
 

@@ -10,6 +10,7 @@ CREATE TABLE {schema}.telegram_waiting (
     grouped_id  bigint,                     -- of an album
     before      text NOT NULL,              -- what stands before its own words: what it answers, what was said in the group
     content     text NOT NULL,              -- its own words
+    forwarded   boolean NOT NULL,           -- what it brings is somebody else's
     file_id     bigint,                     -- media_files.id; null: it brings none
     dc_id       integer,                    -- which of Telegram's data centres has the file; null: the account's own
     location    bytea,                      -- what Telegram is asked for: an InputFileLocation

@@ -1,7 +1,7 @@
--- Takes account, chat_id, message_id, session_id, user_id, grouped_id, before, content, file_id, dc_id, location. Adds a message that
+-- Takes account, chat_id, message_id, session_id, user_id, grouped_id, before, content, forwarded, file_id, dc_id, location. Adds a message that
 -- waits. Returns id.
 INSERT INTO {schema}.telegram_waiting
-    (account, chat_id, message_id, session_id, user_id, grouped_id, before, content, file_id, dc_id, location)
-VALUES (%(account)s, %(chat_id)s, %(message_id)s, %(session_id)s, %(user_id)s, %(grouped_id)s, %(before)s, %(content)s, %(file_id)s,
-        %(dc_id)s, %(location)s)
+    (account, chat_id, message_id, session_id, user_id, grouped_id, before, content, forwarded, file_id, dc_id, location)
+VALUES (%(account)s, %(chat_id)s, %(message_id)s, %(session_id)s, %(user_id)s, %(grouped_id)s, %(before)s, %(content)s, %(forwarded)s,
+        %(file_id)s, %(dc_id)s, %(location)s)
 RETURNING id

@@ -1,0 +1,28 @@
+"""Messages with files, from the update to the chat: by the door as `./jobs telegram` runs it."""
+
+from jobs_core import Connection, Database, fetch
+from tests.support.pictures import PNG
+from tests.support.telegram import Telegram
+from tests.support.telegram_door import door, logged_in, said_comes
+
+
+async def test_messages_with_files_come_in_their_order_and_as_they_were_changed(
+    database: Database, conn: Connection
+) -> None:
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        photo = telegram.say(alice, "frist", to=bot, file=telegram.photo(PNG))
+        for nth in range(2):
+            telegram.say(alice, "album" if nth else "", to=bot, file=telegram.photo(PNG), album=5)
+        telegram.say(alice, "last", to=bot)
+        telegram.edit(photo, "first")
+        async with door(database, sends=True):
+            assert await said_comes(database, 3) == ["first", "album", "last"]
+            telegram.edit(photo, "first of all")
+            telegram.say(alice, "at once", to=bot)
+            assert await said_comes(database, 4) == ["first of all", "album", "last", "at once"]
+    rows = await fetch(conn, "SELECT file_bytes FROM jobs.chat_message_history ORDER BY id")
+    assert [row["file_bytes"] // len(PNG) for row in rows] == [1, 2, 0, 0]
+    notes = await fetch(conn, "SELECT DISTINCT history_id FROM jobs.telegram_messages ORDER BY history_id")
+    assert [row["history_id"] for row in notes] == [1, 2, 3, 4]
