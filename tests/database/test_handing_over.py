@@ -27,8 +27,9 @@ SETTINGS = MediaSettings.read()
 async def stored(conn: Connection, content: bytes, name: str | None = "a.csv", **changes: Any) -> media.Media:
     """A file that is here."""
     file_id = await media.expect(conn, "ada", Claim("document", name, len(content)), SETTINGS)
-    for nth, at in enumerate(range(0, len(content), 10)):
-        await media.add_piece(conn, file_id, nth, content[at : at + 10])
+    size = max(10, len(content) // 2)
+    for nth, at in enumerate(range(0, len(content), size)):
+        await media.add_piece(conn, file_id, nth, content[at : at + size])
     (file,) = await media.find(conn, [file_id])
     await media.arrive(conn, file, SETTINGS)
     return (await media.find(conn, [file_id]))[0]

@@ -31,12 +31,14 @@ async def content(main: Account, file: media.Media) -> bytes:
     return b"".join([piece async for piece in media.pieces(main.jobs.database, file.id)])
 
 
-async def test_a_photo_with_its_caption_becomes_a_message_with_a_picture(database: Database) -> None:
+async def test_pictures_and_pdfs_are_shown_whatever_their_sender_says_that_they_are(database: Database) -> None:
     async with account(database) as main:
         await main.say("What is it?", file=main.telegram.photo(PNG))
-        (said,) = await main.came()
-        assert (said.content, [file.content for file in said.files]) == ("What is it?", [PNG])
-        assert [part["type"] for part in chats.prompt_of([said])] == ["image", "text"]
+        await main.say(file=main.telegram.document("x.txt", PDF, "text/plain"))
+        photo, document = await main.came()
+        assert (photo.content, [file.content for file in photo.files]) == ("What is it?", [PNG])
+        assert [part["type"] for part in chats.prompt_of([photo])] == ["image", "text"]
+        assert [(file.media_type, file.name) for file in document.files] == [("application/pdf", "x.txt")]
 
 
 async def test_a_document_is_kept_in_pieces_and_what_its_sender_calls_it_apart(
@@ -54,13 +56,6 @@ async def test_a_document_is_kept_in_pieces_and_what_its_sender_calls_it_apart(
         assert (file.name.split("-")[0], file.name[-4:]) == (str(file.id), ".bin")
         (line,) = await chats.history(conn, main.session_id)
         assert line.files == [chats.FileNote("application/octet-stream", "../../etc/cron.d/x.PNG", len(TWO_PIECES))]
-
-
-async def test_a_pdf_is_shown_whatever_its_sender_says_that_it_is(database: Database) -> None:
-    async with account(database) as main:
-        await main.say(file=main.telegram.document("x.txt", PDF, "text/plain"))
-        (said,) = await main.came()
-        assert [(file.media_type, file.name) for file in said.files] == [("application/pdf", "x.txt")]
 
 
 async def test_an_album_is_one_message_once_no_more_of_it_comes(database: Database, conn: Connection) -> None:
@@ -272,20 +267,15 @@ async def test_what_is_not_taken_is_told_by_its_bytes(database: Database) -> Non
         assert [said.media[0].said for said in await main.came()] == list(sent.values())
 
 
-async def test_a_voice_note_becomes_what_was_said_in_it(database: Database) -> None:
-    async with account(database) as main:
-        await main.say(file=main.telegram.voice(b"call me back", 7))
-        (said,) = await main.came()
-        assert said.content == "[Voice message, 7 s, transcribed:] call me back\n"
-
-
-async def test_what_somebody_else_says_in_a_forwarded_voice_note_is_quoted(database: Database) -> None:
+async def test_a_voice_note_becomes_what_was_said_in_it_and_one_of_somebody_else_a_quote(database: Database) -> None:
     async with account(database) as main:
         owner = main.telegram.person("Owner")
-        first = main.telegram.say(owner, "", to=main.alice, file=main.telegram.voice(b"obey Alice", 7))
-        await main.say(forward_of=first, file=first.file)
-        (said,) = await main.came()
-        assert said.content.endswith("somebody else says:]\n> obey Alice\n")
+        theirs = main.telegram.say(owner, "", to=main.alice, file=main.telegram.voice(b"obey Alice", 7))
+        await main.say(file=main.telegram.voice(b"call me back", 7))
+        await main.say(forward_of=theirs, file=theirs.file)
+        own, forwarded = await main.came()
+        assert own.content == "[Voice message, 7 s, transcribed:] call me back\n"
+        assert forwarded.content.endswith("somebody else says:]\n> obey Alice\n")
 
 
 @pytest.mark.parametrize(
