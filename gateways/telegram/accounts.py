@@ -169,6 +169,7 @@ async def put_out_of_use(conn: Connection, name: str, login: int, why: KeyRefuse
         category="telegram",
         severity="error",
         metadata={"account": name, "state": why.state},
+        not_by=name,
     )
 
 

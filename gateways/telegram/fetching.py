@@ -209,6 +209,7 @@ class Fetching:
         try:
             ended = {child.id: child for child in await job.wait_for_children()}
         except RunWaits as waits:
+            assert isinstance(waits.outcome, Wait), "to wait for children puts no run back"
             if left > timedelta(0):
                 raise _PutBackError(Wait(waits.outcome.event, until=left)) from None
             ended = dict[int, Child]()
