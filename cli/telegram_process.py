@@ -77,7 +77,8 @@ class Sending:
         table = build_table(CliSettings.read().handlers)
         senders = Senders()
         sender = TelegramSender(self._database, self.client, self.progress)
-        senders.register(CHANNEL, sender, accounts=[held.name])
+        nameless = {CHANNEL} if held.prefix == CHANNEL else set()  # what names no account goes by the first one
+        senders.register(CHANNEL, sender, accounts=sorted({held.name} | nameless))
         deliver.register(table, database=self._database, senders=senders)
         settings = WorkerSettings.read(drain_s=_SEND_WITHIN_S)
         async with Jobs(self._database, table) as jobs:

@@ -7,6 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from assistant import chats
+from assistant.deliveries import owe
+from gateways.telegram.accounts import CHANNEL
 from jobs_core import Connection, Database, fetch, fetch_one
 from tests.support.telegram import Telegram
 from tests.support.telegram_door import logged_in, said, said_comes
@@ -25,6 +27,13 @@ async def answer_all(conn: Connection, text: str) -> None:
                 await chats.answer(conn, row["session_id"], turn, text)
 
 
+async def owe_by_no_account(conn: Connection, text: str) -> None:
+    """Owe whoever has a chat something that names no account of ours."""
+    [row] = await fetch(conn, "SELECT user_id FROM jobs.chat_sessions")
+    async with conn.transaction():
+        await owe(conn, owed_for=text, kind="notification", payload={"text": text}, user_id=row["user_id"], channel=CHANNEL)
+
+
 async def test_what_is_asked_by_telegram_is_answered_there(
     tmp_path: Path, database_url: str, database: Database
 ) -> None:
@@ -37,7 +46,10 @@ async def test_what_is_asked_by_telegram_is_answered_there(
             await said_comes(database, 1)
             await answer_all(conn, "Nothing.")
             await telegram.until(lambda: len(telegram.sent(to=alice)) == 2)
-        assert sorted(post.text.splitlines()[0] for post in telegram.sent(to=alice)) == ["Alice", "Nothing."]
+            await owe_by_no_account(conn, "By the first one.")
+            await telegram.until(lambda: len(telegram.sent(to=alice)) == 3)
+        words = sorted(post.text.splitlines()[0] for post in telegram.sent(to=alice))
+        assert words == ["Alice", "By the first one.", "Nothing."]
 
 
 async def holder(conn: Connection) -> str | None:
