@@ -31,7 +31,9 @@ async def owe_by_no_account(conn: Connection, text: str) -> None:
     """Owe whoever has a chat something that names no account of ours."""
     [row] = await fetch(conn, "SELECT user_id FROM jobs.chat_sessions")
     async with conn.transaction():
-        await owe(conn, owed_for=text, kind="notification", payload={"text": text}, user_id=row["user_id"], channel=CHANNEL)
+        await owe(
+            conn, owed_for=text, kind="notification", payload={"text": text}, user_id=row["user_id"], channel=CHANNEL
+        )
 
 
 async def test_what_is_asked_by_telegram_is_answered_there(
