@@ -7,9 +7,10 @@ from jobs_core import Connection, execute, fetch, fetch_one
 from jobs_core.ageing import age, forget_ready_times
 from jobs_core.sticky import forget_sticky_keys
 from jobs_core.turns import forget_fair_keys
-from tests.drills.walk.claims import ids_of
 from tests.drills.walk.known import Known, must
 from tests.drills.walk.model_ageing import Note
+from tests.drills.walk.new_jobs import New
+from tests.drills.walk.runs import create_ready, done, ids_of
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 
 _AGEING = {name: job_type.ageing for name, job_type in TYPES.items() if job_type.ageing}
@@ -45,27 +46,32 @@ async def _learn(walk: Walk, raised: list[Known], *, in_order: bool) -> None:
     walk.model.ageing.notes.append(Note(0.0, noted["upto"]))
 
 
-@rule(6)
+@rule(2.5)
 async def what_is_ready_ages(walk: Walk) -> str:
     """Hours pass; upkeep has those go up that have been ready for a span, of the types and queues that it serves."""
     hours = walk.dice.choice((0.6, 1.1))
     queues = walk.dice.choice((QUEUES, QUEUES[:1]))
     types = _AGEING if walk.chance(0.7) else dict(walk.dice.sample(list(_AGEING.items()), 3))
-    old = _old(walk, types, queues, hours)
-    if not old and walk.chance(0.7):
+    if not _old(walk, types, queues, hours) and walk.chance(0.7):
         raise NotNow
+    return await _age(walk, types, queues, hours)
+
+
+async def _age(walk: Walk, types: dict[str, timedelta], queues: list[str], hours: float) -> str:
+    old = _old(walk, types, queues, hours)
     await _pass(walk, hours)
     await age(walk.conn, types, queues=queues)
     await _learn(walk, old, in_order=True)
     return f"{hours} h: {ids_of(old)}"
 
 
-@rule(16)
+@rule(1.3)
 async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     """Each goes up once."""
+    if not _old(walk, _AGEING, QUEUES, 1.1):
+        await create_ready(walk, New())
+        await done(walk, await _age(walk, _AGEING, QUEUES, 0.6))
     old = _old(walk, _AGEING, QUEUES, 1.1)
-    if not old:
-        raise NotNow
     await _pass(walk, 1.1)
 
     async def one(conn: Connection) -> None:
@@ -77,7 +83,7 @@ async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     return str(ids_of(old))
 
 
-@rule(2.6)
+@rule(1.2)
 async def forget_what_is_only_for_order(walk: Walk) -> str:
     """Days later: who was served, which worker ran what, how long who is ready. Keys of dead workers go at once."""
     model = walk.model

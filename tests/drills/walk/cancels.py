@@ -1,31 +1,25 @@
 """Rules of cancels: of what nobody holds, of what runs, and of what each has created; and upkeep's part in it."""
 
-from tests.drills.walk.known import Known, Violation
-from tests.drills.walk.walk import NotNow, Walk, rule
+from tests.drills.walk.known import Violation
+from tests.drills.walk.runs import a_run, cancelled
+from tests.drills.walk.walk import Walk, rule
 from workers.cancels import deal_with_cancels
 
 
-@rule(2)
+@rule()
 async def cancel(walk: Walk) -> str:
     """In whatever state: it ends, with all that it created, or its run is to be told."""
-    return await _cancel(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
+    return await cancelled(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
 
 
-@rule(10)
+@rule(1.2)
 async def cancel_what_runs(walk: Walk) -> str:
     """Its run is to be told, and what it created with it."""
-    return await _cancel(walk, walk.job(lambda job: job.held))
+    _, job = await a_run(walk)
+    return await cancelled(walk, job)
 
 
-async def _cancel(walk: Walk, job: Known) -> str:
-    got = await walk.jobs.cancel(job.id, reason="enough")
-    ended, asked = walk.model.cancel(job.id)
-    if got is None or (set(got.ended), set(got.asked)) != (set(ended), asked):
-        raise Violation(f"S6: {ended} end at once, {asked} are to be told; it said {got}")
-    return f"{ended}, to be told: {asked}"
-
-
-@rule(2.4)
+@rule()
 async def cancel_one_that_has_ended(walk: Walk) -> str:
     """It stays as it is."""
     job_id = walk.pick(walk.model.ended)
@@ -34,12 +28,12 @@ async def cancel_one_that_has_ended(walk: Walk) -> str:
     return f"job {job_id}"
 
 
-@rule(41)
+@rule(1.2)
 async def deal_with_requests(walk: Walk) -> str:
     """Upkeep: runs are told, jobs that nobody holds are ended, and no other request stays."""
+    if not walk.model.requests:
+        walk.tell(await cancel_what_runs(walk))
     asked = sorted(walk.model.requests)
-    if not asked:
-        raise NotNow
     worker, told = walk.worker(alone=None), list[int]()
     await deal_with_cancels(walk.conn, walk.jobs, worker, lambda job_id, _: told.append(job_id))
     for job_id in asked:

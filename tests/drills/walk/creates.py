@@ -7,45 +7,46 @@ from jobs_core.job_types import UniqueWhile
 from jobs_core.keys import expire_keys
 from tests.drills.walk.known import Violation
 from tests.drills.walk.new_jobs import HOUR, New, created, idempotent, new, stands_for, with_a_new_key
+from tests.drills.walk.runs import make_room
 from tests.drills.walk.walk import NotNow, Walk, rule
 
 
 async def _create(walk: Walk, one: New) -> str:
-    walk.has_room()
+    await make_room(walk)
     return created(walk, [one], await walk.jobs.create_many([one.job()]))
 
 
-@rule(1.9)
+@rule()
 async def create_plain(walk: Walk) -> str:
     """Ready at once."""
     return await _create(walk, new(walk))
 
 
-@rule(2.3)
+@rule()
 async def create_in_lane(walk: Walk) -> str:
     """At the tail of a lane."""
     return await _create(walk, new(walk, lane=True))
 
 
-@rule(2.1)
+@rule()
 async def create_later(walk: Walk) -> str:
     """Due in an hour."""
     return await _create(walk, new(walk, later=True))
 
 
-@rule(2)
+@rule()
 async def create_later_in_lane(walk: Walk) -> str:
     """Joins its lane in an hour."""
     return await _create(walk, new(walk, later=True, lane=True))
 
 
-@rule(2.5)
+@rule()
 async def create_unique_unstarted(walk: Walk) -> str:
     """One a key until it is claimed."""
     return await _create(walk, _unique(walk, "unstarted"))
 
 
-@rule(2)
+@rule()
 async def create_unique_unfinished(walk: Walk) -> str:
     """One a key until it ends."""
     return await _create(walk, _unique(walk, "unfinished"))
@@ -57,7 +58,7 @@ def _unique(walk: Walk, held_while: UniqueWhile) -> New:
     return New(later=later, unique_key=key, unique_while=held_while, at=HOUR if later else None)
 
 
-@rule(2)
+@rule()
 async def create_debounced(walk: Walk) -> str:
     """A job that was not claimed takes its input in; whether it is ready, and its place, stay as they are."""
     text = f"debounced {len(walk.story)}"
@@ -79,13 +80,13 @@ async def create_debounced(walk: Walk) -> str:
     return told
 
 
-@rule(2.2)
+@rule()
 async def create_idempotent(walk: Walk) -> str:
     """One an outside event, also after it ended."""
     return await _create(walk, idempotent(walk))
 
 
-@rule(4.4)
+@rule(2.2)
 async def reuse_an_idempotency_key(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     (job_type, name), key = walk.pick(walk.model.keys.items())
@@ -98,26 +99,26 @@ async def reuse_an_idempotency_key(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(2.2)
+@rule()
 async def create_many(walk: Walk) -> str:
     """Of all kinds, in one call, all or none."""
-    walk.has_room()
+    await make_room(walk)
     kinds = [new(walk, lane=walk.chance(0.5), later=walk.chance(0.2), unique=walk.chance(0.2)) for _ in range(3)]
     kinds += [idempotent(walk)] if walk.chance(0.2) else []
     return created(walk, kinds, await walk.jobs.create_many([one.job() for one in kinds]))
 
 
-@rule(2)
+@rule()
 async def create_in_a_callers_transaction(walk: Walk) -> str:
     """Which commits."""
-    walk.has_room()
+    await make_room(walk)
     kinds = [new(walk, lane=walk.chance(0.7), unique=walk.chance(0.3)) for _ in range(2)]
     async with walk.conn.transaction():
         got = await walk.jobs.create_many([one.job() for one in kinds], conn=walk.conn)
     return created(walk, kinds, got)
 
 
-@rule(1.9)
+@rule()
 async def create_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     kinds = [new(walk, lane=walk.chance(0.7), later=walk.chance(0.2), unique=walk.chance(0.3)) for _ in range(2)]
@@ -126,17 +127,17 @@ async def create_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return ", ".join(map(str, kinds))
 
 
-@rule(2.1)
+@rule()
 async def create_twice_at_once(walk: Walk) -> str:
     """Two callers with the same key: one job."""
-    walk.has_room()
+    await make_room(walk)
     one = with_a_new_key(walk)
     both = await asyncio.gather(*(walk.jobs.create_many([one.job()]) for _ in range(2)))
     first, second = sorted(both, key=lambda got: len(got.met))
     return f"{created(walk, [one], first)}; and {created(walk, [one], second)}"
 
 
-@rule(4.2)
+@rule(2.2)
 async def a_keys_time_is_over(walk: Walk) -> str:
     """An idempotency key stands for its job no longer."""
     (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)
@@ -146,7 +147,7 @@ async def a_keys_time_is_over(walk: Walk) -> str:
     return name
 
 
-@rule(1.9)
+@rule()
 async def expire_the_keys(walk: Walk) -> str:
     """Housekeeping deletes those whose time is over, and no other."""
     over = [place for place, key in walk.model.keys.items() if key.expired]

@@ -10,7 +10,7 @@ from jobs_core.suspects import claim_alone
 from jobs_core.upkeep import promote_due, rescue
 from tests.drills.walk.known import Violation
 from tests.drills.walk.model_limits import DECLARED
-from tests.drills.walk.upkeep import new_worker
+from tests.drills.walk.runs import new_worker
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, Walk
 from workers.cancels import deal_with_cancels
 

@@ -41,6 +41,7 @@ class Known:
     limits: dict[str, int] = field(default_factory=dict)
     retry_of: int | None = None
     sticky: str | None = None
+    user_id: str | None = None
     fair: str | None = None
     first_priority: int | None = None
     prefers: int | None = None

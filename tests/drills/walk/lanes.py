@@ -6,18 +6,19 @@ from jobs_core import AnyJob, Fail, NotRedriven
 from jobs_core.claim import claim
 from jobs_core.lanes import Released, hold, release
 from jobs_core.settle import settle
-from tests.drills.walk.claims import ids_of, ready
 from tests.drills.walk.known import Known, must
 from tests.drills.walk.model_lanes import Hold
-from tests.drills.walk.new_jobs import LANES, New, created
+from tests.drills.walk.new_jobs import LANES, New, created, in_a_free_lane
 from tests.drills.walk.redrives import begin_anew
+from tests.drills.walk.runs import a_run, a_worker, create_ready, ids_of, make_room, ready
+from tests.drills.walk.settles import ended_as
 from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, Walk, rule
 
 UNUSED = "unused"
 """A lane of no job."""
 
 
-@rule(1.7)
+@rule()
 async def hold_a_lane(walk: Walk) -> str:
     """By hand, used or not, held or not: none of it begins, and what has begun goes on."""
     free = [lane for lane in LANES if lane not in walk.model.lanes.holds]
@@ -30,11 +31,13 @@ async def hold_a_lane(walk: Walk) -> str:
     return f"{lane}, by {held_by}: {reason}"
 
 
-@rule(20)
+@rule(2)
 async def hold_a_lane_while_its_first_job_is_claimed(walk: Walk) -> str:
     """Whichever is first: it is claimed, and goes on, or waits with the others."""
-    worker, waiting = walk.worker(), ready(walk)
-    job = walk.pick(job for job in waiting if job.lane in LANES and job.token is None)
+    if not any(_unbegun(job) for job in ready(walk)) and (one := in_a_free_lane(walk)):
+        await create_ready(walk, one)
+    worker, waiting = await a_worker(walk), ready(walk)
+    job = walk.pick(job for job in waiting if _unbegun(job))
     lane = job.lane or ""
 
     async def claims() -> list[AnyJob]:
@@ -51,8 +54,18 @@ async def hold_a_lane_while_its_first_job_is_claimed(walk: Walk) -> str:
     return f"{lane}; worker {worker} has {sorted(taken)}"
 
 
-def _held(walk: Walk, *, failed: bool = False) -> tuple[str, Hold]:
-    """A lane that is held, for a job that failed."""
+def _unbegun(job: Known) -> bool:
+    return job.lane in LANES and job.token is None
+
+
+async def _held(walk: Walk, *, failed: bool = False) -> tuple[str, Hold]:
+    """A lane that is held, for a job that failed; where none is, somebody holds one, or a job fails."""
+    if not any(hold.failed or not failed for hold in walk.model.lanes.holds.values()):
+        if failed:
+            run, job = await a_run(walk, lambda job: job.holds_lane and job.lane in LANES, make=in_a_free_lane(walk))
+            walk.tell(await ended_as(walk, run, job, Fail("no"), "failed", reason="error"))
+        else:
+            walk.tell(await hold_a_lane(walk))
     return walk.pick((lane, hold) for lane, hold in walk.model.lanes.holds.items() if hold.failed or not failed)
 
 
@@ -63,24 +76,24 @@ def _is(released: Released | None, lane: str, hold: Hold, redriven: int | None =
     must(got == (hold.held_by, hold.failed, redriven), f"lane {lane} is held as {hold}; {released}, for {redriven}")
 
 
-@rule(5.8)
+@rule()
 async def release_a_lane(walk: Walk) -> str:
     """It goes on with the first that waits; one that is not held stays as it is."""
     if walk.chance(0.1):
         lane = walk.pick(lane for lane in (*LANES, UNUSED) if lane not in walk.model.lanes.holds)
         must(await release(walk.conn, lane) is None, f"lane {lane} was released, and is not held")
         return f"{lane} is not held"
-    lane, hold = _held(walk)
+    lane, hold = await _held(walk)
     _is(await release(walk.conn, lane), lane, hold)
     walk.model.release(lane)
     return f"{lane}: {hold}"
 
 
-@rule(43)
+@rule(1.4)
 async def release_a_lane_and_redrive(walk: Walk) -> str:
     """The job that failed is done again before all that wait; or nothing is, and the lane stays held."""
-    walk.has_room()
-    lane, hold = _held(walk, failed=walk.chance(0.9))
+    await make_room(walk)
+    lane, hold = await _held(walk, failed=walk.chance(0.9))
     failed = walk.model.ended.get(hold.failed or 0)
     why_not = "no job failed" if failed is None else _not_redriven(walk, failed)
     try:
@@ -108,11 +121,11 @@ def _not_redriven(walk: Walk, job: Known) -> str:
     return f"job {holder} has the key of job {job.id}" if holder else ""
 
 
-@rule(10)
+@rule()
 async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the first of the lane may run, and the lane is not stranded."""
-    walk.has_room()
-    lane, hold = _held(walk)
+    await make_room(walk)
+    lane, hold = await _held(walk)
     one = New("lane_note", lane)
     got, released = await asyncio.gather(walk.jobs.create_many([one.job()]), release(walk.conn, lane))
     _is(released, lane, hold)
@@ -121,10 +134,10 @@ async def release_a_lane_while_one_joins_it(walk: Walk) -> str:
     return f"{lane}: {hold}; {said}"
 
 
-@rule(7.1)
+@rule()
 async def release_a_lane_twice_at_once(walk: Walk) -> str:
     """One releases it, and the other finds it free."""
-    lane, hold = _held(walk)
+    lane, hold = await _held(walk)
 
     async def one() -> Released | None:
         async with walk.jobs.database.connection() as conn:
@@ -137,11 +150,14 @@ async def release_a_lane_twice_at_once(walk: Walk) -> str:
     return f"{lane}: {hold}"
 
 
-@rule(131)
+@rule(1.8)
 async def a_head_fails_while_one_joins_its_lane(walk: Walk) -> str:
     """Where its type holds the lane, all wait; else the next goes on."""
-    walk.has_room()
-    run, job = walk.run(lambda job: job.lane in LANES and (job.holds_lane or walk.chance(0.1)))
+    await make_room(walk)
+    any_type = walk.chance(0.2)
+    run, job = await a_run(
+        walk, lambda job: job.lane in LANES and (job.holds_lane or any_type), make=in_a_free_lane(walk)
+    )
     one = New("lane_note", job.lane)
     got, _ = await asyncio.gather(
         walk.jobs.create_many([one.job()]), settle(walk.conn, run, Fail("no"), TYPES[run.job_type])

@@ -6,12 +6,22 @@ from collections.abc import Sequence
 from jobs_core import AnyJob, Connection, Limit, LimitInUse, execute, fetch
 from jobs_core.claim_limited import Found, claim_limited
 from jobs_core.limits import forget_limits, list_limits, remove_limit, set_limit
-from tests.drills.walk.claims import begin, ids_of, ready, types_of_one
 from tests.drills.walk.known import Violation, must
 from tests.drills.walk.model_limits import DECLARED, PER_S
 from tests.drills.walk.new_jobs import New, created, new
+from tests.drills.walk.runs import (
+    a_late_worker,
+    a_worker,
+    begin,
+    create_ready,
+    done,
+    ids_of,
+    make_room,
+    ready,
+    types_of_one,
+)
 from tests.drills.walk.tables import turns_of
-from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, NotNow, Walk, rule
+from tests.drills.walk.walk import MOST_JOBS, QUEUES, TYPES, Walk, rule
 
 _MOST_LOOKS = 10
 """Of one claim: a look makes keys, or fits them, and the next one claims. A claim that takes more goes round without end."""
@@ -30,20 +40,21 @@ async def look_at_turns(walk: Walk) -> None:
         walk.model.turns.learn(turns_of(row.values() for row in await fetch(walk.conn, sql)))
 
 
-@rule(3)
+@rule()
 async def create_limited(walk: Walk) -> str:
     """Under a key or two, some of them in a lane, for later, or with a unique key besides."""
-    walk.has_room()
+    await make_room(walk)
     lane, later, unique = walk.chance(0.3), walk.chance(0.1), walk.chance(0.1)
     one = new(walk, lane=lane, later=later, unique=unique, limited=True)
     return created(walk, [one], await walk.jobs.create_many([one.job()]))
 
 
-@rule(14)
+@rule()
 async def claim_some_limited(walk: Walk) -> str:
     """All that have their slots, permits and turns, in their order, and none besides."""
-    worker, types, slots = walk.worker(), types_of_one(walk), walk.dice.choice((1, 2, 3, MOST_JOBS))
-    walk.job(lambda job: job.state == "ready" and job.apart)  # one that is paused, too
+    if not any(job.state == "ready" and job.apart for job in walk.model.jobs.values()):  # one that is paused, too
+        await done(walk, await create_limited(walk))
+    worker, types, slots = await a_worker(walk), types_of_one(walk), walk.dice.choice((1, 2, 3, MOST_JOBS))
     runs = list[AnyJob]()
     for _ in range(_MOST_LOOKS):
         waiting, held = ready(walk, types, limited=True), walk.model.held_slots()
@@ -62,13 +73,15 @@ async def claim_some_limited(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}, started {begun}"
 
 
-@rule(14)
+@rule()
 async def claim_limited_twice_at_once(walk: Walk) -> str:
     """What one has locked the other passes over: neither has a slot of the other's. Two want a key that has one to give."""
-    worker, held = walk.worker(), walk.model.held_slots()
-    walk.has_room()
-    limits = walk.model.limits.keys.items()
-    key = walk.pick(key for key, has in limits if has.slots is not None and has.slots > held[key])
+    await make_room(walk)
+    worker, held = await a_worker(walk), walk.model.held_slots()
+    some = [key for key, has in walk.model.limits.keys.items() if has.slots is not None and has.slots > held[key]]
+    key = walk.dice.choice(some or list(DECLARED))
+    if not some:
+        await _set(walk, Limit(key, slots=held[key] + 1))
     two = [New("bound", limits={key: 1}) for _ in range(2)]
     created(walk, two, await walk.jobs.create_many([one.job() for one in two]))
 
@@ -81,21 +94,24 @@ async def claim_limited_twice_at_once(walk: Walk) -> str:
     return f"worker {worker}: {[run.id for run in first.jobs]} and {[run.id for run in second.jobs]}"
 
 
-@rule(4)
+@rule(1.2)
 async def claim_limited_without_a_lease(walk: Walk) -> str:
     """A worker that was buried, or whose lease ran out: nothing."""
-    worker = walk.worker(alone=None, good=False)
     if not ready(walk, limited=True):
-        raise NotNow
+        await create_ready(walk, new(walk, limited=True))
+    worker = await a_late_worker(walk)
     found = await _look(walk.conn, worker)
     must(not found.jobs, f"worker {worker} has no lease, and claimed {[run.id for run in found.jobs]}")
     return f"worker {worker}"
 
 
-@rule(1.8)
+@rule()
 async def set_a_limit(walk: Walk) -> str:
     """Raised, lowered, closed, or of another kind; what is held stays."""
-    limit = _some_numbers(walk)
+    return await _set(walk, _some_numbers(walk))
+
+
+async def _set(walk: Walk, limit: Limit) -> str:
     await set_limit(walk.conn, limit)
     walk.model.limits.put(limit)
     return str(limit)
@@ -108,13 +124,13 @@ def _some_numbers(walk: Walk) -> Limit:
     return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
 
 
-@rule(18)
+@rule(2.2)
 async def close_a_limit_while_one_claims(walk: Walk) -> str:
     """Whichever is first: the claim has its slots, or none; mostly it is opened again."""
-    worker = walk.worker()
     key, slots = walk.pick((key, has.slots) for key, has in walk.model.limits.keys.items() if has.slots)
     if not any(key in job.limits for job in ready(walk, limited=True)):
-        raise NotNow
+        await create_ready(walk, New("bound", limits={key: 1}))
+    worker = await a_worker(walk)
 
     async def claim() -> Found:
         async with walk.jobs.database.connection() as conn:
@@ -124,12 +140,11 @@ async def close_a_limit_while_one_claims(walk: Walk) -> str:
     walk.took(found.jobs, worker)
     walk.model.limits.put(Limit(key, slots=0))
     if walk.chance(0.8):
-        await set_limit(walk.conn, Limit(key, slots=slots))
-        walk.model.limits.put(Limit(key, slots=slots))
+        await _set(walk, Limit(key, slots=slots))
     return f"{key}; worker {worker} has {[run.id for run in found.jobs]}"
 
 
-@rule(1.6)
+@rule()
 async def remove_a_limit(walk: Walk) -> str:
     """Unless jobs hold slots of it; the next job of the key makes it anew."""
     key = walk.pick(DECLARED)
@@ -147,7 +162,7 @@ async def remove_a_limit(walk: Walk) -> str:
     return f"{key}: it was there: {there}"
 
 
-@rule(1.9)
+@rule()
 async def forget_unused_limits(walk: Walk) -> str:
     """Two days later: those made for jobs, of which nothing is held and for which nothing stands ready."""
     await execute(walk.conn, "UPDATE jobs.limits SET created_at = created_at - interval '2 days'")
@@ -165,7 +180,7 @@ async def forget_unused_limits(walk: Walk) -> str:
     return str(unused)
 
 
-@rule(1.9)
+@rule()
 async def an_hour_fills_the_buckets(walk: Walk) -> str:
     """A permit each."""
     await execute(walk.conn, "UPDATE jobs.limits SET filled_at = filled_at - interval '1 hour'")
@@ -173,7 +188,7 @@ async def an_hour_fills_the_buckets(walk: Walk) -> str:
     return ""
 
 
-@rule(2.1)
+@rule()
 async def list_the_limits(walk: Walk) -> str:
     """As an operator sees them: who holds what, and how many wait."""
     waiting = [job for job in walk.model.jobs.values() if job.state == "ready"]

@@ -88,7 +88,8 @@ SELECT
                CASE WHEN state <> 'pending' THEN state WHEN ready_seq IS NULL THEN 'scheduled' ELSE 'ready' END AS state,
                worker_id AS worker, token, retry_count AS retries, lost_count AS lost, coalesce(alone, limited_alone) AS alone,
                alone_lost_count AS alone_lost, rescued, wait_event AS waits_for, wait_until IS NOT NULL AS timed, parent_id,
-               unique_key, unique_while, queue, retry_of, first_priority, sticky_key AS sticky, preferred_worker AS prefers,
+               unique_key, unique_while, queue, user_id, retry_of, first_priority, sticky_key AS sticky,
+               preferred_worker AS prefers,
                CASE WHEN preferred_worker IS NOT NULL THEN extract(epoch FROM scheduled_for) END AS until,
                CASE WHEN jsonb_typeof(limit_group::jsonb -> 0) = 'array' THEN limit_group::jsonb #>> '{{0,0}}' END AS fair
         FROM jobs.jobs) AS j) AS jobs,

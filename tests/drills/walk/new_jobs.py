@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from jobs_core import Created, NewJob
 from jobs_core.job_types import UNIQUE_WHILE, UniqueWhile
-from tests.drills.walk.known import EventKey, Known, Violation
+from tests.drills.walk.known import HOLDING, EventKey, Known, Violation
 from tests.drills.walk.model_limits import DECLARED
 from tests.drills.walk.walk import QUEUES, TYPES, Walk
 
 HOUR = timedelta(hours=1)
-LANES = ("a", "b")
+LANES = ("a", "b", "c")
 STICKY_KEYS = ("k0", "k1")
 USERS = (None, "u1", "u2", "u3")
 
@@ -71,6 +71,7 @@ class New:
             self.queue,
             dict(self.limits),
             sticky=self.sticky,
+            user_id=self.user_id,
             fair=None if TYPES[self.job_type].fair_by is None else self.user_id or "",
         )
 
@@ -102,6 +103,12 @@ def of_some_type(walk: Walk, lane: str | None, limits: Mapping[str, int]) -> New
         return walk.dice.choice((New("lane_note", lane), New("holding", lane, sticky=key)))
     sticky, fair = New("sticky", sticky=walk.dice.choice(STICKY_KEYS)), New("fair", user_id=walk.dice.choice(USERS))
     return walk.dice.choice((New("note"), New("note"), New("counted"), sticky, fair))
+
+
+def in_a_free_lane(walk: Walk) -> New | None:
+    """A job that would be the head of a lane in which nobody stands, if there is one, and hold it where it failed."""
+    free = [lane for lane in LANES if lane not in walk.model.lanes.holds and not walk.model.lanes.jobs[lane]]
+    return New(HOLDING, walk.dice.choice(free)) if free else None
 
 
 def some_limits(walk: Walk) -> dict[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jobs_core import AnyJob, execute
 from jobs_core.notes import Clock, Notebook, begin, write
 from tests.drills.walk.known import must
+from tests.drills.walk.runs import a_run
 from tests.drills.walk.walk import Walk, rule
 
 _MOST = 10
@@ -36,10 +37,10 @@ def _learn(walk: Walk, notebook: Notebook) -> None:
         walk.model.notes[notebook.job_id, note.kind, n] = notebook.token
 
 
-@rule(9.4)
+@rule(1.2)
 async def say_something(walk: Walk) -> str:
     """Several runs in one statement, stale ones among them."""
-    runs = {run.token: run for run in (walk.run()[0], walk.run()[0])}
+    runs = {run.token: run for run in ((await a_run(walk))[0], (await a_run(walk))[0])}
     holding = set(runs)
     if walk.chance(0.6):
         stale = walk.stale_run()
@@ -57,7 +58,7 @@ async def say_something(walk: Walk) -> str:
     return f"{[run.id for run in runs.values()]}, holding {sorted(holding)}"
 
 
-@rule(2)
+@rule()
 async def say_something_stale(walk: Walk) -> str:
     """It is not written, and says nothing any more."""
     run = walk.stale_run()
@@ -67,10 +68,10 @@ async def say_something_stale(walk: Walk) -> str:
     return f"job {run.id} token {run.token}"
 
 
-@rule(11)
+@rule(1.3)
 async def say_something_while_somebody_has_the_job(walk: Walk) -> str:
     """A settle, say: its row is passed over, and it is said again."""
-    run, _ = walk.run()
+    run, _ = await a_run(walk)
     said = await _said(walk, [run])
     async with walk.jobs.database.connection() as other, other.transaction():
         await execute(other, "SELECT FROM jobs.jobs WHERE id = %(id)s FOR UPDATE", {"id": run.id})

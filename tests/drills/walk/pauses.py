@@ -8,13 +8,14 @@ from jobs_core.settle import settle
 from tests.drills.walk.known import must
 from tests.drills.walk.model_pauses import Place
 from tests.drills.walk.new_jobs import HOUR
+from tests.drills.walk.runs import a_run
 from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
 
 _MOST = 3
 """In force at once: more, and hardly a claim finds anything."""
 
 
-@rule(2)
+@rule(1.2)
 async def pause_a_queue_or_a_type(walk: Walk) -> str:
     """For an hour, or until somebody resumes it; the last word stands."""
     if len(walk.model.pauses.in_force()) >= _MOST:
@@ -28,7 +29,7 @@ async def pause_a_queue_or_a_type(walk: Walk) -> str:
     return f"{queue}, {job_type}, timed: {timed}"
 
 
-@rule(3.1)
+@rule(1.5)
 async def resume_one(walk: Walk) -> str:
     """Just this, whoever set it; one that is not paused is not there to lift."""
     place = walk.pick(walk.model.pauses.left_h) if walk.chance(0.9) else Place(QUEUES[0], "note")
@@ -40,10 +41,10 @@ async def resume_one(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(10)
+@rule(1.3)
 async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     """A provider's word: the latest end wins, and the run's time to give up goes on."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     later = walk.chance(0.5)
     outcome = Snooze(HOUR if later else timedelta(0), because="rate_limited", pause_queue_until=HOUR)
     await settle(walk.conn, run, outcome, TYPES[run.job_type])
@@ -52,7 +53,7 @@ async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     return f"job {job.id}, queue {job.queue}, later: {later}"
 
 
-@rule(25)
+@rule(10)
 async def hours_pass(walk: Walk) -> str:
     """For pauses, and for what runs and pauses take of a job's time.
 
@@ -73,7 +74,7 @@ async def hours_pass(walk: Walk) -> str:
     return f"{hours} h"
 
 
-@rule(1.6)
+@rule()
 async def put_pauses_away_that_are_over(walk: Walk) -> str:
     """Upkeep: what was paused is claimed again before, and its time is not forgotten."""
     in_force = walk.model.pauses.in_force()
@@ -85,7 +86,7 @@ async def put_pauses_away_that_are_over(walk: Walk) -> str:
     return str(over)
 
 
-@rule(1.5)
+@rule()
 async def forget_times_of_pauses(walk: Walk) -> str:
     """Housekeeping: those that no living job's time depends on."""
     await forget_paused_times(walk.conn)

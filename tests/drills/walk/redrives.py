@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from jobs_core import Connection
+from jobs_core import Connection, Fail
 from jobs_core.dead_letters import DEAD
 from jobs_core.redrive import Batch, Letters, redrive
 from tests.drills.walk.known import Known, must
-from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
+from tests.drills.walk.runs import a_run, make_room
+from tests.drills.walk.settles import ended_as
+from tests.drills.walk.walk import TYPES, Walk, rule
 
 _MOST = 3
 """New jobs of one call."""
@@ -27,6 +29,11 @@ def _meant(walk: Walk, letters: Letters) -> list[Known]:
         and letters.lane in {None, job.lane}
         and (letters.ids is None or job.id in letters.ids)
     ]
+
+
+async def _one_fails(walk: Walk) -> None:
+    run, job = await a_run(walk)
+    walk.tell(await ended_as(walk, run, job, Fail("no"), "failed", reason="error"))
 
 
 async def _redrive(walk: Walk, conn: Connection, letters: Letters) -> list[Batch]:
@@ -69,6 +76,7 @@ def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
         limits=old.limits,
         retry_of=old.id,
         sticky=old.sticky,
+        user_id=old.user_id,
         fair=old.fair,
     )
     walk.model.create(new, later=False)
@@ -76,10 +84,10 @@ def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
     return new
 
 
-@rule(14)
+@rule()
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
-    walk.has_room()
+    await make_room(walk)
     letters = walk.dice.choice(
         (
             Letters(),
@@ -90,20 +98,22 @@ async def redrive_in_bulk(walk: Walk) -> str:
         )
     )
     if not _meant(walk, letters):
-        raise NotNow
+        await _one_fails(walk)
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(3.7)
+@rule()
 async def redrive_one(walk: Walk) -> str:
     """By its id; one that was redriven before is left, and told, unless it is to be redriven again."""
-    walk.has_room()
+    await make_room(walk)
+    if not _meant(walk, Letters(states=DEAD, again=True)):
+        await _one_fails(walk)
     job = walk.pick(_meant(walk, Letters(states=DEAD, again=True)))
     letters = Letters(states=DEAD, ids=(job.id,), again=walk.chance(0.2))
     return _learn(walk, letters, await _redrive(walk, walk.conn, letters))
 
 
-@rule(1.8)
+@rule()
 async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     """What lives, has completed, or is kept no more: left, and told."""
     job = walk.pick(
@@ -115,11 +125,13 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule(5.1)
+@rule()
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
-    walk.has_room()
-    job = walk.pick(job for job in _meant(walk, Letters(states=DEAD)))
+    await make_room(walk)
+    if not _meant(walk, Letters(states=DEAD)):
+        await _one_fails(walk)
+    job = walk.pick(_meant(walk, Letters(states=DEAD)))
     letters = Letters(states=DEAD, ids=(job.id,))
 
     async def one() -> list[Batch]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from jobs_core import Connection, Database, Jobs
 from tests.drills.walk.finish import all_end
 from tests.drills.walk.rules import RULES
+from tests.drills.walk.runs import new_worker
 from tests.drills.walk.sql_creates import role_of_a_walk
 from tests.drills.walk.tables import check, empty, prepare
-from tests.drills.walk.upkeep import new_worker
 from tests.drills.walk.walk import LAST_STEPS, Walk, step, table
 
 LENGTH = 150
@@ -66,10 +66,10 @@ def _add(report: Report, ended: _Ended, number: int) -> None:
     for name, times in walk.fired.items():
         report.fired[name] += times
     if ended.broken:
-        report.violation, report.failed_after = f"walk {number}: {ended.broken}", len(walk.story)
+        report.violation, report.failed_after = f"walk {number}: {ended.broken}", walk.fired.total()
         report.last_steps = "\n".join(["", *walk.story[-LAST_STEPS:]])
     else:
-        report.steps += len(walk.story)
+        report.steps += walk.fired.total()
 
 
 async def _walk(jobs: Jobs, conn: Connection, role: str, numbers: Sequence[str]) -> _Ended:

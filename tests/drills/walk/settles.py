@@ -9,7 +9,8 @@ from jobs_core import AnyJob, Cancel, Complete, Connection, Created, Fail, Outco
 from jobs_core.settle import Completed, end_many, settle
 from tests.drills.walk.known import Known, Violation
 from tests.drills.walk.model import RETRIES
-from tests.drills.walk.new_jobs import HOUR, LANES, New, created, of_some_type, some_limits
+from tests.drills.walk.new_jobs import HOUR, LANES, New, created, in_a_free_lane, of_some_type, some_limits
+from tests.drills.walk.runs import a_run, asked_to_end, make_room
 from tests.drills.walk.walk import TYPES, Walk, rule
 from tests.support.database import Undone
 
@@ -25,26 +26,26 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(13)
+@rule(1.2)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(12)
+@rule(1.2)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     walk.model.effects[run.id, run.token] += 1
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(12)
+@rule(1.3)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
-    walk.has_room()
-    run, job = walk.run()
+    await make_room(walk)
+    run, job = await a_run(walk)
     lane = job.lane if job.lane in LANES else None
     limits = some_limits(walk) if job.limits else {}
     one = of_some_type(walk, lane, limits)
@@ -60,10 +61,10 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(11)
+@rule(1.2)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
-    run, _ = walk.run()
+    run, _ = await a_run(walk)
 
     async def also(conn: Connection) -> None:
         await walk.effect(run)(conn)
@@ -78,10 +79,10 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(12)
+@rule(1.2)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     now = walk.chance(0.6)
     because: Literal["error", "timeout"] = walk.dice.choice(("error", "timeout"))
     own = replace(RETRIES, max_retries=walk.dice.choice((0, 1))) if walk.chance(0.3) else None
@@ -91,10 +92,10 @@ async def retry(walk: Walk) -> str:
     return f"job {job.id}, now: {now}, policy: {own}"
 
 
-@rule(12)
+@rule(1.2)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     later, also = walk.chance(0.5), walk.chance(0.5)
     outcome = Snooze(HOUR if later else timedelta(0), also=walk.effect(run) if also else None, because="rate_limited")
     await settle(walk.conn, run, outcome, TYPES[run.job_type])
@@ -103,34 +104,34 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(12)
+@rule(1.2)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
-    wanted_dead = walk.model.requests if walk.chance(0.5) else set()
-    run, job = walk.run(lambda job: not wanted_dead or job.id in wanted_dead)
+    run, job = await a_run(walk, asked_to_end(walk, 0.5))
     await settle(walk.conn, run, Snooze(timedelta(0), because="drained"), TYPES[run.job_type])
     walk.model.put_back(job, "drained", later=False, charge=0, final=False)
     return f"job {job.id}"
 
 
-@rule(9.6)
+@rule(1.3)
 async def fail(walk: Walk) -> str:
     """For good."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(11)
+@rule(1.2)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
-    run, job = walk.pick(told or walk.current())
+    run, job = walk.pick(told) if told else await a_run(walk)
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(13)
+@rule(1.5)
 async def end_several(walk: Walk) -> str:
     """Completed runs without a lane, a parent or limits, in one statement; stale ones among them."""
+    await a_run(walk, lambda job: not (job.lane or job.parent_id or job.apart))
     plain = [run for run in walk.runs if not run.lane and not run.parent_id and not run.limited]
     current = {run.token for run, _ in walk.current()}
     held = {run.id: run for run in plain if run.token in current}
@@ -145,10 +146,10 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(11)
+@rule(1.3)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     async with walk.conn.transaction():
         await fence(walk.conn, run)
         await walk.effect(run)(walk.conn)
@@ -156,10 +157,10 @@ async def write_under_the_fence(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(13)
+@rule(1.3)
 async def its_time_to_give_up_comes(walk: Walk) -> str:
     """The next put-back by the run itself ends it."""
-    _, job = walk.run(lambda job: not job.gives_up)
+    _, job = await a_run(walk, lambda job: not job.gives_up)
     sql = """UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '1 hour'
                  - make_interval(secs => jobs.paused_s(queue, job_type, claimed_at)) WHERE id = %(id)s"""
     await execute(walk.conn, sql, {"id": job.id})
@@ -167,11 +168,11 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(70)
+@rule(1.5)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
-    walk.has_room()
-    run, job = walk.run(lambda job: job.lane in LANES)
+    await make_room(walk)
+    run, job = await a_run(walk, lambda job: job.lane in LANES, make=in_a_free_lane(walk))
     one = New("lane_note", job.lane)
     got, _ = await asyncio.gather(
         walk.jobs.create_many([one.job()]), settle(walk.conn, run, Complete(), TYPES[run.job_type])

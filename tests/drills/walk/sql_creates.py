@@ -12,6 +12,7 @@ from jobs_core.declare import declare_types
 from jobs_core.roles import let_create
 from tests.drills.walk.known import Violation
 from tests.drills.walk.new_jobs import New, idempotent, learned, new, with_a_new_key
+from tests.drills.walk.runs import make_room
 from tests.drills.walk.walk import NOTE, TYPES, Walk, rule
 
 ALLOWED = [name for name in TYPES if name != "counted"]
@@ -51,17 +52,17 @@ def _role(walk: Walk, one: New) -> str | None:
     return walk.role if one.job_type in ALLOWED and walk.chance(0.8) else None
 
 
-@rule(2.1)
+@rule()
 async def create_by_sql(walk: Walk) -> str:
     """Of any kind: what Python would have done."""
-    walk.has_room()
+    await make_room(walk)
     one = _one(walk)
     async with walk.conn.transaction():
         ids, met = await _create(walk.conn, one, _role(walk, one))
     return learned(walk, [one], ids, met)
 
 
-@rule(1.7)
+@rule()
 async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """As if it had never been."""
     one = _one(walk)
@@ -70,10 +71,10 @@ async def create_by_sql_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return str(one)
 
 
-@rule(2.5)
+@rule()
 async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     """With the same key: one job."""
-    walk.has_room()
+    await make_room(walk)
     one = with_a_new_key(walk)
 
     async def by_sql() -> tuple[list[int], frozenset[int]]:
@@ -85,7 +86,7 @@ async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     return "; and ".join(learned(walk, [one], ids, met) for ids, met in both)
 
 
-@rule(3.3)
+@rule(1.8)
 async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
     name, key = walk.pick((name, key) for (_, name), key in walk.model.keys.items() if not key.expired)
@@ -97,7 +98,7 @@ async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     raise Violation(f"S10: {name} was given to job {key.job_id}, and taken for another input")
 
 
-@rule(1.9)
+@rule()
 async def a_role_oversteps(walk: Walk) -> str:
     """Another type, the function of all types, or a look at the jobs: refused."""
     attempts = (

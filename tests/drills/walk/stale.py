@@ -15,14 +15,14 @@ async def _settle(walk: Walk, run: AnyJob, outcome: Outcome) -> str:
     return await refused(settle(walk.conn, run, outcome, TYPES[run.job_type]), run)
 
 
-@rule(1.8)
+@rule()
 async def start_stale(walk: Walk) -> str:
     """It does not run."""
     run = walk.stale_run()
     return await refused(start(walk.conn, run), run)
 
 
-@rule(2.1)
+@rule()
 async def start_many_stale(walk: Walk) -> str:
     """None of them runs."""
     runs = {run.id: run for run in (walk.stale_run(), walk.stale_run())}
@@ -31,14 +31,14 @@ async def start_many_stale(walk: Walk) -> str:
     return str(list(runs))
 
 
-@rule(2.3)
+@rule()
 async def complete_stale(walk: Walk) -> str:
     """With and without an `also`."""
     run = walk.stale_run()
     return await _settle(walk, run, Complete(also=walk.effect(run) if walk.chance(0.5) else None))
 
 
-@rule(2.6)
+@rule(1.2)
 async def end_many_stale(walk: Walk) -> str:
     """None has ended by it."""
     runs = {
@@ -53,26 +53,26 @@ async def end_many_stale(walk: Walk) -> str:
     return str(list(runs))
 
 
-@rule(1.8)
+@rule()
 async def retry_stale(walk: Walk) -> str:
     """Not put back, and not failed for having no retries left."""
     return await _settle(walk, walk.stale_run(), Retry("late", after=timedelta(0) if walk.chance(0.5) else None))
 
 
-@rule(1.9)
+@rule()
 async def snooze_stale(walk: Walk) -> str:
     """Likewise."""
     run = walk.stale_run()
     return await _settle(walk, run, Snooze(HOUR, also=walk.effect(run) if walk.chance(0.5) else None))
 
 
-@rule(2)
+@rule()
 async def drain_stale(walk: Walk) -> str:
     """Nothing to hand back."""
     return await _settle(walk, walk.stale_run(), Snooze(timedelta(0), because="drained"))
 
 
-@rule(2)
+@rule()
 async def wait_stale(walk: Walk) -> str:
     """For an event, a time, or children."""
     run = walk.stale_run()
@@ -80,19 +80,19 @@ async def wait_stale(walk: Walk) -> str:
     return await _settle(walk, run, wait)
 
 
-@rule(1.9)
+@rule()
 async def fail_stale(walk: Walk) -> str:
     """It goes on where it is."""
     return await _settle(walk, walk.stale_run(), Fail("late"))
 
 
-@rule(2.1)
+@rule()
 async def cancel_stale(walk: Walk) -> str:
     """And what it created is not asked to end."""
     return await _settle(walk, walk.stale_run(), Cancel("late"))
 
 
-@rule(2.4)
+@rule()
 async def step_stale(walk: Walk) -> str:
     """Not recorded."""
     run = walk.stale_run()
@@ -101,7 +101,7 @@ async def step_stale(walk: Walk) -> str:
     )
 
 
-@rule(1.9)
+@rule()
 async def spawn_stale(walk: Walk) -> str:
     """No child."""
     run = walk.stale_run()
@@ -110,7 +110,7 @@ async def spawn_stale(walk: Walk) -> str:
     return await refused(run.spawn(f"stale {len(walk.story)}", child), run)
 
 
-@rule(1.9)
+@rule()
 async def write_stale(walk: Walk) -> str:
     """A transaction of its own begins with the fence."""
     run = walk.stale_run()

@@ -1,6 +1,7 @@
 """Rules of steps: what a run has recorded, and the children it has created, for the runs after it."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn, get_args
@@ -11,6 +12,7 @@ from jobs_core.settle import settle
 from jobs_core.steps import Policy, Waiting
 from tests.drills.walk.known import Known, Step, must
 from tests.drills.walk.new_jobs import HOUR, of_some_type, some_limits, stands_for
+from tests.drills.walk.runs import a_run, asked_to_end, make_room
 from tests.drills.walk.waits import settle_wait
 from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 from tests.support.database import Undone
@@ -23,10 +25,10 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(12.5)
+@rule(1.4)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     name = walk.unused(run, "s1", "s2")
     policy = _policy(walk)
     record, event = walk.model.steps.get((job.id, f"step:{name}")), f"step:{job.id}:{name}"
@@ -56,19 +58,19 @@ async def take_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}: {output}"
 
 
-def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
+async def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
     """A run, and a step that neither it nor one before it has begun."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     name = walk.unused(run, "s1", "s2")
     if (job.id, f"step:{name}") in walk.model.steps:
         raise NotNow
     return run, job, name
 
 
-@rule(12)
+@rule(1.3)
 async def die_in_a_step(walk: Walk) -> str:
     """Nobody knows whether it was done."""
-    run, job, name = _new_step(walk)
+    run, job, name = await _new_step(walk)
 
     def die() -> NoReturn:
         raise Dead
@@ -79,10 +81,10 @@ async def die_in_a_step(walk: Walk) -> str:
     return f"job {job.id}, {name}"
 
 
-@rule(11)
+@rule(1.3)
 async def raise_in_a_step(walk: Walk) -> str:
     """It was not done, and that is known."""
-    run, job, name = _new_step(walk)
+    run, job, name = await _new_step(walk)
     policy = _policy(walk)
 
     def broken() -> NoReturn:
@@ -99,12 +101,14 @@ def _policy(walk: Walk) -> Policy:
     return walk.dice.choice(get_args(Policy))
 
 
-@rule(14)
+@rule(1.2)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
-    walk.has_room()
-    wanted_dead = walk.model.requests if walk.chance(0.3) else set()
-    run, job = walk.run(lambda job: not wanted_dead or job.id in wanted_dead)
+    await make_room(walk)
+    return await _spawn(walk, *await a_run(walk, asked_to_end(walk, 0.3)))
+
+
+async def _spawn(walk: Walk, run: AnyJob, job: Known) -> str:
     name = walk.unused(run, "c1", "c2")
     lane = walk.pick(lane for lane in CHILD_LANES if lane != job.lane) if walk.chance(0.4) else None
     later, unique = walk.chance(0.1), "u0" if walk.chance(0.2) else None
@@ -130,16 +134,25 @@ async def spawn(walk: Walk) -> str:
     if not known:
         must(met is None, f"S10: job {met} has the key of child {child_id}")
         must(not behind_its_parent, f"job {job.id} is ahead of its child {child_id} in lane {lane}")
-        of_user = replace(child, user_id=child.user_id or job.fair)  # its parent's, where it has none of its own
+        of_user = replace(child, user_id=child.user_id or job.user_id)  # its parent's, where it has none of its own
         walk.model.create(of_user.known(child_id, job.id), later=later)
         walk.model.steps[place] = Step("done", run.token, child_id)
     return f"job {job.id}, {name}: {child_id}"
 
 
-@rule(154)
+async def _parent(walk: Walk, fits: Callable[[Known], object]) -> tuple[AnyJob, Known]:
+    """A run that may wait for its children; where none that fits has any, one spawns a child."""
+    if not any(job.lane not in CHILD_LANES and fits(job) for _, job in walk.current()):
+        await make_room(walk)
+        run, job = await a_run(walk, lambda job: job.lane not in CHILD_LANES and not job.gives_up)
+        walk.tell(await _spawn(walk, run, job))
+    return walk.run(lambda job: job.lane not in CHILD_LANES and fits(job))
+
+
+@rule(1.2)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
-    run, job = walk.run(lambda job: job.lane not in CHILD_LANES and _spawned(walk, job))
+    run, job = await _parent(walk, lambda job: _spawned(walk, job))
     try:
         ends = await run.wait_for_children()
     except Waiting as wait:
@@ -151,10 +164,10 @@ async def wait_for_children(walk: Walk) -> str:
     return f"job {job.id}: {wanted}"
 
 
-@rule(2432)
+@rule(1.4)
 async def a_child_ends_while_its_parent_begins_to_wait(walk: Walk) -> str:
     """The two at once: by its own run, or cancelled where nobody holds it. With another child left the parent waits on."""
-    run, parent = walk.run(lambda job: job.lane not in CHILD_LANES and not job.gives_up and walk.model.children(job.id))
+    run, parent = await _parent(walk, lambda job: not job.gives_up and walk.model.children(job.id))
     child = walk.pick(walk.model.children(parent.id))
     others = [other for other, job in walk.current() if job is child]
 

@@ -3,37 +3,24 @@
 from collections.abc import Sequence
 
 from jobs_core import execute
-from jobs_core.leases import register, renew, retire
+from jobs_core.leases import renew, retire
 from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_strays, rescue
 from jobs_core.waits import forget, go_on
-from tests.drills.walk.known import Known, Violation, Worker
-from tests.drills.walk.walk import QUEUES, TYPES, NotNow, Walk, rule
+from tests.drills.walk.known import Known, Violation
+from tests.drills.walk.runs import a_run, begin, good_workers, new_worker, set_lease
+from tests.drills.walk.waits import a_waits_time_comes
+from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 
 MOST_WORKERS = 5
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
-@rule(2.5)
+@rule()
 async def register_a_worker(walk: Walk) -> str:
     """Its lease runs for a day; one that runs suspects, or one that does not."""
     if sum(worker.good and not worker.dead for worker in walk.model.workers.values()) >= MOST_WORKERS:
         raise NotNow
     return f"worker {await new_worker(walk, alone=walk.chance(0.4))}"
-
-
-async def new_worker(walk: Walk, *, alone: bool) -> int:
-    """A live worker's id."""
-    slots = walk.dice.choice((1, 2, 5))
-    worker = await register(walk.conn, queues=QUEUES, job_types=list(TYPES), slots=slots, lease_s=0.01)
-    await _lease(walk, worker, "1 day")
-    walk.model.workers[worker] = Worker(alone, slots)
-    return worker
-
-
-async def _lease(walk: Walk, worker: int, span: str) -> None:
-    """It runs for that long from now. (The row's own span is short: nobody is buried in the server's first lease.)"""
-    sql = "UPDATE jobs.workers SET expires_at = clock_timestamp() + %(span)s::interval WHERE id = %(id)s"
-    await execute(walk.conn, sql, {"id": worker, "span": span})
 
 
 def _busy(walk: Walk) -> int:
@@ -45,7 +32,7 @@ def _busy(walk: Walk) -> int:
     return walk.pick(workers if walk.chance(0.2) else [id_ for id_ in workers if id_ in busy])
 
 
-@rule(1.8)
+@rule()
 async def renew_a_lease(walk: Walk) -> str:
     """It goes on where it runs; one that ran out is lost for good."""
     worker = walk.pick(walk.model.workers)
@@ -54,25 +41,25 @@ async def renew_a_lease(walk: Walk) -> str:
     if good is not (known.good and not known.dead):
         raise Violation(f"worker {worker}: its renewal said {good}")
     if good:
-        await _lease(walk, worker, "1 day")
+        await set_lease(walk, worker, "1 day")
     return f"worker {worker}: {good}"
 
 
-@rule(9.2)
+@rule(1.6)
 async def a_lease_runs_out(walk: Walk) -> str:
     """Its worker is frozen, or cut off; what it runs goes on until somebody takes it."""
     worker = _busy(walk)
-    await _lease(walk, worker, "-1 second")
+    await set_lease(walk, worker, "-1 second")
     walk.model.workers[worker].good = False
     return f"worker {worker}"
 
 
-@rule(30)
+@rule(1.2)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
-    wanted = {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
-    if not wanted:
-        raise NotNow
+    if not _late(walk):
+        walk.tell(await a_lease_runs_out(walk))
+    wanted = _late(walk)
     got = {row["id"] for row in await bury(walk.conn)}
     if got != wanted:
         raise Violation(f"{got} were buried; leases ran out of {wanted}")
@@ -81,22 +68,35 @@ async def bury_workers(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(7.4)
+def _late(walk: Walk) -> set[int]:
+    return {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
+
+
+@rule(1.6)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
-    worker = _busy(walk)
+    return await _retire(walk, _busy(walk))
+
+
+async def _retire(walk: Walk, worker: int | None) -> str:
+    assert worker is not None
     await retire(walk.conn, worker)
     walk.model.workers[worker].dead = True
-    return f"worker {worker}"
+    return f"worker {worker} is gone"
 
 
-@rule(12000)
+def _lost(walk: Walk) -> list[Known]:
+    gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
+    return [job for job in walk.model.jobs.values() if job.worker in gone]
+
+
+@rule(1.2)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
-    gone = {id_ for id_, worker in walk.model.workers.items() if worker.dead}
-    lost = [job for job in walk.model.jobs.values() if job.worker in gone]
-    if not lost:
-        raise NotNow
+    if not _lost(walk):
+        _, job = await a_run(walk)
+        walk.tell(await _retire(walk, job.worker))
+    lost = _lost(walk)
     ids, _ = await rescue(walk.conn, retentions=_RETENTIONS)
     for job in lost:
         walk.model.take_back(job, rescue=True)
@@ -105,44 +105,54 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(467)
+@rule(1.2)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
-    job = walk.job(lambda job: job.alone and job.alone_lost < 2)
+    if not any(_newly_suspected(job) for job in walk.model.jobs.values()):
+        run, job = await a_run(walk)
+        walk.tell(f"started {await begin(walk, [run], 1.0)}; {await _retire(walk, job.worker)}")
+        walk.tell(await rescue_jobs(walk))
+    job = walk.job(_newly_suspected)
     await execute(walk.conn, "UPDATE jobs.jobs SET alone_lost_count = 2 WHERE id = %(id)s", {"id": job.id})
     job.alone_lost = 2
     return f"job {job.id}"
 
 
-@rule(27)
+def _newly_suspected(job: Known) -> bool:
+    return job.alone and job.alone_lost < 2
+
+
+async def _in_a_good_worker(walk: Walk) -> tuple[int, list[Known]]:
+    """A worker that can claim, of those that run no suspects, and what it holds."""
+    good = good_workers(walk)
+    _, job = await a_run(walk, lambda job: job.worker in {None, *good})
+    assert job.worker is not None
+    return job.worker, [other for other in walk.model.jobs.values() if other.worker == job.worker]
+
+
+@rule(1.3)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
-    worker = walk.worker()
-    held = [job for job in walk.model.jobs.values() if job.worker == worker]
-    known = [job.id for job in held if walk.chance(0.5)]
+    worker, held = await _in_a_good_worker(walk)
+    known = [job.id for job in held[1:] if walk.chance(0.5)]
     strays = [job for job in held if job.id not in known]
-    if not strays:
-        raise NotNow
     await put_back_strays(walk.conn, worker, known)
     for job in strays:
         walk.model.take_back(job, rescue=False)
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(18)
+@rule(1.2)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
-    worker = walk.worker()
-    held = [job for job in walk.model.jobs.values() if job.worker == worker]
-    if not held:
-        raise NotNow
+    worker, held = await _in_a_good_worker(walk)
     await put_back_stopped(walk.conn, worker)
     for job in held:
         walk.model.take_back(job, rescue=False, suspected=False)
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(2.4)
+@rule(1.4)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -156,7 +166,7 @@ async def some_jobs_times_come(walk: Walk) -> str:
     return f"jobs {[job.id for job in jobs]}"
 
 
-@rule(1.7)
+@rule()
 async def promote(walk: Walk) -> str:
     """Waits that are over, due jobs, and those that join their lane, in the order in which they fell due."""
     over = walk.model.over()
@@ -173,12 +183,12 @@ def promoted(walk: Walk, over: Sequence[Known]) -> str:
     return str([job.id for job in over])
 
 
-@rule(89)
+@rule()
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
+    if not any(job.state == "waiting" for job in walk.model.over()):
+        walk.tell(await a_waits_time_comes(walk))
     over = [job for job in walk.model.over() if job.state == "waiting"]
-    if not over:
-        raise NotNow
     await go_on(walk.conn, batch=1000)
     for job in over:
         _let_go_on(walk, waiting=True, id_=job.id)
@@ -193,7 +203,7 @@ def _let_go_on(walk: Walk, *, waiting: bool, id_: int) -> None:
         walk.model.fall_due(job)
 
 
-@rule(1.8)
+@rule()
 async def forget_what_is_old(walk: Walk) -> str:
     """A month later: events that nobody waits for, and what the runs of ended jobs came to."""
     await execute(walk.conn, "UPDATE jobs.events SET made_at = made_at - interval '31 days'")

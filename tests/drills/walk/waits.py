@@ -9,6 +9,7 @@ from jobs_core.settle import settle
 from jobs_core.steps import Waiting
 from tests.drills.walk.known import Known, Step, must
 from tests.drills.walk.new_jobs import HOUR
+from tests.drills.walk.runs import a_run
 from tests.drills.walk.walk import TYPES, Walk, rule
 
 
@@ -19,10 +20,10 @@ async def settle_wait(walk: Walk, run: AnyJob, job: Known, outcome: Wait | Snooz
     walk.model.wait(job, outcome.event, timed=outcome.until is not None)
 
 
-@rule(11)
+@rule(1.3)
 async def wait_for_an_event(walk: Walk) -> str:
     """As an outcome, with and without a time; one that was emitted before counts."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     timed, also = walk.chance(0.4), walk.chance(0.4)
     outcome = Wait(_event(walk), HOUR if timed else None, also=walk.effect(run) if also else None)
     walk.model.effects[run.id, run.token] += also
@@ -30,10 +31,10 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(12)
+@rule(1.3)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     if walk.chance(0.5) or (run.token, "sleep") in walk.used:
         await settle_wait(walk, run, job, Wait(until=HOUR))
         return f"job {job.id}"
@@ -50,10 +51,10 @@ async def wait_for_a_time(walk: Walk) -> str:
     return f"job {job.id} has slept"
 
 
-@rule(11)
+@rule(1.2)
 async def wait_for(walk: Walk) -> str:
     """As the handler's verb: the payload, too late, or a wait that keeps its first time."""
-    run, job = walk.run()
+    run, job = await a_run(walk)
     name = walk.unused(run, "e0", "e1", "e2")
     event, place = f"{name}:{_round(walk)}", (job.id, f"wait:{name}:{_round(walk)}")
     record = walk.model.steps.get(place)
@@ -76,7 +77,7 @@ async def wait_for(walk: Walk) -> str:
     return f"job {job.id}, {event}: {payload}"
 
 
-@rule(1.8)
+@rule()
 async def emit(walk: Walk) -> str:
     """The first one counts; who waits goes on."""
     event = walk.pick(sorted(_awaited(walk))) if _awaited(walk) and walk.chance(0.8) else _event(walk)
@@ -86,7 +87,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule(3.2)
+@rule(1.6)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
@@ -94,7 +95,7 @@ async def emit_again(walk: Walk) -> str:
     return event
 
 
-@rule(2)
+@rule()
 async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     """It was not told."""
     event = _event(walk)
@@ -103,10 +104,10 @@ async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return event
 
 
-@rule(12)
+@rule(1.3)
 async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     """The two at once: it goes on."""
-    run, job = walk.run(lambda job: not job.gives_up)
+    run, job = await a_run(walk, lambda job: not job.gives_up)
     event, payload = _event(walk), {"output": -len(walk.story)}
     await asyncio.gather(settle(walk.conn, run, Wait(event), TYPES[run.job_type]), walk.jobs.emit(event, payload))
     walk.model.emit(event, payload)
@@ -114,10 +115,12 @@ async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     return f"job {job.id}, {event}"
 
 
-@rule(7)
+@rule()
 async def a_waits_time_comes(walk: Walk) -> str:
     """Upkeep may let it go on, and its run learns that it is late."""
-    job = walk.job(lambda job: job.state == "waiting" and job.timed and job.due is None)
+    if not any(_waits_for_a_time(job) for job in walk.model.jobs.values()):
+        await settle_wait(walk, *await a_run(walk), Wait(until=HOUR))
+    job = walk.job(_waits_for_a_time)
     past = {"id": job.id, "past": timedelta(seconds=-1)}
     await execute(walk.conn, "UPDATE jobs.jobs SET wait_until = clock_timestamp() + %(past)s WHERE id = %(id)s", past)
     sql = """UPDATE jobs.steps SET output = jsonb_build_object('until', clock_timestamp() + %(past)s)
@@ -127,6 +130,10 @@ async def a_waits_time_comes(walk: Walk) -> str:
     for (job_id, _), step in walk.model.steps.items():
         step.past = step.past or (job_id == job.id and step.state == "waiting" and step.output == "timed")
     return f"job {job.id}"
+
+
+def _waits_for_a_time(job: Known) -> bool:
+    return job.state == "waiting" and job.timed and job.due is None
 
 
 def _event(walk: Walk) -> str:

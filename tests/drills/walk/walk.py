@@ -22,7 +22,7 @@ from tests.drills.walk.model_limits import DECLARED
 T = TypeVar("T")
 
 MOST_JOBS = 25
-"""That live at once: more would seldom meet each other."""
+"""That live at once, about: more would seldom meet each other."""
 LAST_STEPS = 30
 _A_WALK_TAKES_H = 0.2  # at most, on a slow machine
 
@@ -71,7 +71,7 @@ def table() -> HandlerTable:
 
 
 class NotNow(Exception):
-    """There is nothing that this rule could be applied to; it has done nothing."""
+    """There is nothing that this rule could be applied to; it has done nothing but what it told."""
 
 
 @dataclass(slots=True)
@@ -117,6 +117,10 @@ class Walk:
         self.used.add((run.token, name))
         return name
 
+    def tell(self, what: str) -> None:
+        """Add to the story what this step has done to be possible."""
+        self.story[-1] += f"{what}; "
+
     def stale_run(self) -> AnyJob:
         """A run whose job was taken from it, was put back, waits, or has ended."""
         holding = {run.token for run, _ in self.current()}
@@ -133,11 +137,6 @@ class Walk:
             for id_, worker in self.model.workers.items()
             if (worker.good and not worker.dead) is good and alone in {None, worker.alone}
         )
-
-    def has_room(self) -> None:
-        """Raises NotNow where enough jobs live."""
-        if len(self.model.jobs) >= MOST_JOBS:
-            raise NotNow
 
     def took(self, runs: Sequence[AnyJob], worker: int) -> None:
         """Claims came back with these."""
@@ -181,12 +180,14 @@ async def step(walk: Walk) -> None:
     names = list(RULES)
     while True:
         (name,) = walk.dice.choices(names, _WEIGHTS)
+        walk.story.append(f"{name}: ")
         try:
-            walk.story.append(f"{name}: …")
-            walk.story[-1] = f"{name}: {await RULES[name](walk)}"
+            told = await RULES[name](walk)
         except NotNow:
-            walk.story.pop()
+            if walk.story[-1] == f"{name}: ":
+                walk.story.pop()
             continue
+        walk.story[-1] += told
         walk.fired[name] += 1
         return
 
