@@ -60,18 +60,19 @@ def _unique(walk: Walk, held_while: UniqueWhile) -> New:
 
 @rule()
 async def create_debounced(walk: Walk) -> str:
-    """A job that was not claimed takes its input in; whether it is ready, and its place, stay as they are."""
+    """A job of nobody that was not claimed takes its input in; whether it is ready, and its place, stay as they are."""
+    await make_room(walk)
     text = f"debounced {len(walk.story)}"
     one = New(
         "note", None, True, unique_key=f"u{walk.dice.randrange(2)}", unique_while="unstarted", text=text, debounce=HOUR
     )
     met = stands_for(walk, one)
-    if met and walk.model.jobs[met].token is not None:
+    if met and ((job := walk.model.jobs[met]).token is not None or job.user_id is not None):
         try:
             await walk.jobs.create_many([one.job()])
         except InvalidInput:
-            return f"refused: job {met} has begun"
-        raise Violation(f"S10: job {met} was claimed, and took another input in")
+            return f"refused: job {met} has begun, or is {job.user_id}'s"
+        raise Violation(f"S10: job {met} was claimed, or is {job.user_id}'s, and took another input in")
     told = await _create(walk, one)
     where = {"id": met or max(walk.model.jobs)}
     row = await fetch_one(walk.conn, "SELECT input ->> 'text' AS text FROM jobs.jobs WHERE id = %(id)s", where)

@@ -61,7 +61,7 @@ async def create_sticky(walk: Walk) -> str:
 @rule(1.5)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
-    if walk.chance(0.15):
+    if walk.chance(0.3):
         current = {run.token for run, _ in walk.current()}
         runs = [run for run in walk.runs if (job := walk.model.jobs.get(run.id)) and job.sticky]
         run = walk.pick(run for run in runs if run.token not in current)
