@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.drills.stateful import ALL_MUTANTS, CAUGHT_WITHIN, Plan, broken, run
+from tests.drills.stateful import ALL_MUTANTS, CAUGHT_WITHIN, FIRED_AT_LEAST, STEPS, Plan, broken, run
+from tests.drills.walk.rules import RULES
+from tests.drills.walk.search import Report
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -11,6 +13,13 @@ async def test_what_is_promised_holds_after_each_step_and_at_the_end_everything_
     plan = Plan(steps=4_000, seed=2)
     report = await run(database_url, plan)
     assert broken(plan, report) == [], report.last_steps
+
+
+def test_a_full_walk_in_which_one_rule_fired_too_seldom_is_broken() -> None:
+    report = Report(steps=STEPS, fired=dict.fromkeys(RULES, FIRED_AT_LEAST))
+    assert broken(Plan(STEPS, seed=1), report) == []
+    report.fired["claim_some"] -= 1
+    assert broken(Plan(STEPS, seed=1), report) == ["fired less than 200 times: claim_some"]
 
 
 _SELDOM_MET = {

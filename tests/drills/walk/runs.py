@@ -1,7 +1,7 @@
 """How workers come to be, and jobs to be held: what rules of claims do, and what other rules need before they can be applied.
 
 A rule that needs what seldom stands there makes it, by the same verbs and with the same checks, and tells so; else it would be
-tried in vain a thousand times for each time that it is applied.
+tried in vain a thousand times for each time that it can be applied, and no weight would make it fire as often as others.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -118,11 +118,6 @@ async def a_late_worker(walk: Walk) -> int:
         return worker
 
 
-def anything(_: Known) -> bool:
-    """Fits always."""
-    return True
-
-
 async def cancelled(walk: Walk, job: Known) -> str:
     """Somebody wants it ended, with all that it created."""
     got = await walk.jobs.cancel(job.id, reason="enough")
@@ -150,7 +145,7 @@ async def create_ready(walk: Walk, *wanted: New) -> None:
 
 
 async def a_run(
-    walk: Walk, fits: Callable[[Known], object] = anything, *, make: New | None = _A_NOTE
+    walk: Walk, fits: Callable[[Known], object] = lambda _: True, *, make: New | None = _A_NOTE
 ) -> tuple[AnyJob, Known]:
     """A run that holds its job, and that job; where none does, a worker claims as far as one that fits.
 

@@ -119,7 +119,7 @@ async def a_newcomer_comes_after_many_others(walk: Walk) -> str:
     if not walk.model.turns.served:
         walk.tell(await claim_turns(walk))
         await look_at_turns(walk)
-    queue, job_type, priority, user = walk.pick(walk.model.turns.served)
+    queue, job_type, priority, user = walk.pick(sorted(walk.model.turns.served))
     new = walk.pick(user for user in USERS if (queue, job_type, priority, user or "") not in walk.model.turns.served)
     before, newcomer = (New(job_type, priority=priority, queue=queue, user_id=one) for one in (user or None, new))
     await create_ready(walk, before)
