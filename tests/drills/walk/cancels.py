@@ -12,7 +12,7 @@ async def cancel(walk: Walk) -> str:
     return await cancelled(walk, walk.job(lambda job: walk.chance(0.5) or walk.model.children(job.id)))
 
 
-@rule(1.2)
+@rule(1.3)
 async def cancel_what_runs(walk: Walk) -> str:
     """Its run is to be told, and what it created with it."""
     _, job = await a_run(walk)

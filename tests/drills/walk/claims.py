@@ -43,7 +43,7 @@ async def claim_twice_at_once(walk: Walk) -> str:
     return await claimed(walk, worker, runs, wanted, start_part=0.0)
 
 
-@rule(2.5)
+@rule(2.7)
 async def claim_one_alone(walk: Walk) -> str:
     """The first suspect; one with limits, or that takes turns, where none without stands ready."""
     wanted = ids_of(ready(walk, alone=True))[:1]
@@ -70,7 +70,7 @@ async def claim_without_a_lease(walk: Walk) -> str:
     return await claimed(walk, worker, runs, [], start_part=0.0)
 
 
-@rule(1.2)
+@rule(1.3)
 async def start_one(walk: Walk) -> str:
     """It is running from now; again does no harm."""
     suspects = [pair for pair in walk.current() if pair[1].alone and pair[1].state == "claimed"]

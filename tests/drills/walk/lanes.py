@@ -31,7 +31,7 @@ async def hold_a_lane(walk: Walk) -> str:
     return f"{lane}, by {held_by}: {reason}"
 
 
-@rule(2)
+@rule(2.5)
 async def hold_a_lane_while_its_first_job_is_claimed(walk: Walk) -> str:
     """Whichever is first: it is claimed, and goes on, or waits with the others."""
     if not any(_unbegun(job) for job in ready(walk)) and (one := in_a_free_lane(walk)):
@@ -89,7 +89,7 @@ async def release_a_lane(walk: Walk) -> str:
     return f"{lane}: {hold}"
 
 
-@rule(1.4)
+@rule(1.5)
 async def release_a_lane_and_redrive(walk: Walk) -> str:
     """The job that failed is done again before all that wait; or nothing is, and the lane stays held."""
     await make_room(walk)
@@ -150,7 +150,7 @@ async def release_a_lane_twice_at_once(walk: Walk) -> str:
     return f"{lane}: {hold}"
 
 
-@rule(1.8)
+@rule(2.1)
 async def a_head_fails_while_one_joins_its_lane(walk: Walk) -> str:
     """Where its type holds the lane, all wait; else the next goes on."""
     await make_room(walk)

@@ -181,10 +181,10 @@ class Model:
         return {job_id}.union(*(self.family(child.id) for child in self.children(job_id)))
 
     def cancel(self, job_id: int) -> tuple[list[int], set[int]]:
-        """Somebody wants it ended, and what it has created: those that end at once, children first, and those to be told."""
+        """Somebody wants it ended, and what it has created: those that end at once, parents first, and those to be told."""
         family = self.family(job_id)
         self.requests |= family
-        ended = [one for one in sorted(family, reverse=True) if self.cancel_unheld(one)]
+        ended = [one for one in sorted(family) if self.cancel_unheld(one)]
         return ended, family.difference(ended)
 
     def cancel_unheld(self, job_id: int) -> bool:

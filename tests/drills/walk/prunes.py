@@ -30,7 +30,7 @@ def _kept(walk: Walk, *classes: str) -> list[Known]:
     return [job for job in kept if _kept_as(job) in classes]
 
 
-@rule(4)
+@rule(4.0)
 async def prune_some(walk: Walk) -> str:
     """Of a class, a type or a state: these rows, their attempts and redrives; and keys whose time is over."""
     classes = tuple(walk.dice.sample(CLASSES, walk.dice.choice((1, 3))))
@@ -59,7 +59,7 @@ def _forget(walk: Walk, gone: list[Known]) -> None:
         del walk.model.attempts[attempt]
 
 
-@rule(2)
+@rule(2.3)
 async def a_day_of_history_is_dropped(walk: Walk) -> str:
     """It was kept long enough: all that ended on it, of its class, and nothing else."""
     kept_as = walk.dice.choice(CLASSES)

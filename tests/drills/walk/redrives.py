@@ -84,7 +84,7 @@ def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
     return new
 
 
-@rule()
+@rule(1.2)
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
     await make_room(walk)
@@ -125,7 +125,7 @@ async def redrive_what_is_no_dead_letter(walk: Walk) -> str:
     return f"job {job.id}, {job.state}"
 
 
-@rule()
+@rule(1.1)
 async def redrive_twice_at_once(walk: Walk) -> str:
     """Two callers: each letter is redriven once, by one or the other."""
     await make_room(walk)

@@ -26,14 +26,14 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(1.2)
+@rule(1.4)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = await a_run(walk)
     return await ended_as(walk, run, job, Complete({"n": 1}), "complete")
 
 
-@rule(1.2)
+@rule(1.3)
 async def complete_with_also(walk: Walk) -> str:
     """What it adds and the end are one fact."""
     run, job = await a_run(walk)
@@ -41,7 +41,7 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(1.3)
+@rule(1.4)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     await make_room(walk)
@@ -61,7 +61,7 @@ async def complete_and_create_and_emit(walk: Walk) -> str:
     return f"{said}; {created(walk, [one], got[0])}"
 
 
-@rule(1.2)
+@rule(1.3)
 async def an_also_raises(walk: Walk) -> str:
     """Nothing was written, and the run still holds its job."""
     run, _ = await a_run(walk)
@@ -79,7 +79,7 @@ async def an_also_raises(walk: Walk) -> str:
     raise Violation(f"job {run.id}: its `also` raised, and was not heard")
 
 
-@rule(1.2)
+@rule(1.3)
 async def retry(walk: Walk) -> str:
     """Counted: now, or in an hour; not more often than its type's policy says, or that of what it died of."""
     run, job = await a_run(walk)
@@ -92,7 +92,7 @@ async def retry(walk: Walk) -> str:
     return f"job {job.id}, now: {now}, policy: {own}"
 
 
-@rule(1.2)
+@rule(1.4)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
     run, job = await a_run(walk)
@@ -104,7 +104,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(1.2)
+@rule(1.4)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     run, job = await a_run(walk, asked_to_end(walk, 0.5))
@@ -113,14 +113,14 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(1.3)
+@rule(1.4)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = await a_run(walk)
     return await ended_as(walk, run, job, Fail("no"), "failed", reason="error")
 
 
-@rule(1.2)
+@rule(1.3)
 async def end_as_cancelled(walk: Walk) -> str:
     """A run that was told, or that wants to."""
     told = [pair for pair in walk.current() if pair[1].told]
@@ -128,7 +128,7 @@ async def end_as_cancelled(walk: Walk) -> str:
     return await ended_as(walk, run, job, Cancel("enough"), "cancelled", reason="cancelled")
 
 
-@rule(1.5)
+@rule(1.3)
 async def end_several(walk: Walk) -> str:
     """Completed runs without a lane, a parent or limits, in one statement; stale ones among them."""
     await a_run(walk, lambda job: not (job.lane or job.parent_id or job.apart))
@@ -146,7 +146,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(1.3)
+@rule(1.4)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = await a_run(walk)
@@ -168,7 +168,7 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(1.5)
+@rule(1.8)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     await make_room(walk)

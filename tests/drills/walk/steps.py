@@ -67,7 +67,7 @@ async def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
     return run, job, name
 
 
-@rule(1.3)
+@rule(1.4)
 async def die_in_a_step(walk: Walk) -> str:
     """Nobody knows whether it was done."""
     run, job, name = await _new_step(walk)
@@ -101,7 +101,7 @@ def _policy(walk: Walk) -> Policy:
     return walk.dice.choice(get_args(Policy))
 
 
-@rule(1.2)
+@rule(1.3)
 async def spawn(walk: Walk) -> str:
     """A child, once a name; one whose key is held, or who would stand behind its parent, is refused."""
     await make_room(walk)
@@ -149,7 +149,7 @@ async def _parent(walk: Walk, fits: Callable[[Known], object]) -> tuple[AnyJob, 
     return walk.run(lambda job: job.lane not in CHILD_LANES and fits(job))
 
 
-@rule(1.2)
+@rule(1.3)
 async def wait_for_children(walk: Walk) -> str:
     """Not before the last has ended; then it learns how each did."""
     run, job = await _parent(walk, lambda job: _spawned(walk, job))

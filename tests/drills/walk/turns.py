@@ -91,7 +91,7 @@ async def claim_turns_twice_at_once(walk: Walk) -> str:
     return f"worker {worker} has {[[run.id for run in runs] for runs in both]}"
 
 
-@rule(1.4)
+@rule(1.7)
 async def claim_turns_without_a_lease(walk: Walk) -> str:
     """Nothing; and who would have had a turn is next as before."""
     if not _in_turn(walk):
@@ -113,7 +113,7 @@ async def _pass(walk: Walk, numbers: int) -> None:
     await execute(walk.conn, "SELECT setval('jobs.ready_seq', nextval('jobs.ready_seq') + %(n)s)", {"n": numbers})
 
 
-@rule(1.5)
+@rule(1.8)
 async def a_newcomer_comes_after_many_others(walk: Walk) -> str:
     """Who had a turn before those came is next, and not the newcomer."""
     if not walk.model.turns.served:

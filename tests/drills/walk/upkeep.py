@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from jobs_core import execute
+from jobs_core import execute, fetch
 from jobs_core.leases import renew, retire
 from jobs_core.upkeep import bury, promote_due, put_back_stopped, put_back_strays, rescue
 from jobs_core.waits import forget, go_on
 from tests.drills.walk.known import Known, Violation
-from tests.drills.walk.runs import a_run, begin, good_workers, new_worker, set_lease
+from tests.drills.walk.runs import a_run, begin, good_workers, ids_of, new_worker, set_lease
 from tests.drills.walk.waits import a_waits_time_comes
 from tests.drills.walk.walk import TYPES, NotNow, Walk, rule
 
 MOST_WORKERS = 5
+_ENDED = "SELECT id FROM jobs.history WHERE id = ANY(%(ids)s) ORDER BY ended_at, id"
 _RETENTIONS = {name: job_type.retention for name, job_type in TYPES.items()}
 
 
@@ -54,7 +55,7 @@ async def a_lease_runs_out(walk: Walk) -> str:
     return f"worker {worker}"
 
 
-@rule(1.2)
+@rule(1.3)
 async def bury_workers(walk: Walk) -> str:
     """Those whose lease ran out."""
     if not _late(walk):
@@ -90,7 +91,7 @@ def _lost(walk: Walk) -> list[Known]:
     return [job for job in walk.model.jobs.values() if job.worker in gone]
 
 
-@rule(1.2)
+@rule(1.3)
 async def rescue_jobs(walk: Walk) -> str:
     """Of workers that are gone: put back, as suspects where a run had started; the third loss alone ends one."""
     if not _lost(walk):
@@ -98,14 +99,15 @@ async def rescue_jobs(walk: Walk) -> str:
         walk.tell(await _retire(walk, job.worker))
     lost = _lost(walk)
     ids, _ = await rescue(walk.conn, retentions=_RETENTIONS)
-    for job in lost:
+    ended = [row["id"] for row in await fetch(walk.conn, _ENDED, {"ids": ids_of(lost)})]  # in no order of ours
+    for job in sorted(lost, key=lambda job: ended.index(job.id) if job.id in ended else -1):
         walk.model.take_back(job, rescue=True)
     if sorted(ids) != sorted(job.id for job in lost if job.state == "ready" and job.rescued):
         raise Violation(f"{ids} were rescued, of {[job.id for job in lost]}")
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(1.2)
+@rule(1.3)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     if not any(_newly_suspected(job) for job in walk.model.jobs.values()):
@@ -130,7 +132,7 @@ async def _in_a_good_worker(walk: Walk) -> tuple[int, list[Known]]:
     return job.worker, [other for other in walk.model.jobs.values() if other.worker == job.worker]
 
 
-@rule(1.3)
+@rule(1.5)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
     worker, held = await _in_a_good_worker(walk)
@@ -142,7 +144,7 @@ async def put_strays_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(1.2)
+@rule(1.3)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
     worker, held = await _in_a_good_worker(walk)
@@ -152,7 +154,7 @@ async def put_stopped_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in held]}"
 
 
-@rule(1.4)
+@rule(1.3)
 async def some_jobs_times_come(walk: Walk) -> str:
     """They are due from now, in any order."""
     jobs = [job for job in walk.model.jobs.values() if job.state == "scheduled" and job.due is None]
@@ -183,7 +185,7 @@ def promoted(walk: Walk, over: Sequence[Known]) -> str:
     return str([job.id for job in over])
 
 
-@rule()
+@rule(1.1)
 async def let_waits_go_on(walk: Walk) -> str:
     """Those alone whose time is over."""
     if not any(job.state == "waiting" for job in walk.model.over()):
