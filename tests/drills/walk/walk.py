@@ -18,6 +18,7 @@ from tests.drills.walk.known import HOLDING, Known, Violation
 from tests.drills.walk.model import RETRIES, Model
 from tests.drills.walk.model_ageing import SPAN_H
 from tests.drills.walk.model_limits import DECLARED
+from tests.drills.walk.tables import check
 
 T = TypeVar("T")
 
@@ -176,20 +177,27 @@ def rule(weight: float = 1.0) -> Callable[[Rule], Rule]:
 
 
 async def step(walk: Walk) -> None:
-    """Take one step, of a rule that can be applied now."""
+    """Take one step, of a rule that can be applied now, and check what there is then."""
     names = list(RULES)
-    while True:
-        (name,) = walk.dice.choices(names, _WEIGHTS)
-        walk.story.append(f"{name}: ")
-        try:
-            told = await RULES[name](walk)
-        except NotNow:
-            if walk.story[-1] == f"{name}: ":
-                walk.story.pop()
-            continue
-        walk.story[-1] += told
-        walk.fired[name] += 1
-        return
+    while not await _applied(walk, *walk.dice.choices(names, _WEIGHTS)):
+        pass
+
+
+async def _applied(walk: Walk, name: str) -> bool:
+    """Try a rule; whether it could be applied. Checks also what one that could not has done to be possible."""
+    begins, applied = f"{name}: ", True
+    walk.story.append(begins)
+    try:
+        told = await RULES[name](walk)
+    except NotNow:
+        told, applied = "not now", False
+    if walk.story[-1] == begins and not applied:
+        walk.story.pop()
+        return False
+    walk.story[-1] += told
+    walk.fired[name] += applied
+    await check(walk.conn, walk.model, walk.fingerprints)
+    return applied
 
 
 async def refused(verb: Awaitable[Any], run: AnyJob) -> str:
