@@ -150,5 +150,12 @@ def _plain(account: "AnAccount") -> "dict[str, object]":
 def _ask(what: str) -> str:
     import sys
 
-    answer: str = typer.prompt(what, hide_input=sys.stdin.isatty(), err=True)
+    from cli.errors import CommandFailed
+
+    try:
+        answer: str = typer.prompt(what, hide_input=sys.stdin.isatty(), err=True)
+    except typer.Abort:
+        raise CommandFailed(
+            f"{what}: was asked for, and not given; ./jobs telegram login --help names its option"
+        ) from None
     return answer.strip()

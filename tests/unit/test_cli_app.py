@@ -9,7 +9,9 @@ import pytest
 import typer.main
 
 from cli.app import app, main
+from cli.commands import telegram
 from cli.commands.test import PROCESSES
+from cli.errors import CommandFailed
 from cli.settings import CHECKOUT
 
 
@@ -101,6 +103,12 @@ def test_a_message_on_stdin_that_is_not_utf8_is_one_line(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8"))
     assert main() == 1
     assert capsys.readouterr().err.startswith("jobs: the message, --session or --user is not UTF-8 text")
+
+
+def test_what_a_login_asks_for_and_nobody_gives_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(CommandFailed, match="API id: was asked for, and not given"):
+        telegram._ask("API id")
 
 
 def test_a_defect_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
