@@ -100,7 +100,7 @@ def test_a_worker_without_credentials_leaves_chats_to_others(tmp_path: Path, dat
         said, *logged = worker.log.read_text().splitlines()
     assert said.startswith("No Anthropic credentials: these workers leave agents' jobs to others.")
     [registered] = [entry for entry in map(json.loads, logged) if entry["event"] == "worker.registered"]
-    assert registered["queues"] == ["default"]
+    assert registered["queues"] == ["default", "media"]
 
 
 def test_a_wait_for_a_job_that_fails_exits_with_1(tmp_path: Path, database_url: str) -> None:
