@@ -64,7 +64,7 @@ async def holder(conn: Connection) -> str | None:
 async def test_another_process_takes_over_from_one_that_was_frozen_or_killed(
     tmp_path: Path, database_url: str, database: Database
 ) -> None:
-    """Within ten seconds, and nothing is taken in twice when the frozen one goes on."""
+    """Within ten seconds, and nothing is taken in twice when the frozen one goes on; each sends what is owed."""
     async with Telegram() as telegram, database.connection() as conn:
         bot, alice = telegram.bot(), telegram.person("Alice")
         await logged_in(database, telegram, bot)
@@ -78,6 +78,8 @@ async def test_another_process_takes_over_from_one_that_was_frozen_or_killed(
             with home.start("telegram", **ENVIRONMENT) as second:
                 telegram.say(alice, "one", to=bot)
                 await said_comes(database, 1)
+                await answer_all(conn, "One it is.")
+                await telegram.until(lambda: len(telegram.sent(to=alice)) == 1)
                 os.kill(first.process.pid, signal.SIGSTOP)
                 frozen_s = time.monotonic()
                 telegram.say(alice, "two", to=bot)
@@ -92,4 +94,7 @@ async def test_another_process_takes_over_from_one_that_was_frozen_or_killed(
             telegram.say(alice, "four", to=bot)
             await until(lambda: held_by(first))
             await said_comes(database, 4)
+            await answer_all(conn, "Four it is.")
+            await telegram.until(lambda: len(telegram.sent(to=alice)) == 2)
     assert await said(database) == ["one", "two", "three", "four"]
+    assert [post.text for post in telegram.sent(to=alice)] == ["One it is.", "Four it is."]

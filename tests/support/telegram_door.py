@@ -123,7 +123,7 @@ async def said_comes(database: Database, count: int) -> Sequence[str]:
 
 
 async def _count(database: Database) -> int:
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
     async with database.connection() as conn:
         (row,) = await fetch(conn, "SELECT count(*) AS n FROM jobs.chat_message_history WHERE type = 'human'")
     return int(row["n"])
