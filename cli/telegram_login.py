@@ -41,13 +41,15 @@ async def log_in(
         else:
             await logging_in.bot(wanted.token or ask("The bot's token, from @BotFather"))
         login, state = await logging_in.done()
-        try:
-            async with conn.transaction():
+        async with conn.transaction():
+            try:
                 account = await logins.keep(conn, wanted.account, login, state)
-        except BaseException:
-            await logging_in.undo()
-            raise
-        return account, await logging_in.greet(account.name, AssistantSettings.read().owner_tg_user_id)
+            except BaseException:
+                await logging_in.undo()
+                raise
+            not_greeted = await logging_in.greet(account.name, AssistantSettings.read().owner_tg_user_id)
+            await logging_in.leave()  # before the commit: whoever holds the account connects by this key then
+        return account, not_greeted
 
 
 async def log_out_account(conn: Connection, name: str) -> str | None:

@@ -54,6 +54,8 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         )
         self._on_batch = on_batch
         self._on_reconnect = on_reconnect
+        self._users = dict[int, Any]()
+        """Whom updates have told of."""
         self._answering = set[asyncio.Future[None]]()
         self.refused: asyncio.Future[KeyRefused] = asyncio.get_running_loop().create_future()
         """Done when Telegram has refused the account's key: no request will ever be answered again."""
@@ -115,14 +117,37 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
     async def _preprocess_updates(self, updates: list[Any], users: Any, chats: Any) -> list[Any]:
         """Called with each batch that is in order and complete, before Telethon reads on."""
         updates = await super()._preprocess_updates(updates, users, chats)
+        self._users |= {user.id: user for user in users}
+        await self._say_who(updates)
         self._on_batch(updates, self.states)
         return []
+
+    async def _say_who(self, updates: list[Any]) -> None:
+        """Give short updates, which a user account gets, their senders: by these bots are told from people, and answered."""
+        short = [one for one in updates if isinstance(one, types.UpdateShortMessage | types.UpdateShortChatMessage)]
+        senders = [one.user_id if isinstance(one, types.UpdateShortMessage) else one.from_id for one in short]
+        if not self._users.keys() >= set(senders):
+            try:
+                answer = await self(dialogs(limit=20))
+                self._users |= {user.id: user for user in answer.users}
+            except (RPCError, OSError) as error:
+                log.warning("telegram.senders_unknown", error=type(error).__name__)
+        for update, sender in zip(short, senders, strict=True):
+            found = {sender: self._users[sender]} if sender in self._users else {}
+            update._entities = found  # noqa: SLF001 - where Telethon puts them
 
     async def _handle_auto_reconnect(self) -> None:
         """Called when a connection that broke is there again. Telethon itself does not ask what it missed."""
         await super()._handle_auto_reconnect()
         self.look_for_missed()
         self._on_reconnect()
+
+
+def dialogs(*, limit: int) -> Any:
+    """Ask for the chats of a user account in which something was said last."""
+    return functions.messages.GetDialogsRequest(
+        offset_date=None, offset_id=0, offset_peer=types.InputPeerEmpty(), limit=limit, hash=0
+    )
 
 
 def refusal(error: BaseException) -> KeyRefused:

@@ -97,6 +97,10 @@ class LoggingIn:
         """Log out again."""
         await self._client.log_out()
 
+    async def leave(self) -> None:
+        """Disconnect: from now on somebody else may use the key."""
+        await self._client.disconnect()
+
     async def _with_password(self, signing_in: Awaitable[Any], ask: Ask) -> None:
         try:
             await signing_in

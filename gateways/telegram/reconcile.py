@@ -18,7 +18,7 @@ import structlog
 from telethon import functions, types, utils
 from telethon.errors import RPCError
 
-from gateways.telegram.client import Client
+from gateways.telegram.client import Client, dialogs
 from gateways.telegram.incoming import Incoming, read_message
 from gateways.telegram.ingress import Ingress
 from gateways.telegram.lease import Held
@@ -31,8 +31,8 @@ log = structlog.get_logger()
 EVERY_S = 60.0
 MOST_AT_A_TIME = 300
 """Ids asked for in one mailbox each time: three requests. What is left is asked for the next time."""
-_IDS_A_REQUEST = 100
-"""What Telegram takes."""
+_IDS_A_REQUEST = _DIALOGS = 100
+"""What Telegram takes, and gives."""
 
 
 @dataclass(slots=True)
@@ -78,13 +78,19 @@ class Reconcile:
             client.look_for_missed()
             await self._ingress.settle()
             for mailbox in await self._mailboxes(tops):
-                await self._look_through(client, mailbox)
+                try:
+                    await self._look_through(client, mailbox)
+                except RPCError as error:  # of one group that it was put out of, say: the others are looked through
+                    self._log_failure(error)
         except (RPCError, OSError) as error:
-            log.warning("telegram.not_reconciled", account=self._held.name, error=type(error).__name__)
+            self._log_failure(error)
         except Exception as error:
             if not db.will_pass(error):
                 raise
-            log.warning("telegram.not_reconciled", account=self._held.name, error=db.describe(error))
+            self._log_failure(error)
+
+    def _log_failure(self, error: Exception) -> None:
+        log.warning("telegram.not_reconciled", account=self._held.name, error=db.describe(error))
 
     async def _mailboxes(self, tops: dict[int, int]) -> list[Mailbox]:
         """All mailboxes, and in each the ids that are missing."""
@@ -150,10 +156,7 @@ async def _messages(client: Client, mailbox: Mailbox, ids: Iterable[int]) -> lis
 
 async def _dialogs(client: Client) -> dict[int, int]:
     """The newest id in each mailbox, as a user account's dialogs say; supergroups that were not followed are from now on."""
-    request = functions.messages.GetDialogsRequest(
-        offset_date=None, offset_id=0, offset_peer=types.InputPeerEmpty(), limit=100, hash=0
-    )
-    answer: Any = await client(request)
+    answer: Any = await client(dialogs(limit=_DIALOGS))
     supergroups = {utils.get_peer_id(one) for one in answer.chats if getattr(one, "megagroup", False)}
     tops = defaultdict[int, int](int)
     for dialog in answer.dialogs:

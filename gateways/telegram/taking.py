@@ -209,7 +209,11 @@ class _Taking:
     def _is_to_us(self, replied: Known | None) -> bool:
         """Whether it is ours to answer: in a group only what names us, answers us or commands us."""
         first, username = self._first, self._door.held.username
-        if first.is_private or first.mentioned or command_of(self._door.held, first):
+        if first.is_private or first.mentioned:
+            return True
+        if self._door.held.is_bot and command_of(
+            self._door.held, first
+        ):  # a user account is in groups where bots are meant
             return True
         if replied is not None and replied.direction == "out":
             return True

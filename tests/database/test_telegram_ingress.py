@@ -1,7 +1,10 @@
 """What people write by Telegram, from the update to the message and its job."""
 
+from telethon import types
+
 from jobs_core import Connection, Database, fetch
 from tests.support.telegram import Telegram
+from tests.support.telegram.posts import now
 from tests.support.telegram_door import door, logged_in, said, said_comes
 
 TAKEN = "SELECT chat_id, message_id, direction, sender_id, session_id FROM jobs.telegram_messages ORDER BY message_id"
@@ -41,3 +44,25 @@ async def test_what_came_while_nobody_held_the_account_is_taken_in_once(database
         async with door(database):
             await said_comes(database, 3)
     assert await said(database) == ["one", "two", "three"]
+
+
+async def test_a_short_update_is_given_its_sender_and_of_a_bot_nothing_is_taken_in(
+    database: Database, conn: Connection
+) -> None:
+    """Telegram sends them to user accounts, and says nothing in them of who it is."""
+    async with Telegram() as telegram:
+        me, alice, other = telegram.user("4912345", "Me"), telegram.person("Alice"), telegram.bot("43:t", "OtherBot")
+        await logged_in(database, telegram, me, "me")
+        async with door(database) as opened:
+            await opened.holds("me")
+            for who, text in ((other, "I am a bot"), (alice, "I am not")):
+                telegram.faults.updates(me).drop = 1
+                telegram.say(who, text, to=me)
+                number, pts = len(me.mailbox.ids), me.mailbox.pts
+                short = types.UpdateShortMessage(number, who.id, text, pts, 1, now())
+                for connection in telegram.server.connections(me):
+                    connection.push(short)
+            assert await said_comes(database, 1) == ["I am not"]
+    (user,) = await fetch(conn, "SELECT name FROM jobs.users")
+    assert user == {"name": "Alice"}
+    assert await fetch(conn, "SELECT name FROM jobs.telegram_peers WHERE peer_id = %(id)s", {"id": alice.id})
