@@ -54,8 +54,9 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         )
         self._on_batch = on_batch
         self._on_reconnect = on_reconnect
+        self._is_bot = held.is_bot
         self._users = dict[int, Any]()
-        """Whom updates have told of."""
+        """Whom a user account's updates have told of: some tell of nobody."""
         self._answering = set[asyncio.Future[None]]()
         self.refused: asyncio.Future[KeyRefused] = asyncio.get_running_loop().create_future()
         """Done when Telegram has refused the account's key: no request will ever be answered again."""
@@ -117,8 +118,9 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
     async def _preprocess_updates(self, updates: list[Any], users: Any, chats: Any) -> list[Any]:
         """Called with each batch that is in order and complete, before Telethon reads on."""
         updates = await super()._preprocess_updates(updates, users, chats)
-        self._users |= {user.id: user for user in users}
-        await self._say_who(updates)
+        if not self._is_bot:
+            self._users |= {user.id: user for user in users}
+            await self._say_who(updates)
         self._on_batch(updates, self.states)
         return []
 

@@ -73,8 +73,8 @@ class Door:
 
     async def reconciled(self, name: str) -> None:
         """Have an account reconciled, and return when it was."""
-        reconcile = self.clients[name]._on_reconnect.__self__
-        await reconcile.run_once(self.clients[name])
+        hurry: Any = self.clients[name]._on_reconnect
+        await hurry.__self__.run_once(self.clients[name])
 
     async def _serve(self, held: Held, client: Client) -> None:
         self.clients[held.name] = client
