@@ -100,10 +100,11 @@ async def test_a_process_that_dies_between_fetching_and_taking_in_leaves_it_to_t
             raise LeaseLost
 
         await main.say("once", file=main.telegram.document("a.bin", TWO_PIECES))
-        with monkeypatch.context() as patch:
-            patch.setattr(fetching, "put_together", dies)
-            with pytest.raises(AssertionError, match="its run wrote nothing"):
-                await main.work()
+        for where, what in ((media, "arrive"), (fetching, "put_together")):
+            with monkeypatch.context() as patch:
+                patch.setattr(where, what, dies)
+                with pytest.raises(AssertionError, match="its run wrote nothing"):
+                    await main.work(timedelta(seconds=2 * HELD_LEASE_S))
         (said,) = await main.came(timedelta(seconds=2 * HELD_LEASE_S))
         assert said.content == "once"
         assert main.asked() == [0, PIECE_BYTES], "what has come is not fetched again"
@@ -242,11 +243,12 @@ async def test_a_file_that_is_too_large_is_not_fetched_and_its_words_are_taken(d
 
 
 async def test_one_that_is_larger_than_was_claimed_is_cut_off(database: Database, conn: Connection) -> None:
-    async with account(database, media_max_bytes=len(TWO_PIECES) - 1) as main:
+    async with account(database, media_max_bytes=1_000) as main:
         await main.say("x", file=main.telegram.document("a", TWO_PIECES))
         await execute(conn, "UPDATE jobs.media_files SET state = 'coming', said = NULL, claimed_bytes = 7")
         (said,) = await main.came()
         assert said.media[0].state == "refused"
+        assert main.asked() == [0]
         assert await fetch(conn, "SELECT FROM jobs.media_pieces") == []
 
 
