@@ -44,6 +44,7 @@ from jobs_core import (
     HandlerTable,
     Job,
     Jobs,
+    LeaseLost,
     NewJob,
     Outcome,
     Retry,
@@ -101,10 +102,15 @@ class Fetching:
             message = await self._ready(job)
         except _PutBackError as now:
             return now.outcome
+        except LeaseLost:
+            raise
         except Exception as error:
-            if not db.will_pass(error):
+            if db.will_pass(error):
+                return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
+            if job.retry_count < FETCH_MEDIA.retries.max_retries:
                 raise
-            return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
+            log.exception("media.broke")
+            message = await self._words_alone(job)
         if message is None:
             return Complete(Fetched(status="nothing_to_do"))
         return Complete(Fetched(status="taken_in"), also=partial(take_in, jobs=self._jobs, message=message))
@@ -125,6 +131,16 @@ class Fetching:
         heard = await self._heard(job, [file for file in files if file.kind == "voice" and file.state == "here"])
         async with self._database.connection() as conn:
             return await put_together(conn, parts, files, heard)
+
+    async def _words_alone(self, job: Job[FetchMedia]) -> Message:
+        """The message as it is without what came with it, where an error of this program keeps that from it for good."""
+        async with self._database.connection() as conn:
+            parts = await waiting(conn, job.input.waiting_id)
+            files = await media.find(conn, [part.file_id for part in parts if part.file_id is not None])
+        for file in files:
+            await self._refuse(job, file, f"lost by an error of this program, see job {job.id}")
+        ids = [file.id for file in files]
+        return Message(parts, "".join(part.before for part in parts), (), ids, ())
 
     async def _fetch(self, job: Job[FetchMedia], part: Waiting) -> None:
         if part.file_id is None:

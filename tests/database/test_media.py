@@ -202,6 +202,22 @@ async def test_what_telegram_does_not_give_is_told_and_its_words_are_taken(datab
         assert said.media[0].said == "not to be had from Telegram (LocationInvalidError)"
 
 
+async def test_an_error_of_ours_does_not_take_the_words_with_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(media, "arrive", breaks)
+    async with account(database) as main:
+        await main.say("look", file=main.telegram.photo(PNG))
+        for _ in range(FETCH_MEDIA.retries.max_retries):
+            with pytest.raises(ZeroDivisionError):
+                await main.work(RETRIED)
+        (said,) = await main.came(RETRIED)
+        assert (said.content, said.media[0].said) == ("look", "lost by an error of this program, see job 1")
+
+
 async def test_what_an_ended_job_left_is_told_in_its_chat_and_stops_nothing(
     database: Database, conn: Connection
 ) -> None:
