@@ -37,7 +37,7 @@ from assistant.settings import MediaSettings
 from assistant.transcription import TRANSCRIBE, TranscribeInput
 from gateways.telegram.media import described_anew, is_same_file, pieces
 from gateways.telegram.taking_in import Message, put_together, take_in
-from gateways.telegram.waiting import FETCH_MEDIA, Fetched, FetchMedia, Waiting, move, waiting
+from gateways.telegram.waiting import FETCH_MEDIA, Fetched, FetchMedia, Part, move, waiting
 from jobs_core import (
     Complete,
     Database,
@@ -53,8 +53,8 @@ from jobs_core import (
     db,
     fence,
 )
-from jobs_core.steps import Child
-from jobs_core.steps import Waiting as RunWaits
+from jobs_core.children import CHILDREN
+from jobs_core.steps import Child, Waiting
 
 log = structlog.get_logger()
 
@@ -142,7 +142,7 @@ class Fetching:
         ids = [file.id for file in files]
         return Message(parts, "".join(part.before for part in parts), (), ids, ())
 
-    async def _fetch(self, job: Job[FetchMedia], part: Waiting) -> None:
+    async def _fetch(self, job: Job[FetchMedia], part: Part) -> None:
         if part.file_id is None:
             return
         async with self._database.connection() as conn:
@@ -159,7 +159,7 @@ class Fetching:
         except (RPCError, ValueError, OSError, EOFError) as error:  # ValueError: Telethon does not know the chat
             await self._not_fetched(job, file, error)
 
-    async def _download(self, job: Job[FetchMedia], client: Any, part: Waiting, file: Media) -> None:
+    async def _download(self, job: Job[FetchMedia], client: Any, part: Part, file: Media) -> None:
         """Fetch what has not come yet. Raises what Telethon raises, and LeaseLost."""
         assert part.location is not None, "a message with a file says where it is"
         async with self._database.connection() as conn:
@@ -179,7 +179,7 @@ class Fetching:
             await fence(conn, job)
             await media.arrive(conn, file, self._settings)
 
-    async def _download_anew(self, job: Job[FetchMedia], client: Any, part: Waiting, file: Media) -> None:
+    async def _download_anew(self, job: Job[FetchMedia], client: Any, part: Part, file: Media) -> None:
         """Fetch by what the message says now."""
         anew = await described_anew(client, part.chat_id, part.message_id)
         if anew is None or part.location is None or not is_same_file(anew.location, part.location):
@@ -224,10 +224,9 @@ class Fetching:
         left = since + longest - datetime.now(UTC)
         try:
             ended = {child.id: child for child in await job.wait_for_children()}
-        except RunWaits as waits:
-            assert isinstance(waits.outcome, Wait), "to wait for children puts no run back"
+        except Waiting:  # as it would for ever
             if left > timedelta(0):
-                raise _PutBackError(Wait(waits.outcome.event, until=left)) from None
+                raise _PutBackError(Wait(CHILDREN, until=left)) from None
             ended = dict[int, Child]()
             for child_id in ids.values():
                 await self._jobs.cancel(child_id, reason="its message was taken without its words: it took too long")

@@ -19,7 +19,7 @@ from assistant.pictures import fits_a_model
 from assistant.remarks import remark
 from assistant.transcription import TranscribeResult
 from gateways.telegram.accounts import CHANNEL
-from gateways.telegram.waiting import Waiting, became, drop, take
+from gateways.telegram.waiting import Part, became, drop, take
 from gateways.telegram.words import quoted
 from jobs_core import Connection, Jobs
 from jobs_core.steps import Child
@@ -37,7 +37,7 @@ class Message:
     files: those that are shown at once; attached: ids of others; refused: what was not taken.
     """
 
-    parts: Sequence[Waiting]
+    parts: Sequence[Part]
     before: str
     files: Sequence[File]
     attached: Sequence[int]
@@ -49,7 +49,7 @@ class Message:
 
 
 async def put_together(
-    conn: Connection, parts: Sequence[Waiting], files: Sequence[Media], heard: Mapping[int, Child]
+    conn: Connection, parts: Sequence[Part], files: Sequence[Media], heard: Mapping[int, Child]
 ) -> Message:
     """One message of what came. heard: how the transcription of each clip ended that was here, by file; not in it: too late."""
     by_id = {file.id: file for file in files}

@@ -86,8 +86,8 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A message that waits; age_s: since when."""
+class Part:
+    """A message that waits, or a part of an album that does; age_s: since when."""
 
     id: int
     account: str
@@ -125,10 +125,10 @@ async def amend(conn: Connection, account: str, chat_id: int, message_id: int, c
     return bool(await execute(conn, statement("gateways", "waiting/amend"), values))
 
 
-async def waiting(conn: Connection, waiting_id: int) -> list[Waiting]:
+async def waiting(conn: Connection, waiting_id: int) -> list[Part]:
     """The message and, of an album, all parts of it that have come; [] where it was taken in before."""
     rows = await fetch(conn, statement("gateways", "waiting/of_job"), {"id": waiting_id})
-    return [Waiting(**row) for row in rows]
+    return [Part(**row) for row in rows]
 
 
 async def move(conn: Connection, waiting_id: int, media: Described) -> None:
@@ -143,7 +143,7 @@ async def take(conn: Connection, waiting_ids: Sequence[int]) -> dict[int, str]:
     return {row["id"]: row["content"] for row in rows}
 
 
-async def became(conn: Connection, parts: Sequence[Waiting], history_id: int, own_from: int) -> None:
+async def became(conn: Connection, parts: Sequence[Part], history_id: int, own_from: int) -> None:
     """Note which message of their chat they are now, and where in it their own words begin."""
     values = {
         "account": parts[0].account,
