@@ -46,7 +46,7 @@ async def _learn(walk: Walk, raised: list[Known], *, in_order: bool) -> None:
     walk.model.ageing.notes.append(Note(0.0, noted["upto"]))
 
 
-@rule(2.7)
+@rule(2.5)
 async def what_is_ready_ages(walk: Walk) -> str:
     """Hours pass; upkeep has those go up that have been ready for a span, of the types and queues that it serves."""
     hours = walk.dice.choice((0.6, 1.1))
@@ -65,7 +65,7 @@ async def _age(walk: Walk, types: dict[str, timedelta], queues: list[str], hours
     return f"{hours} h: {ids_of(old)}"
 
 
-@rule(1.7)
+@rule(1.5)
 async def two_look_at_once_for_what_has_aged(walk: Walk) -> str:
     """Each goes up once."""
     if not _old(walk, _AGEING, QUEUES, 1.1):

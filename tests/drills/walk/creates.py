@@ -138,7 +138,7 @@ async def create_twice_at_once(walk: Walk) -> str:
     return f"{created(walk, [one], first)}; and {created(walk, [one], second)}"
 
 
-@rule(2.4)
+@rule(2.2)
 async def a_keys_time_is_over(walk: Walk) -> str:
     """An idempotency key stands for its job no longer."""
     (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)

@@ -31,7 +31,7 @@ async def hold_a_lane(walk: Walk) -> str:
     return f"{lane}, by {held_by}: {reason}"
 
 
-@rule(2.5)
+@rule(2.4)
 async def hold_a_lane_while_its_first_job_is_claimed(walk: Walk) -> str:
     """Whichever is first: it is claimed, and goes on, or waits with the others."""
     if not any(_unbegun(job) for job in ready(walk)) and (one := in_a_free_lane(walk)):

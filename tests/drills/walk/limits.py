@@ -124,7 +124,7 @@ def _some_numbers(walk: Walk) -> Limit:
     return Limit(walk.dice.choice(list(DECLARED)), slots=slots, rate_per_s=PER_S if burst else None, burst=burst)
 
 
-@rule(2.5)
+@rule(2.3)
 async def close_a_limit_while_one_claims(walk: Walk) -> str:
     """Whichever is first: the claim has its slots, or none; mostly it is opened again."""
     key, slots = walk.pick((key, has.slots) for key, has in walk.model.limits.keys.items() if has.slots)

@@ -29,7 +29,7 @@ async def pause_a_queue_or_a_type(walk: Walk) -> str:
     return f"{queue}, {job_type}, timed: {timed}"
 
 
-@rule(1.4)
+@rule(1.6)
 async def resume_one(walk: Walk) -> str:
     """Just this, whoever set it; one that is not paused is not there to lift."""
     place = walk.pick(walk.model.pauses.left_h) if walk.chance(0.9) else Place(QUEUES[0], "note")
@@ -53,7 +53,7 @@ async def an_outcome_pauses_its_queue(walk: Walk) -> str:
     return f"job {job.id}, queue {job.queue}, later: {later}"
 
 
-@rule(9)
+@rule(10)
 async def hours_pass(walk: Walk) -> str:
     """For pauses, and for what runs and pauses take of a job's time.
 

@@ -84,7 +84,7 @@ def begin_anew(walk: Walk, old: Known, job_id: int) -> Known:
     return new
 
 
-@rule(1.2)
+@rule(1.1)
 async def redrive_in_bulk(walk: Walk) -> str:
     """Those that failed, and maybe the cancelled, of a type, a queue or a lane: the first that ended first."""
     await make_room(walk)

@@ -26,7 +26,7 @@ async def ended_as(
     return f"job {job.id}, lane {job.lane}, parent {job.parent_id}"
 
 
-@rule(1.4)
+@rule(1.3)
 async def complete(walk: Walk) -> str:
     """A result, and its end."""
     run, job = await a_run(walk)
@@ -41,7 +41,7 @@ async def complete_with_also(walk: Walk) -> str:
     return await ended_as(walk, run, job, Complete(also=walk.effect(run)), "complete")
 
 
-@rule(1.4)
+@rule(1.3)
 async def complete_and_create_and_emit(walk: Walk) -> str:
     """In the settling transaction, in its own lane, too."""
     await make_room(walk)
@@ -92,7 +92,7 @@ async def retry(walk: Walk) -> str:
     return f"job {job.id}, now: {now}, policy: {own}"
 
 
-@rule(1.4)
+@rule(1.3)
 async def snooze(walk: Walk) -> str:
     """Not counted; what it adds is written with it."""
     run, job = await a_run(walk)
@@ -104,7 +104,7 @@ async def snooze(walk: Walk) -> str:
     return f"job {job.id}, later: {later}"
 
 
-@rule(1.4)
+@rule(1.3)
 async def drain(walk: Walk) -> str:
     """Handed back: no word of the run's own."""
     run, job = await a_run(walk, asked_to_end(walk, 0.5))
@@ -113,7 +113,7 @@ async def drain(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(1.4)
+@rule(1.3)
 async def fail(walk: Walk) -> str:
     """For good."""
     run, job = await a_run(walk)
@@ -146,7 +146,7 @@ async def end_several(walk: Walk) -> str:
     return str(wanted)
 
 
-@rule(1.4)
+@rule(1.3)
 async def write_under_the_fence(walk: Walk) -> str:
     """A transaction of the run's own."""
     run, job = await a_run(walk)
@@ -168,7 +168,7 @@ async def its_time_to_give_up_comes(walk: Walk) -> str:
     return f"job {job.id}"
 
 
-@rule(1.8)
+@rule(1.7)
 async def the_head_of_a_lane_ends_while_one_joins_it(walk: Walk) -> str:
     """Whichever is first: the next is the head."""
     await make_room(walk)

@@ -38,7 +38,7 @@ async def complete_stale(walk: Walk) -> str:
     return await _settle(walk, run, Complete(also=walk.effect(run) if walk.chance(0.5) else None))
 
 
-@rule(1.2)
+@rule(1.1)
 async def end_many_stale(walk: Walk) -> str:
     """None has ended by it."""
     runs = {

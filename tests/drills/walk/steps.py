@@ -25,7 +25,7 @@ class Dead(BaseException):
     """A run's process died in the middle of a step."""
 
 
-@rule(1.4)
+@rule(1.3)
 async def take_a_step(walk: Walk) -> str:
     """Done once: what is recorded is not done again; what nobody knows is decided by its policy."""
     run, job = await a_run(walk)
@@ -67,7 +67,7 @@ async def _new_step(walk: Walk) -> tuple[AnyJob, Known, str]:
     return run, job, name
 
 
-@rule(1.4)
+@rule(1.3)
 async def die_in_a_step(walk: Walk) -> str:
     """Nobody knows whether it was done."""
     run, job, name = await _new_step(walk)

@@ -47,7 +47,7 @@ async def _preferred(walk: Walk) -> int:
     return walk.pick(sorted({job.prefers for job in walk.model.jobs.values() if job.prefers}))
 
 
-@rule(1.2)
+@rule(1.3)
 async def create_sticky(walk: Walk) -> str:
     """Of a key that some worker has at hand, if any; in a lane, too."""
     await make_room(walk)
@@ -58,7 +58,7 @@ async def create_sticky(walk: Walk) -> str:
     return created(walk, several, await walk.jobs.create_many([one.job() for one in several]))
 
 
-@rule(1.6)
+@rule(1.5)
 async def remember_who_ran_it(walk: Walk) -> str:
     """The worker of a run is the last one of its key; that of a suspect is not, nor that of a run that is stale."""
     if walk.chance(0.3):
@@ -79,7 +79,7 @@ def _waiting(walk: Walk, worker: int, types: list[str]) -> list[Known]:
     return sorted(free, key=lambda job: (job.priority, job.until or 0))
 
 
-@rule(1.8)
+@rule(1.7)
 async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     """It takes the first of them, paused ones not; none where its lease is no longer good."""
     worker = await _preferred(walk)
@@ -92,7 +92,7 @@ async def claim_what_waits_for_a_worker(walk: Walk) -> str:
     return f"worker {worker}, good: {good}, has {wanted}, started {await begin(walk, runs, 0.5)}"
 
 
-@rule(1.9)
+@rule(1.7)
 async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     """Whichever is first: its worker has it, or it is anybody's."""
     worker = await _preferred(walk)
@@ -113,7 +113,7 @@ async def claim_what_waits_for_a_worker_while_its_time_ends(walk: Walk) -> str:
     return f"worker {worker} has {[run.id for run in runs]}; due: {said}"
 
 
-@rule(1.7)
+@rule(1.8)
 async def a_worker_drains(walk: Walk) -> str:
     """It claims no more: what waits for it is anybody's, at once, and it is no key's last worker."""
     worker = walk.pick(walk.model.sticky.last.values()) if walk.chance(0.1) else await _preferred(walk)

@@ -91,7 +91,7 @@ async def claim_turns_twice_at_once(walk: Walk) -> str:
     return f"worker {worker} has {[[run.id for run in runs] for runs in both]}"
 
 
-@rule(1.7)
+@rule(1.5)
 async def claim_turns_without_a_lease(walk: Walk) -> str:
     """Nothing; and who would have had a turn is next as before."""
     if not _in_turn(walk):

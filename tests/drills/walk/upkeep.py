@@ -73,7 +73,7 @@ def _late(walk: Walk) -> set[int]:
     return {id_ for id_, worker in walk.model.workers.items() if not worker.good and not worker.dead}
 
 
-@rule(1.6)
+@rule(1.5)
 async def retire_a_worker(walk: Walk) -> str:
     """It says so itself; what it holds can be taken at once."""
     return await _retire(walk, _busy(walk))
@@ -107,7 +107,7 @@ async def rescue_jobs(walk: Walk) -> str:
     return str([(job.id, job.state) for job in lost])
 
 
-@rule(1.3)
+@rule(1.2)
 async def it_was_lost_alone_twice_before(walk: Walk) -> str:
     """In a row, as times are: a walk is too short for three such losses of one job."""
     if not any(_newly_suspected(job) for job in walk.model.jobs.values()):
@@ -132,7 +132,7 @@ async def _in_a_good_worker(walk: Walk) -> tuple[int, list[Known]]:
     return job.worker, [other for other in walk.model.jobs.values() if other.worker == job.worker]
 
 
-@rule(1.5)
+@rule(1.4)
 async def put_strays_back(walk: Walk) -> str:
     """What a worker holds and does not run."""
     worker, held = await _in_a_good_worker(walk)
@@ -144,7 +144,7 @@ async def put_strays_back(walk: Walk) -> str:
     return f"worker {worker}: {[job.id for job in strays]}"
 
 
-@rule(1.3)
+@rule(1.4)
 async def put_stopped_back(walk: Walk) -> str:
     """What a worker stopped itself: nobody is suspected."""
     worker, held = await _in_a_good_worker(walk)

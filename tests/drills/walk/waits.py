@@ -31,7 +31,7 @@ async def wait_for_an_event(walk: Walk) -> str:
     return f"job {job.id}, {outcome.event}: {job.state}"
 
 
-@rule(1.3)
+@rule(1.2)
 async def wait_for_a_time(walk: Walk) -> str:
     """As an outcome, or as a sleep."""
     run, job = await a_run(walk)
@@ -87,7 +87,7 @@ async def emit(walk: Walk) -> str:
     return event
 
 
-@rule(1.7)
+@rule(1.6)
 async def emit_again(walk: Walk) -> str:
     """A later one changes nothing."""
     event = walk.pick(sorted(walk.model.events))
@@ -104,7 +104,7 @@ async def emit_in_a_transaction_that_is_rolled_back(walk: Walk) -> str:
     return event
 
 
-@rule(1.4)
+@rule(1.3)
 async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     """The two at once: it goes on."""
     run, job = await a_run(walk, lambda job: not job.gives_up)
@@ -115,7 +115,7 @@ async def emit_while_one_begins_to_wait(walk: Walk) -> str:
     return f"job {job.id}, {event}"
 
 
-@rule(1.3)
+@rule(1.2)
 async def a_waits_time_comes(walk: Walk) -> str:
     """Upkeep may let it go on, and its run learns that it is late."""
     if not any(_waits_for_a_time(job) for job in walk.model.jobs.values()):
