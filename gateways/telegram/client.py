@@ -7,6 +7,7 @@ What is overridden here is not Telethon's public interface: its version is pinne
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -51,6 +52,7 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
             sequential_updates=True,
             catch_up=True,
             device_model="Jobs",
+            base_logger=_quiet(),
         )
         self._on_batch = on_batch
         self._on_reconnect = on_reconnect
@@ -156,6 +158,13 @@ def refusal(error: BaseException) -> KeyRefused:
     """What an error says about the key that Telegram refused."""
     name = type(error).__name__.removesuffix("Error")
     return KeyRefused("burnt" if isinstance(error, AuthKeyDuplicatedError) else "revoked", name)
+
+
+def _quiet() -> logging.Logger:
+    """Telethon's log, which says nothing: lines of it hold requests, and those hold what people say. We log what comes of it."""
+    logger = logging.getLogger("jobs.telethon")
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 def _guarded(may_send: Callable[[], bool]) -> type[Any]:
