@@ -161,7 +161,7 @@ def refusal(error: BaseException) -> KeyRefused:
 
 
 def _quiet() -> logging.Logger:
-    """Telethon's log, which says nothing: lines of it hold requests, and those hold what people say. We log what comes of it."""
+    """Telethon's log, which says nothing: lines of it hold requests, and those what people say. We log what comes of it."""
     logger = logging.getLogger("jobs.telethon")
     logger.setLevel(logging.CRITICAL)
     return logger
