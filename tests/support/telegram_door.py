@@ -20,6 +20,7 @@ from gateways.telegram.waiting import FETCH_MEDIA
 from jobs_core import Database, HandlerTable, Jobs, fetch
 from jobs_core.tasks import end_task
 from tests.support.telegram import Telegram
+from tests.support.telegram.control import LONGEST_WAIT_S
 from tests.support.telegram.people import Account
 from tests.support.worker import until
 
@@ -109,16 +110,13 @@ async def said(database: Database) -> Sequence[str]:
 
 
 async def said_comes(database: Database, count: int) -> Sequence[str]:
-    """Wait until so much was said. Raises TimeoutError where nothing more comes for 15 s."""
-    there = await _count(database)
+    """Wait until so much was said. Raises TimeoutError where nothing more comes for half a minute."""
+    there = -1
     while there < count:
         before = there
-
-        async def more(before: int = before) -> bool:
-            return await _count(database) > before
-
-        await until(more)
-        there = await _count(database)
+        async with asyncio.timeout(LONGEST_WAIT_S):
+            while there == before:
+                there = await _count(database)
     return await said(database)
 
 
