@@ -5,10 +5,10 @@ import asyncio
 from jobs_core import InvalidInput, KeyReused, execute, fetch_one
 from jobs_core.job_types import UniqueWhile
 from jobs_core.keys import expire_keys
-from tests.drills.walk.known import Violation
+from tests.drills.walk.known import EventKey, Violation
 from tests.drills.walk.new_jobs import HOUR, New, created, idempotent, new, stands_for, with_a_new_key
 from tests.drills.walk.runs import make_room
-from tests.drills.walk.walk import NotNow, Walk, rule
+from tests.drills.walk.walk import Walk, rule
 
 
 async def _create(walk: Walk, one: New) -> str:
@@ -87,12 +87,18 @@ async def create_idempotent(walk: Walk) -> str:
     return await _create(walk, idempotent(walk))
 
 
-@rule(2.3)
+async def a_key(walk: Walk) -> tuple[str, str, EventKey]:
+    """A job type, and an idempotency key that stands for a job of it; where none does, one is created."""
+    if all(key.expired for key in walk.model.keys.values()):
+        walk.tell(await create_idempotent(walk))
+    (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)
+    return job_type, name, key
+
+
+@rule()
 async def reuse_an_idempotency_key(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
-    (job_type, name), key = walk.pick(walk.model.keys.items())
-    if key.expired:
-        raise NotNow
+    job_type, name, key = await a_key(walk)
     try:
         await walk.jobs.create(job_type, {"text": f"not {key.text}"}, idempotency_key=name)
     except KeyReused:
@@ -138,10 +144,10 @@ async def create_twice_at_once(walk: Walk) -> str:
     return f"{created(walk, [one], first)}; and {created(walk, [one], second)}"
 
 
-@rule(2.2)
+@rule()
 async def a_keys_time_is_over(walk: Walk) -> str:
     """An idempotency key stands for its job no longer."""
-    (job_type, name), key = walk.pick(pair for pair in walk.model.keys.items() if not pair[1].expired)
+    job_type, name, key = await a_key(walk)
     sql = "UPDATE jobs.job_keys SET expires_at = clock_timestamp() WHERE job_type = %(job_type)s AND key = %(key)s"
     await execute(walk.conn, sql, {"job_type": job_type, "key": name})
     key.expired = True

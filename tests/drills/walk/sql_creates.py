@@ -10,6 +10,7 @@ from psycopg import errors
 from jobs_core import Connection, execute, fetch_one, sql_create
 from jobs_core.declare import declare_types
 from jobs_core.roles import let_create
+from tests.drills.walk.creates import a_key
 from tests.drills.walk.known import Violation
 from tests.drills.walk.new_jobs import New, idempotent, learned, new, with_a_new_key
 from tests.drills.walk.runs import make_room
@@ -86,10 +87,10 @@ async def create_by_sql_and_by_python_at_once(walk: Walk) -> str:
     return "; and ".join(learned(walk, [one], ids, met) for ids, met in both)
 
 
-@rule(2.0)
+@rule()
 async def reuse_an_idempotency_key_by_sql(walk: Walk) -> str:
     """With another input: an error, and nothing written."""
-    name, key = walk.pick((name, key) for (_, name), key in walk.model.keys.items() if not key.expired)
+    _, name, key = await a_key(walk)
     try:
         async with walk.conn.transaction():
             await _create(walk.conn, New(idempotency_key=name, text=f"not {key.text}"), walk.role)
