@@ -96,7 +96,7 @@ class Steps:
         try:
             output = fn()
             output = await output if inspect.isawaitable(output) else output
-        except (Exception, Waiting):
+        except (Exception, Waiting, BaseExceptionGroup):  # a group: of tasks, one of which waits
             if on_unknown != "again":
                 await self._write(name, "raised", asked)  # known: it was not done
             raise

@@ -87,6 +87,24 @@ async def test_a_step_that_waits_is_known_not_to_be_done(
     assert await goes_on.step("charge", lambda: goes_on.wait_for("approved"), on_unknown="fail") == "by Ann"
 
 
+async def test_a_step_of_which_a_task_waits_is_known_not_to_be_done(
+    jobs: Jobs, conn: Connection, job: AnyJob, claim_all: ClaimAll
+) -> None:
+    async def charge(job: AnyJob) -> Any:
+        async def approved() -> Any:
+            return await job.wait_for("approved")
+
+        async with asyncio.TaskGroup() as tasks:
+            by = tasks.create_task(approved())
+        return by.result()
+
+    with pytest.raises(BaseExceptionGroup):
+        await job.step("charge", lambda: charge(job), on_unknown="fail")
+    await jobs.emit("approved", "by Ann")
+    goes_on = await again(jobs, conn, claim_all)
+    assert await goes_on.step("charge", lambda: charge(goes_on), on_unknown="fail") == "by Ann"
+
+
 async def test_what_was_done_when_a_drain_cut_its_run_off_is_recorded(database: Database, conn: Connection) -> None:
     runs = list[asyncio.Task[Any]]()
 
