@@ -14,11 +14,10 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ValidationError
 
 from jobs_core import AnyJob, Connection, Database, fence
-from jobs_core.steps import Waiting
 from sessions import budgets
 from sessions.account import RunAccount
 from sessions.agent import AgentSetup
-from sessions.agent_handlers import model_run_of
+from sessions.agent_handlers import asking
 from sessions.budgets import BudgetShort
 from sessions.conversation import Content
 from sessions.errors import TurnFailed
@@ -61,30 +60,28 @@ async def ask_agent(
 
     Raises TurnFailed, which fails the job unless the handler catches it: the turn came to nothing, or to what `result` does not
     take. What else is raised, as AgentBroke, is a counted retry. ConfigurationError: no module's `register_agents` has bound
-    the handler.
+    the handler, or it has asked something else.
     """
-    model = model_run_of(job)
-    if model.ended_as:
-        raise Waiting(model.ended_as)
-    try:
-        await _enter(model)
-        turn = await model.begin(partial(_begin, model, database, session_id))
-        end = await sessions.run_turn(
-            session_id=turn.session_id,
-            epoch=turn.epoch,
-            turn_id=turn.id,
-            prompt=prompt,
-            agent=replace(agent, result_schema=result.model_json_schema()),
-            on_event=model.on_event,
-            account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd),
-        )
-        await model.heard(end)
-    except BudgetShort as short:
-        raise model.ends(model.wait(short)) from None
-    except Exception as error:
-        if put_back := await model.after(error):
-            raise model.ends(put_back) from error
-        raise
+    async with asking(job, prompt) as model:
+        try:
+            await _enter(model)
+            turn = await model.begin(partial(_begin, model, database, session_id))
+            end = await sessions.run_turn(
+                session_id=turn.session_id,
+                epoch=turn.epoch,
+                turn_id=turn.id,
+                prompt=prompt,
+                agent=replace(agent, result_schema=result.model_json_schema()),
+                on_event=model.on_event,
+                account=RunAccount.of(job, turn.id, cap_usd=model.cap_usd),
+            )
+            await model.heard(end)
+        except BudgetShort as short:
+            raise model.ends(model.wait(short)) from None
+        except Exception as error:
+            if put_back := await model.after(error):
+                raise model.ends(put_back) from error
+            raise
     if end.deferred:
         raise TurnFailed(f"The agent called {end.deferred.name}, which waits for a decision; give it no such tool here")
     return Asked(_value(result, end.structured), turn.session_id, turn.id, end.usage)

@@ -27,7 +27,17 @@ from workers.collectors import Collectors
 from workers.forks import end_if_forked
 from workers.handling import Watch
 from workers.note_writer import NoteWriter
-from workers.outcomes import CANCELLED_ITSELF, DRAINED, failure, raised, returned, stood_still, timed_out, unfit
+from workers.outcomes import (
+    CANCELLED_ITSELF,
+    DRAINED,
+    failure,
+    raised,
+    raised_group,
+    returned,
+    stood_still,
+    timed_out,
+    unfit,
+)
 
 log = structlog.get_logger()
 
@@ -164,8 +174,7 @@ class Executor:
         except Waiting as waiting:
             outcome = waiting.outcome
         except BaseExceptionGroup as group:
-            waits, others = group.split(Waiting)
-            outcome = _first(waits).outcome if waits and not others else raised(group, job_type)
+            outcome = raised_group(group, job_type)
         except asyncio.CancelledError:
             outcome = DRAINED if self._handing_back else CANCELLED_ITSELF
         except (SystemExit, KeyboardInterrupt) as error:  # they would end the whole worker
@@ -223,11 +232,6 @@ def _may_be_collected(job: AnyJob, outcome: Complete) -> bool:
     """Whether its settle needs no transaction of its own."""
     special = outcome.also or job.lane or job.parent_id or job.limited
     return not special and not job.has_steps  # the ends of children lock their parent's row
-
-
-def _first(group: BaseExceptionGroup[Any]) -> Any:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _in_thread(handler: Callable[[AnyJob], Any], job: AnyJob) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from jobs_core import Complete, Fail, JobType, LeaseLost, Outcome, Retry, Snooze
+from jobs_core.steps import Waiting
 
 log = structlog.get_logger()
 
@@ -28,6 +29,21 @@ def raised(error: BaseException, job_type: JobType[Any]) -> Outcome:
         raise error
     log.warning("handler.raised", exc_info=error)
     return failure(error, job_type)
+
+
+def raised_group(group: BaseExceptionGroup[Any], job_type: JobType[Any]) -> Outcome:
+    """The outcome of several raises at once: of tasks of the handler's own that all wait, what the first of them waits for."""
+    waits, others = group.split(Waiting)
+    if waits and not others:
+        outcome: Outcome = innermost(waits).outcome
+        return outcome
+    return raised(group, job_type)
+
+
+def innermost(group: BaseExceptionGroup[Any]) -> Any:
+    """The first exception of a group that is none itself."""
+    inner = group.exceptions[0]
+    return innermost(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def timed_out(timeout_s: float) -> Outcome:
