@@ -155,6 +155,7 @@ class ModelRun:
     async def heard(self, end: "TurnEnd") -> None:
         """Hears how a turn ended: the provider has answered, unless all of it was on record."""
         if end.source == "recorded" and not end.used.calls:
+            await self._let_another_probe()
             return
         if not (self._healing and await self._healing):
             self._healing = asyncio.create_task(self._answered(), name="provider answered")
@@ -167,8 +168,12 @@ class ModelRun:
         """
         if db.will_pass(error):
             return Snooze(DATABASE_PAUSE, reason=f"the database was away: {db.describe(error)}")
-        if self.gives_up:
-            return None
+        put_back = None if self.gives_up else await self._met(error)
+        if put_back is None:
+            await self._let_another_probe()
+        return put_back
+
+    async def _met(self, error: BaseException) -> Snooze | None:
         match error:
             case BudgetExhausted():  # the next run reserves more, or waits for it
                 return Snooze(AT_ONCE, str(error), because="budget")
@@ -186,8 +191,7 @@ class ModelRun:
 
     async def leave(self, outcome: Outcome) -> Outcome:
         """The outcome, with what settles this run's account in the transaction that settles the job. For every outcome."""
-        if not (self._healing and await self._healing) and self._probes:
-            await self._tell(provider.leave)
+        await self._let_another_probe()
         turn_id = self._turn_id
         if turn_id is None:
             return outcome
@@ -198,6 +202,11 @@ class ModelRun:
             return await outcome.also(conn) if outcome.also else None
 
         return replace(outcome, also=also)
+
+    async def _let_another_probe(self) -> None:
+        """Of a run that was to probe and has got no answer. At once: its handler may go on for long, and others may not ask."""
+        if self._probes and not (self._healing and await self._healing) and await self._tell(provider.leave):
+            self._admitted = self._probes = False
 
     async def _unavailable(self, error: ModelUnavailable) -> Snooze | None:
         now = await self._report("failed", error)

@@ -21,13 +21,13 @@ from jobs_core import (
     execute,
     fetch,
 )
-from sessions import Asked, CredentialsRefused, ModelUnavailable, RateLimited, TurnFailed
+from sessions import Asked, CredentialsRefused, ModelUnavailable, RateLimited, TurnEnd, TurnFailed
 from sessions.caps import set_cap
 from sessions.events import TurnEvent
 from sessions.model_run import OWN_TROUBLE_AFTER
 from sessions.provider import FAILURES, FIRST_FOR_PEOPLE_S, look
 from tests.database.conftest import NextRun
-from tests.support.asking import DAY, Ask, Handle, Sessions, again, row, run
+from tests.support.asking import DAY, VALUE, Ask, Handle, Sessions, again, row, run
 from tests.support.budgets import account, spend
 from tests.support.job_types import NOTE
 
@@ -106,6 +106,31 @@ async def test_a_run_that_was_to_try_and_failed_by_itself_lets_another(
     await run(await again(conn, next_run), database, Sessions(raises=TurnFailed("refused")))
     now = await look(conn)
     assert (now.state, now.prober_job) == ("paused", None)
+
+
+@pytest.mark.parametrize("came_to", [TurnFailed("refused"), TurnEnd("", None, "recorded", structured=VALUE)])
+async def test_a_run_that_was_to_try_lets_another_as_soon_as_its_turn_came_to_no_answer(
+    job: AnyJob, database: Database, conn: Connection, next_run: NextRun, came_to: TurnFailed | TurnEnd
+) -> None:
+    """Not when its handler ends: that may have an hour's work left, and nobody else may ask meanwhile."""
+    sessions, probers = Sessions(raises=RateLimited("429")), list[int | None]()
+    await run(job, database, sessions)
+    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp() - interval '10 s'")
+
+    async def probed() -> None:
+        probers.append((await look(conn)).prober_job)
+
+    async def handle(_: AnyJob, ask: Ask) -> Outcome:
+        with suppress(TurnFailed):
+            await ask()
+        await probed()
+        return Complete({})
+
+    sessions = Sessions(raises=came_to) if isinstance(came_to, Exception) else Sessions(came_to)
+    sessions.meanwhile = probed
+    await run(await again(conn, next_run), database, sessions, handle)
+    assert probers == [job.id, None]
+    assert (await look(conn)).state == "paused"
 
 
 async def test_one_that_gets_no_answer_for_long_while_others_do_spends_retries(
