@@ -154,6 +154,7 @@ async def sweep(conn: Connection) -> set[Ready]:
     The connection is not in a transaction. A run has died whose claim no longer holds its job.
     """
     ready = set[Ready]()
+    await execute(conn, statement("sessions", "budget/forget_waits"))
     holders = await fetch(conn, statement("sessions", "budget/holders"))
     living = await still_held(conn, [(row["job_id"], row["token"]) for row in holders])
     for row in holders:

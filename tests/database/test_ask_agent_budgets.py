@@ -6,14 +6,17 @@ from decimal import Decimal
 import pytest
 
 from assistant.notifications import list_notifications
-from jobs_core import AnyJob, Complete, Connection, Database, Outcome, Wait, fetch
+from jobs_core import AnyJob, Complete, Connection, Database, Jobs, Outcome, Wait, fetch
+from jobs_core.cancel import cancel
 from sessions import AgentBroke, BudgetExhausted, TurnFailed
+from sessions.budgets import Scope, sweep
 from sessions.caps import raise_cap, set_cap
 from sessions.provider import look
 from sessions.store import append_transcript
 from tests.database.conftest import NextRun
 from tests.support.asking import DAY, Ask, Sessions, again, row, run
 from tests.support.budgets import account, spend
+from tests.support.job_types import NOTE
 
 
 @pytest.mark.parametrize("error", [AgentBroke("it died"), TurnFailed("refused"), None])
@@ -53,6 +56,26 @@ async def test_past_a_budget_the_job_waits_and_goes_on_when_more_is_approved(
     await run(job, database, sessions)
     assert sessions.asked[0]["account"].cap_usd == 1
     assert await account(conn, "day") == (Decimal("0.5"), 0)
+
+
+async def test_the_owner_is_told_anew_where_the_job_that_they_were_told_of_was_cancelled(
+    jobs: Jobs, database: Database, conn: Connection, next_run: NextRun
+) -> None:
+    """A budget that has no period would be used up without a word from then on."""
+    await set_cap(conn, Scope("project", "p"), Decimal(0), period="once", set_by="a test")
+
+    async def told() -> int:
+        await jobs.create(NOTE, {}, project_id="p")
+        await run(await next_run(), database, Sessions())
+        return len(await list_notifications(conn))
+
+    assert [await told(), await told()] == [1, 1]
+    for waiting in await fetch(conn, "SELECT id FROM jobs.jobs WHERE state = 'waiting'"):
+        await cancel(conn, waiting["id"])
+    assert await told() == 2
+    await sweep(conn)
+    (waits,) = await fetch(conn, "SELECT job_id FROM jobs.budget_waits")
+    assert waits["job_id"] == 3
 
 
 async def test_a_run_that_has_spent_what_it_had_goes_on_with_another(
