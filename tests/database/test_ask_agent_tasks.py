@@ -1,6 +1,7 @@
 """Handlers that ask by tasks of their own: several at once, in groups, in steps, and tasks that are left behind."""
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -104,6 +105,21 @@ async def test_what_a_handler_has_left_behind_asks_nothing_any_more(job: AnyJob,
     with pytest.raises(ConfigurationError, match="await what it asks"):
         await late[0]
     assert sessions.asked == []
+
+
+async def test_a_handler_may_ask_again_after_a_time_limit_of_its_own(job: AnyJob, database: Database) -> None:
+    sessions = Sessions(meanwhile=lambda: asyncio.sleep(1))
+
+    async def handle(_: AnyJob, ask: Ask) -> Outcome:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await ask()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ask(), timeout=0.05)
+        sessions.meanwhile = None
+        return Complete({}, also=(await ask()).end)
+
+    assert isinstance(await run(job, database, sessions, handle), Complete)
 
 
 async def test_one_that_waits_by_a_group_gives_its_money_back_and_leaves_the_probe(
