@@ -97,7 +97,8 @@ class _Taken:
 
 
 async def _enter(model: ModelRun) -> None:
-    if put_back := await model.enter(interactive=False):
+    last_try = model.gives_up  # it does not wait for chats to try first: put back, it would be given up
+    if put_back := await model.enter(interactive=last_try):
         raise model.ends(put_back)
 
 

@@ -159,6 +159,17 @@ async def test_what_is_put_back_for_too_long_is_given_up(job: AnyJob, database: 
     assert (await look(conn)).state == "open"
 
 
+async def test_one_that_would_be_given_up_tries_with_the_first_once_the_pause_is_over(
+    job: AnyJob, database: Database, conn: Connection, next_run: NextRun
+) -> None:
+    """Chats come first by three seconds, which such a job has not: put back it has failed, though the provider is well."""
+    await run(job, database, Sessions(raises=RateLimited("429")))
+    await execute(conn, "UPDATE jobs.provider SET until = clock_timestamp()")
+    await execute(conn, "UPDATE jobs.jobs SET give_up_at = clock_timestamp() - interval '1 min'")
+    await run(await again(conn, next_run), database, Sessions())
+    assert (await row(conn))[0] == "complete"
+
+
 async def test_an_outage_of_the_database_spends_no_retry(job: AnyJob, database: Database, conn: Connection) -> None:
     await run(job, database, Sessions(raises=ConnectionFailed[0]("gone")))
     assert await row(conn) == ("pending", 0)
