@@ -10,6 +10,8 @@ from telethon.utils import get_peer_id
 
 from assistant import chats
 from assistant.deliveries import list_deliveries
+from gateways.telegram import taken
+from gateways.telegram.incoming import Incoming
 from jobs_core import Connection, Database, fetch
 from tests.support.telegram import Telegram
 from tests.support.telegram.people import Account, Person
@@ -168,6 +170,15 @@ async def test_in_a_group_only_what_is_to_us_is_answered_with_what_was_said_befo
     assert [row["session_id"] for row in rows] == [
         f"telegram_{get_peer_id(types.PeerChannel(group.id))}_{scene.alice.id}"
     ]
+
+
+async def test_of_what_is_overheard_as_much_is_kept_as_is_set(conn: Connection) -> None:
+    for nth in (1, 2, 3):
+        for most in (1, 2):
+            said = Incoming(-most, nth, 7, "Bob", None, str(nth))
+            await taken.overhear(conn, "bot", said, most=most)
+    rows = await fetch(conn, "SELECT chat_id, content FROM jobs.telegram_overheard ORDER BY chat_id, message_id")
+    assert [(row["chat_id"], row["content"]) for row in rows] == [(-2, "2"), (-2, "3"), (-1, "3")]
 
 
 async def test_in_a_group_each_person_has_a_session_of_their_own_in_each_topic(

@@ -2,12 +2,12 @@
 -- older than the last `most` there.
 WITH older AS (
     DELETE FROM {schema}.telegram_overheard
-    WHERE account = %(account)s AND chat_id = %(chat_id)s AND topic_id = %(topic_id)s AND message_id < (
+    WHERE account = %(account)s AND chat_id = %(chat_id)s AND topic_id = %(topic_id)s AND message_id < coalesce((
         SELECT min(message_id) FROM (
             SELECT message_id FROM {schema}.telegram_overheard
             WHERE account = %(account)s AND chat_id = %(chat_id)s AND topic_id = %(topic_id)s AND message_id <> %(message_id)s
             ORDER BY message_id DESC LIMIT %(most)s - 1
-        ) AS kept)
+        ) AS kept), %(message_id)s)
 )
 INSERT INTO {schema}.telegram_overheard AS o (account, chat_id, topic_id, message_id, sender_name, content)
 VALUES (%(account)s, %(chat_id)s, %(topic_id)s, %(message_id)s, %(sender_name)s, %(content)s)
