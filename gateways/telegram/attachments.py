@@ -5,6 +5,7 @@ from typing import Any
 from telethon import types
 
 _MAX_NAME_CHARS = 100
+_LONGEST_S = 1_000_000
 
 
 def attachment_of(media: Any) -> str | None:
@@ -49,6 +50,9 @@ def _document(document: Any) -> str:
 
 
 def _length(seconds: float) -> str:
+    """What a sender's program says of a length, which may be no number."""
+    if not 0 <= seconds <= _LONGEST_S:
+        return "?"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
 

@@ -19,7 +19,7 @@ from telethon import functions, types, utils
 from telethon.errors import RPCError
 
 from gateways.telegram.client import Client, dialogs
-from gateways.telegram.incoming import Incoming, read_message
+from gateways.telegram.incoming import Entities, Incoming, read_message
 from gateways.telegram.ingress import Ingress
 from gateways.telegram.lease import Held
 from gateways.telegram.session import OWN
@@ -150,8 +150,17 @@ async def _messages(client: Client, mailbox: Mailbox, ids: Iterable[int]) -> lis
         channel = types.InputChannel(bare, mailbox.access_hash or 0)
         answer = await client(functions.channels.GetMessagesRequest(channel, wanted))
     entities = {utils.get_peer_id(one): one for one in (*answer.users, *answer.chats)}
-    read = [read_message(message, entities, is_edit=False) for message in answer.messages]
+    read = [_read(message, entities) for message in answer.messages]
     return sorted(filter(None, read), key=lambda message: message.message_id)
+
+
+def _read(message: Any, entities: Entities) -> Incoming | None:
+    """What a message says; one that cannot be read must not keep those behind it from being looked for."""
+    try:
+        return read_message(message, entities, is_edit=False)
+    except Exception:
+        log.exception("telegram.not_read", message=message.id)
+        return None
 
 
 async def _dialogs(client: Client) -> dict[int, int]:

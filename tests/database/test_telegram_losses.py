@@ -2,11 +2,12 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from telethon.tl.functions.messages import GetMessagesRequest
 
-from gateways.telegram import ingress
+from gateways.telegram import ingress, reconcile
 from gateways.telegram.session import AccountSession, Progress, save_states
 from jobs_core import Connection, Database
 from tests.support.telegram import Telegram
@@ -99,6 +100,31 @@ async def test_an_update_that_telegram_never_told_is_found_by_its_id(database: D
             asked = [one for one in telegram.server.requests if isinstance(one, GetMessagesRequest)]
             await opened.reconciled("bot")
             assert [one.id[0].id for one in asked] == [2], "what was asked for once is not asked for again"
+
+
+async def test_what_cannot_be_read_is_looked_for_once_and_ends_nothing(database: Database) -> None:
+    """Else the account broke each minute, for all who write to it."""
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        group = telegram.group("B", bot, alice)
+        await logged_in(database, telegram, bot)
+        async with door(database) as opened:
+            await opened.holds("bot")
+            telegram.say(alice, "one", to=bot)
+            await said_comes(database, 1)
+            await opened.reconciled("bot")
+            telegram.say(alice, "to others", to=group)
+            telegram.say(alice, "two", to=bot)
+            await said_comes(database, 2)
+        async with door(database) as opened:  # which has not seen it come
+            await opened.holds("bot")
+            await opened.reconciled("bot")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(reconcile, "read_message", Mock(side_effect=ValueError))
+                await opened.reconciled("bot")
+            await opened.reconciled("bot")
+        asked = [one for one in telegram.server.requests if isinstance(one, GetMessagesRequest)]
+        assert [one.id[0].id for one in asked] == [2]
 
 
 async def test_a_user_account_finds_what_came_last_and_was_not_told(database: Database) -> None:
