@@ -228,10 +228,12 @@ class Ingress:
         await self._until_done(write)
 
 
-def _album(entry: _Entry) -> tuple[int, int] | None:
-    """Which album a message is a part of."""
+def _album(entry: _Entry) -> tuple[int, int, int] | None:
+    """Which album of whom a message is a part of; an edit of one is a message by itself."""
     said = entry.said
-    return (said.chat_id, said.album) if isinstance(said, Incoming) and said.album is not None else None
+    if not isinstance(said, Incoming) or said.album is None or said.edited_at is not None:
+        return None
+    return said.chat_id, said.sender_id, said.album
 
 
 def _album_or_self(entry: _Entry) -> object:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateways.telegram.incoming import Incoming
 from gateways.telegram.words import words_of
-from jobs_core import Connection, execute, fetch, statement
+from jobs_core import Connection, execute, fetch, fetch_one, statement
 
 _FIRST_VERSION = "-infinity"
 
@@ -45,6 +45,17 @@ async def known(conn: Connection, account: str, chat_id: int, message_id: int) -
     """The versions of a message that were taken in, or sent, the newest first; none: it is not known."""
     values = {"account": account, "chat_id": chat_id, "message_id": message_id}
     return [Known(**row) for row in await fetch(conn, statement("gateways", "message/known"), values)]
+
+
+async def has_album(conn: Connection, account: str, part: Incoming) -> bool:
+    """Whether another part of its album was taken in."""
+    values = {
+        "account": account,
+        "chat_id": part.chat_id,
+        "album": part.album,
+        "sender_id": part.sender_id,
+    }
+    return await fetch_one(conn, statement("gateways", "message/of_album"), values) is not None
 
 
 async def note(conn: Connection, account: str, parts: Sequence[Incoming], line: Line) -> None:

@@ -39,10 +39,10 @@ async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After
     """
     first, account = parts[0], door.held.name
     versions = {part.message_id: await taken.known(conn, account, part.chat_id, part.message_id) for part in parts}
-    new = [part for part in parts if not versions[part.message_id]]
+    new = {part.message_id: part for part in parts if not versions[part.message_id]}  # a part may have come twice
     if not new:
         return await _Taking(conn, door, parts).edit(versions[first.message_id]) if first.edited_at else After()
-    return await _Taking(conn, door, new).take()
+    return await _Taking(conn, door, list(new.values())).take()
 
 
 class _Taking:
@@ -58,7 +58,7 @@ class _Taking:
     async def take(self) -> After:
         """A message that is not known."""
         replied = await self._replied()
-        if not self._is_to_us(replied):
+        if not (self._is_to_us(replied) or await self._is_of_one_to_us()):
             return await self._overhear()
         user, session_id = await person(self._conn, self._door, self._first), session_of(self._door.held, self._first)
         unheard = await self._unless_heard(user, session_id, "\n".join(words_of(part) for part in self._parts))
@@ -75,22 +75,30 @@ class _Taking:
     async def edit(self, versions: Sequence[Known]) -> After:
         """A version of a known message: other words where no turn has taken it up yet, else one more message."""
         last, words = versions[0], _words(self._first)
+        if last.history_id is None:
+            if await waiting.amend(self._conn, self._account, self._first.chat_id, self._first.message_id, words):
+                return After()
+            last = (await self._known(self._first.message_id))[0]  # it may have been taken in just now
         if last.session_id is None or last.history_id is None:
-            await waiting.amend(self._conn, self._account, self._first.chat_id, self._first.message_id, words)
             return After()
         if last.edit_date and self._first.edited_at and self._first.edited_at < last.edit_date:
             return After()
-        content = await content_of(self._conn, last.history_id)
-        before, own = content[: last.own_from], content[last.own_from :]
-        if words == own:  # Telegram also tells of a preview, or a reaction, as an edit
-            return After()
+        return await self._change(last.session_id, last.history_id, last.own_from, words)
+
+    async def _change(self, session_id: str, history_id: int, own_from: int, words: str) -> After:
+        """Have a line of a chat say these words from there on, or tell them behind it."""
+        content, is_of_album = await content_of(self._conn, history_id), self._first.album is not None
+        before, own = content[:own_from], content[own_from:]
+        if words == own or (is_of_album and (not words or f"\n{words}\n" in f"\n{own}\n")):
+            return After()  # Telegram also tells of a preview, or a reaction, as an edit
         user = await person(self._conn, self._door, self._first)
-        if kept := await self._held(user, last.session_id, words):
+        if kept := await self._held(user, session_id, words):
             return After(ready=kept.ready)
-        if await amend(self._conn, last.history_id, before + words):
-            await self._note_edit(Line(last.session_id, user.id, last.history_id, last.own_from))
+        # Of an album the words of its other parts stand there, too.
+        if not is_of_album and await amend(self._conn, history_id, before + words):
+            await self._note_edit(Line(session_id, user.id, history_id, own_from))
             return After()
-        return await self._say_edit(user, last.session_id, with_edit("", own), words)
+        return await self._say_edit(user, session_id, with_edit("", own), words)
 
     async def _say(self, user: User, session_id: str, before: str) -> After:
         """Make it a message of its chat, with the job that sees to it; what brings files, or comes behind such, waits."""
@@ -209,23 +217,31 @@ class _Taking:
     def _is_to_us(self, replied: Known | None) -> bool:
         """Whether it is ours to answer: in a group only what names us, answers us or commands us."""
         first, username = self._first, self._door.held.username
-        if first.is_private or first.mentioned:
+        if first.is_private or any(part.mentioned for part in self._parts):
             return True
-        if self._door.held.is_bot and command_of(
-            self._door.held, first
-        ):  # a user account is in groups where bots are meant
+        # A user account is in groups where bots are meant.
+        if self._door.held.is_bot and command_of(self._door.held, first):
             return True
         if replied is not None and replied.direction == "out":
             return True
-        return username is not None and bool(re.search(rf"@{username}\b", first.text, re.IGNORECASE))
+        named = re.compile(rf"@{username}\b", re.IGNORECASE)
+        return username is not None and any(named.search(part.text) for part in self._parts)
+
+    async def _is_of_one_to_us(self) -> bool:
+        """Whether it is more of an album that was taken in: what names us stands with one of its parts only."""
+        first = self._first
+        return first.album is not None and await taken.has_album(self._conn, self._account, first)
 
     async def _replied(self) -> Known | None:
         """What is known of the message that this one answers."""
         first = self._first
         if first.reply_to is None:
             return None
-        versions = await taken.known(self._conn, self._account, first.chat_id, first.reply_to)
+        versions = await self._known(first.reply_to)
         return versions[0] if versions else None
+
+    async def _known(self, message_id: int) -> Sequence[Known]:
+        return await taken.known(self._conn, self._account, self._first.chat_id, message_id)
 
     async def _note_edit(self, line: Line) -> None:
         await taken.note_edit(self._conn, self._account, self._first, line)
