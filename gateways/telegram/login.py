@@ -3,7 +3,8 @@
     begin ─▶ token, or phone + code (+ password), or a link that its owner opens (+ password) ─▶ done ─▶ key, and where we are
                                                                                                           └─▶ accounts.log_in
 
-What came before the login is not taken in; what comes after it is, whenever a process first holds the account.
+What came before the first login is not taken in; what comes after it is, whenever a process first holds the account. One that
+is logged in anew goes on where it was: what came meanwhile, and what its holder has received and not committed, comes again.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,7 @@ from telethon.sessions import MemorySession
 
 from gateways.telegram.accounts import Account, Key, Login, log_in
 from gateways.telegram.errors import LoginFailed
-from gateways.telegram.session import OWN, Progress, save_states
+from gateways.telegram.session import Progress, begin_at
 from jobs_core import Connection
 
 _DC = 2
@@ -122,9 +123,9 @@ async def begin(api_id: int, api_hash: str, server: str = "") -> AsyncIterator[L
 
 
 async def keep(conn: Connection, name: str, login: Login, state: Progress) -> Account:
-    """Keep a login under a name, and begin where it was made; call it inside a transaction. Raises LoginFailed."""
+    """Keep a login under a name. state: where a new account begins. Call it inside a transaction. Raises LoginFailed."""
     account = await log_in(conn, name, login)
-    await save_states(conn, name, {OWN: state})
+    await begin_at(conn, name, state)
     return account
 
 

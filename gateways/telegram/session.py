@@ -108,6 +108,11 @@ async def save_states(conn: Connection, account: str, states: States) -> None:
         await execute(conn, statement("gateways", "update_state/save"), values)
 
 
+async def begin_at(conn: Connection, account: str, state: Progress) -> None:
+    """Have an account begin there whose updates nobody has taken in yet; one that was held goes on where it was."""
+    await execute(conn, statement("gateways", "update_state/begin"), {"account": account, **state._asdict()})
+
+
 async def save_peers(conn: Connection, account: str, peers: Iterable[Peer]) -> None:
     """Write by what an account names people and groups."""
     peers = list(peers)

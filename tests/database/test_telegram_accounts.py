@@ -161,6 +161,21 @@ async def test_what_comes_between_the_login_and_the_first_holder_is_taken_in(
             assert await said_comes(database, 1) == ["after"]
 
 
+async def test_what_came_while_a_key_was_refused_is_taken_in_after_the_next_login(database: Database) -> None:
+    """In its order, though nobody writes again; nor may a login pass over what its holder has not committed."""
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database):
+            telegram.say(alice, "before", to=bot)
+            await said_comes(database, 1)
+        telegram.revoke(bot)
+        telegram.say(alice, "meanwhile", to=bot)
+        await logged_in(database, telegram, bot)
+        async with door(database):
+            assert await said_comes(database, 2) == ["before", "meanwhile"]
+
+
 async def test_a_user_account_is_logged_in_by_phone_code_and_password(conn: Connection) -> None:
     async with Telegram() as telegram:
         me = telegram.user("491234567", "Me", password="secret")

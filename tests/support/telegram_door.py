@@ -10,11 +10,12 @@ from assistant.chats import CHAT_TURN
 from assistant.settings import AssistantSettings, MediaSettings
 from cli.telegram_process import Sending
 from gateways.telegram.accounts import Account as OurAccount
-from gateways.telegram.accounts import Key, Login, log_in
+from gateways.telegram.accounts import Key, Login
 from gateways.telegram.client import Client
 from gateways.telegram.gateway import Gateway
 from gateways.telegram.lease import Held
-from gateways.telegram.session import OWN, Progress, save_states
+from gateways.telegram.login import keep
+from gateways.telegram.session import Progress
 from gateways.telegram.settings import TelegramSettings
 from gateways.telegram.waiting import FETCH_MEDIA
 from jobs_core import Database, HandlerTable, Jobs, fetch
@@ -43,9 +44,7 @@ async def logged_in(database: Database, telegram: Telegram, account: Account, na
     )
     now = Progress(account.mailbox.pts, 0, datetime.now(UTC), 0)
     async with database.transaction() as conn:
-        kept = await log_in(conn, name, login)
-        await save_states(conn, name, {OWN: now})
-    return kept
+        return await keep(conn, name, login, now)
 
 
 class Door:
