@@ -96,7 +96,8 @@ def check_name(name: str) -> str:
 async def log_in(conn: Connection, name: str, login: Login) -> Account:
     """Keep a login under a name; of an account that is there, only the same one's. Whoever holds it takes the new key.
 
-    Raises LoginFailed where the name is another account's, or the account has another name; the caller logs the key out.
+    Raises LoginFailed where the name is another account's, or the account has another name, or where a second one is to be
+    called as the channel: whoever holds the first would serve its queue. The caller rolls back, and logs the key out.
     """
     values = {
         "name": check_name(name),
@@ -121,6 +122,10 @@ async def log_in(conn: Connection, name: str, login: Login) -> Account:
         ) from None
     if row is None:
         raise LoginFailed(f"The name {name!r} is another account's: choose another one with --account")
+    if row["prefix"] != name == CHANNEL:
+        raise LoginFailed(
+            f"The name {name!r} stands for the first account in what names none: choose another one with --account"
+        )
     return Account(**row)
 
 

@@ -214,7 +214,11 @@ async def test_logins_that_come_to_nothing_leave_nothing(conn: Connection) -> No
             await log_in(conn, Wanted("Bot 1", "42:token", None, by_link=False), settings(telegram), nobody)
         assert await list_accounts(conn) == []
         await log_in(conn, Wanted("bot", "42:token", None, by_link=False), settings(telegram), nobody)
-        for name, token, why in (("second", "42:token", "under another name"), ("bot", "43:t", "another account's")):
+        for name, token, why in (
+            ("second", "42:token", "under another name"),
+            ("bot", "43:t", "another account's"),
+            ("telegram", "43:t", "stands for the first account"),
+        ):
             with pytest.raises(LoginFailed, match=why):
                 await log_in(conn, Wanted(name, token, None, by_link=False), settings(telegram), nobody)
         assert [account.name for account in await list_accounts(conn)] == ["bot"]
