@@ -15,7 +15,7 @@ from assistant.stopping import stop_in
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
 from gateways.telegram.incoming import Incoming
-from gateways.telegram.waiting import drop
+from gateways.telegram.waiting import drop, jobs_in
 from jobs_core import Connection
 from jobs_core.wake import Ready
 from sessions.usage import usage_of_user
@@ -100,10 +100,12 @@ async def _end(asked: Asked, *, anew: bool, nothing: str) -> Done:
         stopped, ready = await stop_in(asked.conn, asked.session_id, anew=anew)
     except NoSuchChat:
         return Done(nothing)
+    job_ids = list(stopped.job_ids)
     if await drop(asked.conn, asked.session_id):
         nothing = "Stopped: what was still being fetched is left out."
+        job_ids += await jobs_in(asked.conn, asked.account, asked.session_id)  # or what is sent next waits for them
     said_so = anew or stopped.turns
-    return Done(None if said_so else nothing, After(ready=ready, stopped=stopped.job_ids))
+    return Done(None if said_so else nothing, After(ready=ready, stopped=job_ids))
 
 
 async def _status(asked: Asked) -> Done:

@@ -39,12 +39,17 @@ class Fetched(BaseModel):
     status: Literal["taken_in", "nothing_to_do"]
 
 
+def lane_of(account: str, session_id: str) -> str:
+    """The lane of a chat's messages that wait."""
+    return f"in:{account}:{session_id}"
+
+
 FETCH_MEDIA = JobType(
     "fetch_media",
     FetchMedia,
     Fetched,
     queue="in",  # of an account: queue_of
-    lane=lambda fetch: f"in:{fetch.account}:{fetch.session_id}",
+    lane=lambda fetch: lane_of(fetch.account, fetch.session_id),
     limits=lambda fetch: [Limit(f"in:{fetch.account}", slots=AT_ONCE)],
     retries=RetryPolicy(max_retries=5, first_s=2.0),
     suspected=False,  # only the process that holds the account can fetch
@@ -159,6 +164,12 @@ async def drop(conn: Connection, session_id: str, *, before_id: int | None = Non
     """Drop what waits in a chat, or what came before that message, and say how much; their jobs find nothing to do."""
     values = {"session_id": session_id, "before_id": before_id}
     return await execute(conn, statement("gateways", "waiting/drop"), values)
+
+
+async def jobs_in(conn: Connection, account: str, session_id: str) -> list[int]:
+    """The jobs of a chat's messages that wait, or waited until now."""
+    rows = await fetch(conn, statement("gateways", "waiting/jobs"), {"lane": lane_of(account, session_id)})
+    return [row["id"] for row in rows]
 
 
 async def _add(conn: Connection, part: Arrival, settings: MediaSettings) -> int:

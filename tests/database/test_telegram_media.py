@@ -4,6 +4,7 @@ from jobs_core import Connection, Database, fetch
 from tests.support.pictures import PNG
 from tests.support.telegram import Telegram
 from tests.support.telegram_door import door, logged_in, said_comes
+from tests.support.worker import until
 
 
 async def test_messages_with_files_come_in_their_order_and_as_they_were_changed(
@@ -26,3 +27,22 @@ async def test_messages_with_files_come_in_their_order_and_as_they_were_changed(
     assert [row["file_bytes"] // len(PNG) for row in rows] == [1, 2, 0, 0]
     notes = await fetch(conn, "SELECT DISTINCT history_id FROM jobs.telegram_messages ORDER BY history_id")
     assert [row["history_id"] for row in notes] == [1, 2, 3, 4]
+
+
+async def test_what_is_sent_after_a_stop_does_not_wait_for_what_was_stopped(
+    database: Database, conn: Connection
+) -> None:
+    """Its voice message would for minutes: nobody here hears it."""
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database, sends=True):
+            telegram.say(alice, "", to=bot, file=telegram.voice(b"OggS" + bytes(9), 600))
+
+            async def waits() -> bool:
+                return bool(await fetch(conn, "SELECT FROM jobs.jobs WHERE job_type = 'transcribe'"))
+
+            await until(waits)
+            telegram.say(alice, "/stop", to=bot)
+            telegram.say(alice, "look", to=bot, file=telegram.photo(PNG))
+            assert await said_comes(database, 1) == ["look"]
