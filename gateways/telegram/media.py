@@ -6,7 +6,7 @@ A file is asked for by a location, which holds a reference that expires; then th
 from collections.abc import AsyncIterator
 from typing import Any
 
-from telethon import types, utils
+from telethon import functions, types, utils
 from telethon.extensions import BinaryReader
 
 from assistant.media import PIECE_BYTES, Claim
@@ -38,8 +38,12 @@ def pieces(client: Any, location: bytes, dc_id: int | None, *, from_nth: int) ->
 
 async def described_anew(client: Any, chat_id: int, message_id: int) -> Described | None:
     """What the message says now of the file that it brings; None where it is gone. Raises what Telethon raises."""
-    message = await client.get_messages(chat_id, ids=message_id)
-    return None if message is None else describe(message)
+    if utils.resolve_id(chat_id)[1] is types.PeerChannel:
+        message = await client.get_messages(chat_id, ids=message_id)
+        return None if message is None else describe(message)
+    # By its number alone: a process that has just begun has not met whoever sent it, and a user account needs that by name.
+    answer = await client(functions.messages.GetMessagesRequest([types.InputMessageID(message_id)]))
+    return next((describe(one) for one in answer.messages if isinstance(one, types.Message)), None)
 
 
 def is_same_file(location: bytes, other: bytes) -> bool:

@@ -9,10 +9,12 @@ from telethon.tl.functions.upload import GetFileRequest
 from assistant import chats, media
 from assistant.media import PIECE_BYTES
 from gateways.telegram import fetching
+from gateways.telegram.media import described_anew
 from gateways.telegram.waiting import FETCH_MEDIA, amend, drop
 from jobs_core import Connection, Database, LeaseLost, execute, fetch, fetch_one
 from tests.support.media import ACCOUNT, Account, account
 from tests.support.pictures import PDF, PNG
+from tests.support.telegram import Telegram
 from workers.testing import HELD_LEASE_S
 
 TWO_PIECES = bytes(range(256)) * 3_000
@@ -156,6 +158,21 @@ async def test_an_expired_reference_is_asked_for_anew(database: Database) -> Non
         await main.say("look", file=main.telegram.photo(PNG))
         (said,) = await main.came()
         assert [file.content for file in said.files] == [PNG]
+
+
+async def test_a_user_account_that_has_met_nobody_yet_may_look_at_a_message_anew() -> None:
+    """As one whose process has just begun."""
+    async with Telegram() as telegram:
+        me, alice = telegram.user("4912345", "Me"), telegram.person("Alice")
+        group = telegram.group("B", me, alice)
+        telegram.say(alice, "", to=me, file=telegram.photo(PNG))
+        taken_back = telegram.say(alice, "", to=group, file=telegram.photo(PNG))
+        telegram.delete(taken_back)
+        async with telegram.client(telegram.session(me)) as client:
+            found = await described_anew(client, alice.id, 1)
+            assert found is not None
+            assert found.claim.bytes == len(PNG)
+            assert await described_anew(client, -group.id, 2) is None
 
 
 async def test_what_was_taken_back_before_it_was_fetched_is_told(database: Database) -> None:
