@@ -1,11 +1,15 @@
 """What people write by Telegram, from the update to the message and its job."""
 
+from typing import Any
+
+import pytest
 from telethon import types
 
 from jobs_core import Connection, Database, fetch
-from tests.support.telegram import Telegram
+from tests.support.telegram import Telegram, show
 from tests.support.telegram.posts import now
 from tests.support.telegram_door import door, logged_in, said, said_comes
+from tests.support.worker import until
 
 TAKEN = "SELECT chat_id, message_id, direction, sender_id, session_id FROM jobs.telegram_messages ORDER BY message_id"
 JOBS = "SELECT job_type, lane, user_id FROM jobs.jobs ORDER BY id"
@@ -66,3 +70,39 @@ async def test_a_short_update_is_given_its_sender_and_of_a_bot_nothing_is_taken_
     (user,) = await fetch(conn, "SELECT name FROM jobs.users")
     assert user == {"name": "Alice"}
     assert await fetch(conn, "SELECT name FROM jobs.telegram_peers WHERE peer_id = %(id)s", {"id": alice.id})
+
+
+async def test_whom_a_group_has_told_of_without_a_way_to_write_to_them_is_asked_for(
+    database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telegram tells a group's members of each other in short."""
+    entities = show.entities
+
+    def in_short(*given: Any) -> Any:
+        named = entities(*given)
+        for user in named["users"]:
+            user.min = True
+        return named
+
+    async with Telegram() as telegram:
+        me, alice = telegram.user("4912345", "Me"), telegram.person("Alice")
+        group = telegram.group("G", me, alice)
+        await logged_in(database, telegram, me, "me")
+        async with door(database) as opened:
+            client: Any = await opened.holds("me")
+            with monkeypatch.context() as patch:
+                patch.setattr(show, "entities", in_short)
+                telegram.say(alice, "to others", to=group)
+                await until(lambda: has_seen(client))
+            telegram.faults.updates(me).drop = 1
+            telegram.say(alice, "to you", to=me)
+            short = types.UpdateShortMessage(len(me.mailbox.ids), alice.id, "to you", me.mailbox.pts, 1, now())
+            for connection in telegram.server.connections(me):
+                connection.push(short)
+            await said_comes(database, 1)
+    assert await fetch(conn, "SELECT name FROM jobs.telegram_peers WHERE peer_id = %(id)s", {"id": alice.id})
+
+
+async def has_seen(client: Any) -> bool:
+    """Whether something has come."""
+    return bool(client._on_batch.__self__.seen)
