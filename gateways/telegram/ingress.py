@@ -4,16 +4,15 @@
                         ▲                └─ the database is away: again, until it is there     │
                         └──────────────────────────────────────────────────────────────────────┘
 
-The state that is written is never ahead of what is committed: that of a batch goes with its last message. So a crash plays
-messages again that were taken in, and they are known; none is passed over. Parts of an album come one by one and are one
-message: the last part waits a moment for more.
+Chats take turns (line.py). The state that is written is never ahead of what is committed: that of a batch goes with its last
+message, or whichever of those before it is taken last. So a crash plays messages again that were taken in, and they are known;
+none is passed over. Parts of an album come one by one and are one message: the last part waits a moment for more.
 """
 
 import asyncio
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import chain, groupby, islice, takewhile
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain, groupby, takewhile
 from typing import Any
 
 import structlog
@@ -24,6 +23,7 @@ from gateways.telegram.door import Door
 from gateways.telegram.errors import AccountLost
 from gateways.telegram.incoming import Incoming, Pressed, place_of, read
 from gateways.telegram.lease import fence
+from gateways.telegram.line import Entry, Line, album_of
 from gateways.telegram.presses import take_press
 from gateways.telegram.session import AccountSession, Peer, States, save_peers, save_states
 from gateways.telegram.taking import take
@@ -34,21 +34,11 @@ log = structlog.get_logger()
 
 ALBUM_S = 0.4
 """How long a part of an album waits for the next one: they come within some 100 ms."""
-MOST_AT_ONCE = 20
-"""Messages that are taken in together where more wait: their chats' lanes are locked for so long, some 40 ms."""
 _AWAY_S = 0.5
 _ATTEMPTS = 5  # of a message that a process which held the account before is taking in, too
 
 
-@dataclass(slots=True)
-class _Entry:
-    """Something to take in. states: how far the account is with it; None: others of its batch follow."""
-
-    said: Incoming | Pressed
-    states: States | None
-
-
-_Message = Sequence[_Entry]
+_Message = Sequence[Entry]
 """Entries that are one message: one, or the parts of an album."""
 
 
@@ -60,7 +50,7 @@ class Ingress:
         self._door = door
         self._session = session
         self._show: Callable[[int, str], object]
-        self._entries = deque[_Entry]()
+        self._line = Line()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,8 +66,8 @@ class Ingress:
         said = [one for update in updates if (one := self._read(update)) is not None]
         self._left = states
         if said:
-            self.put_messages(said)
-            self._entries[-1].states, self._left = states, None
+            self.put_messages(said, states)
+            self._left = None
 
     def _read(self, update: Any) -> Incoming | Pressed | None:
         """What it says; a raise would end Telethon's loop, and the same update would come again for ever."""
@@ -87,10 +77,10 @@ class Ingress:
             log.exception("telegram.not_read", account=self._door.held.name, update=type(update).__name__)
             return None
 
-    def put_messages(self, said: Sequence[Incoming | Pressed]) -> None:
-        """Have messages taken in that brought no states."""
+    def put_messages(self, said: Sequence[Incoming | Pressed], states: States | None = None) -> None:
+        """Have messages taken in; states: with the last of them, where they brought some."""
         if said:
-            self._entries += [_Entry(one, None) for one in said]
+            self._line.put(said, states)
             self._idle.clear()
             self._arrived.set()
 
@@ -105,7 +95,7 @@ class Ingress:
         self._show = show
         while True:
             await self._arrived.wait()
-            while self._entries:
+            while self._line:
                 await self._take(await self._next())
             self._arrived.clear()
             self._idle.set()
@@ -113,9 +103,9 @@ class Ingress:
     async def _next(self) -> list[_Message]:
         """What is taken in next, in one transaction: one message, or as many as have come by now."""
         messages = list[_Message]()
-        for _, parts in groupby(islice(self._entries, MOST_AT_ONCE), key=_album_or_self):
+        for _, parts in groupby(self._line.next(), key=_album_or_self):
             messages.append(list(parts))
-        if _album(messages[-1][-1]) is not None:
+        if album_of(messages[-1][-1].said) is not None:
             if len(messages) > 1:  # more of the album may come: the next time
                 return messages[:-1]
             return [await self._whole_album()]
@@ -123,9 +113,10 @@ class Ingress:
 
     async def _whole_album(self) -> _Message:
         """The album that comes first, with all its parts: those that come within a moment of another."""
+        album = album_of(next(iter(self._line)).said)
         while True:
-            parts = list(takewhile(lambda entry: _album(entry) == _album(self._entries[0]), self._entries))
-            if len(parts) < len(self._entries) or not await self._more():
+            parts = list(takewhile(lambda entry: album_of(entry.said) == album, self._line))
+            if len(parts) < len(self._line) or not await self._more():
                 return parts
 
     async def _more(self) -> bool:
@@ -146,9 +137,7 @@ class Ingress:
                     await self._take([message])
                 return
             await self._pass_over(messages[0], error)
-        for message in messages:
-            for _ in message:
-                self._entries.popleft()
+        self._line.taken(chain.from_iterable(messages))
 
     async def _until_done(self, verb: Callable[[], Awaitable[After | None]]) -> None:
         """Run a transaction until it is committed, however long the database is away."""
@@ -177,7 +166,7 @@ class Ingress:
             after = After()
             for message in messages:
                 after += await self._take_in(conn, message)
-            met = await self._write_progress(conn, _states_of(chain.from_iterable(messages)))
+            met = await self._write_progress(conn, self._line.states_with(chain.from_iterable(messages)))
         self._session.forget_met(met)
         return after
 
@@ -223,24 +212,11 @@ class Ingress:
                     severity="error",
                     metadata=where,
                 )
-                await self._write_progress(conn, _states_of(message))
+                await self._write_progress(conn, self._line.states_with(message))
 
         await self._until_done(write)
 
 
-def _album(entry: _Entry) -> tuple[int, int, int] | None:
-    """Which album of whom a message is a part of; an edit of one is a message by itself."""
-    said = entry.said
-    if not isinstance(said, Incoming) or said.album is None or said.edited_at is not None:
-        return None
-    return said.chat_id, said.sender_id, said.album
-
-
-def _album_or_self(entry: _Entry) -> object:
+def _album_or_self(entry: Entry) -> object:
     """What entries that are one message have in common."""
-    return _album(entry) or id(entry)
-
-
-def _states_of(entries: Iterable[_Entry]) -> States | None:
-    """How far the account is when all of these are taken in."""
-    return next((entry.states for entry in reversed(list(entries)) if entry.states is not None), None)
+    return album_of(entry.said) or id(entry)
