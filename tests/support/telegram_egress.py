@@ -108,8 +108,12 @@ async def office(
 ) -> AsyncIterator[Office]:
     """An account that is logged in, its client connected, and its sender."""
     clients: dict[str, TelegramClient] = {}
-    progress = Progress(database, clients.get) if with_progress else None
-    sender = TelegramSender(database, clients.get, progress)
+
+    def client_of(account: str) -> Any:
+        return clients.get(account)
+
+    progress = Progress(database, client_of) if with_progress else None
+    sender = TelegramSender(database, client_of, progress)
     async with Telegram() as telegram, Jobs(database, table_of(database, sender)) as jobs:
         account = telegram.bot() if is_bot else telegram.user("1", "Me")
         await add_account(conn, telegram, account)
