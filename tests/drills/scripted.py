@@ -10,6 +10,7 @@ from typing import Any
 
 from assistant import chats
 from assistant.chats import CHAT_TURN
+from assistant.deliveries import DELIVER
 from handlers import chat_turn
 from jobs_core import Database, HandlerTable, Jobs
 from sessions import TurnEnd
@@ -47,6 +48,7 @@ async def fleet(
         for number in range(workers):
             database = await stack.enter_async_context(Database(dsn, name=f"agents {number}", max_connections=6))
             table = HandlerTable()
+            table.declare(DELIVER)  # whoever rescues a job of this type has to know that it is suspected of nothing
             jobs = await stack.enter_async_context(Jobs(database, table))
             sessions = agents(database) if callable(agents) else agents
             chat_turn.register(table, database=database, sessions=sessions, wake=jobs.notifier.wake)
