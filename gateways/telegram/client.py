@@ -121,9 +121,8 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         """Called with each batch that is in order and complete, before Telethon reads on."""
         updates = await super()._preprocess_updates(updates, users, chats)
         if not self._is_bot:
-            self._users |= {
-                user.id: user for user in users if not user.min
-            }  # by such as are told in groups nobody is written to
+            # By what a group tells of its members in short nobody can be written to.
+            self._users |= {user.id: user for user in users if isinstance(user, types.User) and not user.min}
             await self._say_who(updates)
         self._on_batch(updates, self.states)
         return []

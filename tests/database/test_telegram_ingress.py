@@ -82,7 +82,7 @@ async def test_whom_a_group_has_told_of_without_a_way_to_write_to_them_is_asked_
         named = entities(*given)
         for user in named["users"]:
             user.min = True
-        return named
+        return {**named, "users": [*named["users"], types.UserEmpty(5)]}
 
     async with Telegram() as telegram:
         me, alice = telegram.user("4912345", "Me"), telegram.person("Alice")
