@@ -10,6 +10,7 @@ from assistant import actions, approvals, closing, presses, sending, undelivered
 from assistant.approvals import OWNERS
 from assistant.cards import Receiver, receivers
 from assistant.people import User
+from assistant.person_links import link, unlink
 from assistant.senders import Senders
 from assistant.shown import units
 from handlers import deliver
@@ -21,7 +22,7 @@ from sessions import ToolCall
 from tests.support.approvals import ANN, EDITED, Bench, bench_on
 from tests.support.cards import cards, data, labels, owner_with_a_phone, send, shown
 from tests.support.database import Undone, until_blocked
-from tests.support.people import contact, set_role
+from tests.support.people import ADA, contact, set_role
 from tests.support.receiver import LocalSender
 from tests.support.receiver import Receiver as Phone
 from workers import testing
@@ -41,6 +42,11 @@ async def ada(database: Database) -> User:
 async def the_card(conn: Connection) -> Any:
     (payload,) = (await shown(conn)).values()
     return payload
+
+
+def private(user: User) -> dict[str, Any]:
+    """The chat that somebody has with us by themselves."""
+    return {"session_id": f"telegram_{user.tg_user_id}", "begin": True, "channel": "telegram", "user_id": user.id}
 
 
 async def test_an_owner_whose_agent_asks_in_the_web_has_the_card_on_the_phone(
@@ -63,12 +69,39 @@ async def test_whoever_asks_in_telegram_has_it_in_that_chat_and_no_second_word(
     bench: Bench, conn: Connection, ada: User
 ) -> None:
     """What else says that a call waits is in the chat's history, and not sent."""
-    action = await bench.asked(channel="telegram", user_id=ada.id, account="other")
+    action = await bench.asked(account="other", **private(ada))
     assert [(one.kind, one.account, one.chat) for one in await cards(conn)] == [("card", "other", action.session_id)]
     lines = [content for kind, content in await bench.lines(action.session_id) if kind == "system"]
     assert lines == [f"Bash waits for approval: action {action.id}."]
     sent = await fetch(conn, "SELECT kind FROM jobs.deliveries WHERE channel IS NOT NULL")
     assert [row["kind"] for row in sent] == ["card"]
+
+
+@pytest.mark.parametrize("chat", ["telegram_-100123_4711", "telegram_-100123_9_4711", "telegram_other_-77_4711"])
+async def test_what_is_asked_in_a_group_is_shown_to_its_owner_alone(
+    bench: Bench, conn: Connection, ada: User, chat: str
+) -> None:
+    """The others there hear that something waits, and not what; what comes of it is not told there, either."""
+    action = await bench.asked(**private(ada) | {"session_id": chat, "account": "other"})
+    (card,) = await cards(conn)
+    assert (card.account, card.chat, card.user_id) == ("bot", None, ada.id)
+    said = await fetch(conn, "SELECT payload ->> 'text' AS text FROM jobs.deliveries WHERE chat IS NOT NULL")
+    assert [row["text"] for row in said] == [f"Bash waits for approval: action {action.id}."]
+    await send(conn)
+    await approvals.approve(conn, action.id, ANN, digest=action.digest)
+    assert {one.chat for one in await cards(conn)} == {None}
+
+
+async def test_a_number_that_was_unlinked_is_shown_no_card_in_the_chat_that_it_had(
+    bench: Bench, conn: Connection, database: Database, ada: User
+) -> None:
+    """A lost phone: the chat is the owner's still, and who reads it is not."""
+    await contact(database, 5, tg_user_id=5)
+    async with database.transaction() as own:
+        await link(own, "telegram", "5", ada.id)
+        await unlink(own, "telegram", str(ADA))
+    await bench.asked(account="bot", **private(ada))
+    assert [one.chat for one in await cards(conn) if one.chat] == []
 
 
 async def test_a_guest_whose_agent_asks_sees_no_card_and_every_owner_with_a_phone_does(
@@ -232,7 +265,7 @@ async def test_a_change_is_owed_with_its_fact_or_not_at_all(bench: Bench, conn: 
 
 async def test_its_card_goes_out_while_the_turn_waits(bench: Bench, conn: Connection, ada: User) -> None:
     """No lane of a turn stands before it."""
-    action = await bench.asked(channel="telegram", user_id=ada.id, account="bot")
+    action = await bench.asked(account="bot", **private(ada))
     (card,) = await cards(conn)
     worker_id = await register(conn, queues=["out:bot"], job_types=["deliver"], slots=1, lease_s=600)
     claimed = await claim(conn, worker_id=worker_id, queues=["out:bot"], job_types=["deliver"], slots=9)

@@ -1,9 +1,14 @@
 -- Takes may_decide (ids of people, and role:NAME), session_id (null: of no chat), most. Returns user_id, channel, account, chat of
--- those who may decide and can be shown it at Telegram: whoever the chat is with in that chat, if it is one of Telegram's; owners and
--- those named by id in their own, by the account of ours that they came by last from the number that they are written to. In the order
--- of their lanes. Locks nothing.
+-- those who may decide and can be shown it at Telegram: whoever the chat is with in that chat, if it is their private one (as
+-- notification/ways tells it: nobody else reads what a call is made with, and no number that was unlinked); all others, owners and those
+-- named by id, in their own, by the account of ours that they came by last from the number that they are written to. In the order of
+-- their lanes. Locks nothing.
 WITH place AS (
-    SELECT c.session_id, c.account, u.id AS user_id, u.role
+    SELECT c.session_id, c.account, u.id AS user_id, u.role, EXISTS (
+        SELECT FROM {schema}.user_channels AS own
+        WHERE own.user_id = u.id AND own.channel = 'telegram'
+          AND c.session_id IN ('telegram_' || own.address, 'telegram_' || c.account || '_' || own.address)
+    ) AS is_private
     FROM {schema}.chat_sessions AS c
     JOIN {schema}.users AS p ON p.id = c.user_id
     JOIN {schema}.users AS u ON u.id = coalesce(p.merged_into, p.id)
@@ -16,7 +21,7 @@ WITH place AS (
     UNION
     SELECT user_id FROM place WHERE 'role:' || role = ANY(%(may_decide)s::text[])
 ), ways AS (
-    SELECT d.id AS user_id, p.account, p.session_id AS chat FROM deciders AS d JOIN place AS p ON p.user_id = d.id
+    SELECT d.id AS user_id, p.account, p.session_id AS chat FROM deciders AS d JOIN place AS p ON p.user_id = d.id AND p.is_private
     UNION ALL
     SELECT d.id, own.account, NULL
     FROM deciders AS d
@@ -34,6 +39,6 @@ WITH place AS (
         ORDER BY c.address = u.tg_user_id::text DESC NULLS LAST, c.account IS NULL, c.created_at DESC
         LIMIT 1
     ) AS own
-    WHERE d.id NOT IN (SELECT user_id FROM place)
+    WHERE d.id NOT IN (SELECT user_id FROM place WHERE is_private)
 )
 SELECT user_id, 'telegram' AS channel, account, chat FROM ways ORDER BY account, chat NULLS LAST, user_id LIMIT %(most)s
