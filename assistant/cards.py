@@ -39,8 +39,8 @@ class Receiver:
 async def receivers(conn: Connection, may_decide: Sequence[str], *, session_id: str | None = None) -> list[Receiver]:
     """Those who may decide (ids of people, and `role:NAME`) and can be shown it at Telegram, twenty at most.
 
-    session_id: of the chat that it comes from; it goes in there if that is a decider's private one. Left out: those of whom it is not known
-    by which account of ours they come.
+    session_id: of the chat that it comes from; it goes in there if that is a decider's private one. Left out: those of whom it
+    is not known by which account of ours they come.
     """
     values = {"may_decide": list(may_decide), "session_id": session_id, "most": _MOST_RECEIVERS}
     return [Receiver(**row) for row in await fetch(conn, statement("assistant", "card/receivers"), values)]

@@ -357,3 +357,20 @@ async def test_while_the_connection_is_away_nothing_is_tried(bot: Office) -> Non
     waiting = await bot.deliver()
     assert (waiting.state, waiting.said, waiting.unsure_since) == ("owed", "the connection to Telegram is away", None)
     await bot.telegram.server.start()
+
+
+async def test_what_was_shown_on_one_phone_is_changed_there_though_its_person_has_paired_another(bot: Office) -> None:
+    """A card must not keep its buttons there for ever. One that was unlinked hears no more: then it is said on the new one."""
+    old, new = bot.telegram.person("Old"), bot.telegram.person("New")
+    async with bot.conn.transaction():
+        user = await contact(bot.conn, "telegram", str(old.id), tg_user_id=old.id)
+    whose: Any = {"chat": None, "user_id": user.id, "kind": "card"}
+    card = await bot.deliver("Wait?", buttons=[[{"label": "Allow", "data": "allow:u_1"}]], **whose)
+    await execute(bot.conn, "UPDATE jobs.users SET tg_user_id = %(id)s", {"id": new.id})
+    await bot.deliver("Decided.", edits=card.id, **whose)
+    assert [(post.text, post.buttons) for post in bot.telegram.sent(to=old)] == [("Decided.", None)]
+    await execute(bot.conn, "DELETE FROM jobs.user_channels")
+    changed = await bot.deliver("It ran.", edits=card.id, **whose)
+    assert (changed.state, changed.said) == ("sent", None)
+    assert [post.text for post in bot.telegram.sent(to=old)] == ["Decided."]
+    assert [post.text for post in bot.telegram.sent(to=new)] == ["It ran."]

@@ -12,7 +12,7 @@ from telethon import types, utils
 
 from assistant.deliveries import Delivery
 from assistant.errors import NoSuchUser
-from assistant.people import get, list_users
+from assistant.people import TELEGRAM, channels, get, list_users
 from assistant.senders import Refused
 from jobs_core import Connection, execute, fetch, fetch_one, statement
 
@@ -76,7 +76,7 @@ async def chat_places(conn: Connection, session_ids: Collection[str]) -> dict[st
 
 async def _own_chat(conn: Connection, delivery: Delivery) -> Place | Refused:
     whose = delivery.user_id or "the owner"
-    tg_user_id = await _telegram_number(conn, delivery.user_id)
+    tg_user_id = await _telegram_number(conn, delivery)
     if tg_user_id is None:
         return Refused(f"{whose} has no number at Telegram: they write to this account first, then send it again")
     values = {"account": delivery.account, "tg_user_id": tg_user_id}
@@ -86,15 +86,25 @@ async def _own_chat(conn: Connection, delivery: Delivery) -> Place | Refused:
     return _named(Place(row["account"], row["kind"] == "bot", tg_user_id, row["access_hash"]))
 
 
-async def _telegram_number(conn: Connection, user_id: str | None) -> int | None:
-    """A person's number at Telegram; the owner's, where nobody is named: of several that of who came first."""
-    if user_id is None:
+async def _telegram_number(conn: Connection, delivery: Delivery) -> int | None:
+    """A person's number at Telegram; the owner's, where nobody is named: of several that of who came first.
+
+    What changes a message goes to the number which was shown that, if it is theirs still: they may have paired another.
+    """
+    if delivery.user_id is None:
         numbers = [one.tg_user_id for one in await list_users(conn, role="owner") if one.tg_user_id is not None]
         return numbers[-1] if numbers else None
     try:
-        return (await get(conn, user_id)).tg_user_id
+        user = await get(conn, delivery.user_id)
     except NoSuchUser:
         return None
+    values = {"delivery_id": delivery.payload.get("edits")}
+    shown = await fetch_one(conn, statement("gateways", "delivery/shown_in"), values)
+    if shown and (TELEGRAM, str(shown["chat_id"])) in {
+        (one.channel, one.address) for one in await channels(conn, user.id)
+    }:
+        return int(shown["chat_id"])
+    return user.tg_user_id
 
 
 def _named(place: Place) -> Place | Refused:
@@ -103,10 +113,11 @@ def _named(place: Place) -> Place | Refused:
     return place
 
 
-async def messages_of(conn: Connection, delivery_ids: Collection[int]) -> dict[int, list[SentMessage]]:
-    """As what messages deliveries are known to stand at Telegram, by delivery, in order."""
+async def messages_of(conn: Connection, place: Place, delivery_ids: Collection[int]) -> dict[int, list[SentMessage]]:
+    """As what messages deliveries are known to stand there, by delivery, in order."""
     found = defaultdict[int, list[SentMessage]](list)
-    for row in await fetch(conn, statement("gateways", "delivery/messages"), {"delivery_ids": list(delivery_ids)}):
+    values = {"delivery_ids": list(delivery_ids), "account": place.account, "chat_id": place.chat_id}
+    for row in await fetch(conn, statement("gateways", "delivery/messages"), values):
         found[row["delivery_id"]].append(SentMessage(row["message_id"], row["random_id"]))
     return found
 

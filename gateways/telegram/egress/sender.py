@@ -103,7 +103,7 @@ async def _look(conn: Connection, delivery: Delivery) -> _Known | Refused:
     there: dict[int, list[SentMessage]] = {}
     edits = delivery.payload.get("edits")
     if edits is not None or delivery.tries > 1:  # a first try has left nothing
-        there = await messages_of(conn, [delivery.id] if edits is None else [delivery.id, edits])
+        there = await messages_of(conn, place, [delivery.id] if edits is None else [delivery.id, edits])
     files = await _files(conn, delivery)
     if isinstance(files, Refused):
         return files
