@@ -82,9 +82,10 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
         return None
     if user.admission == "blocked":
         return Kept("dropped")
-    now = await _look(conn, user.id)
-    if now["admission"] == "allowed":  # just now, by somebody else
+    user = await _hold_person(conn, user.id)
+    if user.is_owner or user.admission == "allowed":  # just now, by somebody else
         return None
+    now = await _look(conn, user)
     if now["id"] is not None:
         return await _keep(conn, user, now, message)
     if now["admission"] == "unknown" or now["asks_again"]:
@@ -94,16 +95,17 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
 
 async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, by: str) -> Answered:
     """Decide about a person, whatever was decided before. by: who does. Raises NoSuchUser, RoleFixed for an owner."""
-    user = await people.get(conn, user_id)
+    user = await _hold_person(conn, user_id)
     if user.is_owner and verdict != "allowed":
         raise RoleFixed(f"{user.id} is an owner, who is heard in any case: take the role first")
-    await _look(conn, user.id)
     await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": verdict})
     kept = await fetch(conn, statement("assistant", "held_message/take"), {"user_id": user.id})
     values = {"user_id": user.id, "state": verdict, "decided_by": gate.clean_text(by, max_chars=gate.MAX_NAME_CHARS)}
-    request = await fetch_one(conn, statement("assistant", "contact_request/close"), values)
+    requests = await fetch(conn, statement("assistant", "contact_request/close"), values)
     received = await _take_in(conn, jobs, user, kept) if verdict == "allowed" else []
-    ready = await contact_cards.decided(conn, user, request, (await people.named(conn, [by]))[by]) if request else ()
+    ready = list[Ready]()
+    for request in requests:
+        ready += await contact_cards.decided(conn, user, request, (await people.named(conn, [by]))[by])
 
     def wake() -> None:
         jobs.notifier.wake(ready)
@@ -116,8 +118,8 @@ async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, b
 
 async def answer_request(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, by: str) -> Answered:
     """Decide about a stranger, once, as a card asks. Raises as `answer`, and NotDecided where nobody is asked any more."""
-    user = await people.get(conn, user_id)
-    now = await _look(conn, user.id)
+    user = await _hold_person(conn, user_id)
+    now = await _look(conn, user)
     if now["id"] is None:
         raise NotDecided(f"{user.id} is {now['admission']} already: ./jobs user changes that")
     return await answer(conn, jobs, user.id, verdict, by)
@@ -129,10 +131,21 @@ async def asked_about(conn: Connection, request_id: int) -> str | None:
     return row["user_id"] if row else None
 
 
-async def _look(conn: Connection, user_id: str) -> dict[str, Any]:
-    """How it stands with a person, until the caller's transaction ends."""
-    await execute(conn, statement("assistant", "user/hold"), {"id": user_id})
-    values = {"user_id": user_id, "pause_s": ASKS_AGAIN_AFTER.total_seconds()}
+async def _hold_person(conn: Connection, user_id: str) -> User:
+    """The person, or whom they turned out to be, while one waited, too; until the caller's transaction ends nobody else decides
+    about them, and they become nobody else. Raises NoSuchUser.
+    """
+    while True:
+        await execute(conn, statement("assistant", "user/hold"), {"id": user_id})
+        user = await people.get(conn, user_id)
+        if user.id == user_id:
+            return user
+        user_id = user.id
+
+
+async def _look(conn: Connection, user: User) -> dict[str, Any]:
+    """How it stands with a person, who is held."""
+    values = {"user_id": user.id, "pause_s": ASKS_AGAIN_AFTER.total_seconds()}
     row = await fetch_one(conn, statement("assistant", "contact_request/look"), values)
     assert row is not None, "people are never deleted"
     return row

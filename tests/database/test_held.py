@@ -10,6 +10,7 @@ from assistant.errors import RoleFixed
 from assistant.held import MAX_MESSAGES, MAX_STRANGERS, Kept, Stranger
 from assistant.notifications import list_notifications
 from assistant.people import User
+from assistant.person_links import link
 from jobs_core import Connection, Database, Jobs, execute, fetch
 from tests.support.cards import cards, data, labels, owner_with_a_phone, send, shown, stranger
 from tests.support.database import Undone, until_blocked
@@ -240,6 +241,37 @@ async def test_what_a_stranger_said_who_turns_out_to_be_somebody_is_theirs(
     assert await press(jobs, ada, f"allow:{eve.id}") == "Allowed. Messages taken in: 1."
     (row,) = await fetch(conn, "SELECT user_id FROM jobs.chat_sessions")
     assert row["user_id"] == ada.id
+
+
+async def test_what_a_stranger_says_while_they_turn_out_to_be_somebody_is_heard(
+    jobs: Jobs, conn: Connection, database: Database
+) -> None:
+    """Found as a stranger, linked by somebody else: their words must not be kept under an id that is nobody's any more."""
+    await owner_with_a_phone(database)
+    bob, eve = await stranger(database, 7), await stranger(database, EVE)
+    await answer(jobs, bob, "allowed")
+    async with database.transaction() as own:
+        found = await contact(database, EVE)
+        async with database.transaction() as linking:
+            await link(linking, "telegram", str(EVE), bob.id)
+        assert await held.hold(own, found, Stranger(str(EVE), "telegram_666", "hi"), hold_unknown=True) is None
+    assert await says(jobs, eve, "hello") is None
+    assert (await counts(conn), await heard(conn)) == ((0, 1), ["hello"])
+
+
+async def test_of_two_strangers_who_are_one_person_both_cards_are_decided(
+    jobs: Jobs, conn: Connection, database: Database
+) -> None:
+    """Else the other question would stay open for ever, and take the place of a stranger."""
+    ada = await owner_with_a_phone(database)
+    bob, eve = await stranger(database, 7), await stranger(database, EVE)
+    await says(jobs, bob, "I am Bob", chat="telegram_7")
+    await says(jobs, eve, "and so am I")
+    async with database.transaction() as own:
+        await link(own, "telegram", str(EVE), bob.id)
+    assert await press(jobs, ada, f"allow:{eve.id}") == "Allowed. Messages taken in: 2."
+    assert [labels(payload) for payload in (await shown(conn)).values()] == [[], []]
+    assert await fetch(conn, "SELECT FROM jobs.contact_requests WHERE state = 'open'") == []
 
 
 async def test_a_reply_to_a_stranger_s_card_decides(jobs: Jobs, conn: Connection, database: Database) -> None:
