@@ -12,8 +12,10 @@ from assistant import people
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import DELIVER, list_deliveries, owe
 from assistant.incoming import NewChat, begin_chat
-from assistant.notifications import mark_read, notify
+from assistant.notifications import list_notifications, mark_read, notify
+from assistant.person_links import link
 from assistant.preferences import fit_preferences
+from assistant.recipients import recipient
 from assistant.routing import send_what_is_due, set_preferences
 from assistant.sending import end, end_left
 from assistant.waiting import TELL
@@ -394,3 +396,27 @@ async def test_a_job_for_a_moment_is_made_once(database: Database, conn: Connect
         await told(conn, ada.id, severity="error")
     assert 1 <= len(await fetch(conn, TELL_JOBS)) <= 2
     assert TELL.retention == "none"
+
+
+async def test_what_is_told_to_somebody_who_became_another_is_the_other_s_on_the_web_too(
+    database: Database, conn: Connection, other: Connection
+) -> None:
+    """A job tells whom it was made for, long after; and in the very moment in which they become somebody else."""
+    ada, bob = await person_at(database, conn, 7), await person_at(database, conn, 8)
+    await say(database, ada, **quiet_now())
+    await say(database, bob, **quiet_now())
+    async with conn.transaction():
+        first = await notify(conn, user_id=ada.id, title="t", body="b", category="c")
+        becomes = asyncio.create_task(link_to(database, 7, bob))
+        await until_blocked(other, "-- Takes id, into. The one turned out")
+        second = await notify(conn, user_id=ada.id, title="t", body="b", category="c")
+    await becomes
+    third = await told(conn, ada.id)
+    of = await recipient(conn, ada.id)
+    assert [one.id for one in await list_notifications(conn, of=of)] == [third, second, first]
+    assert {row["user_id"] for row in await fetch(conn, WAITING)} == {bob.id}
+
+
+async def link_to(database: Database, number: int, user: people.User) -> None:
+    async with database.transaction() as own:
+        await link(own, "telegram", str(number), user.id)
