@@ -1,7 +1,7 @@
 """Links of channels to people, made and undone by the owner: two turn out to be one person, or a stranger is announced."""
 
 from assistant.errors import NoSuchUser, RoleFixed
-from assistant.people import BIGGEST_ID, TELEGRAM, WEB_TOKEN, User, check_id, get, lock, merge, set_tg_user_id
+from assistant.people import BIGGEST_ID, TELEGRAM, WEB_TOKEN, User, channels, check_id, get, lock, merge, set_tg_user_id
 from jobs_core import Connection, InvalidInput, execute, fetch_one, statement
 
 
@@ -49,6 +49,9 @@ async def unlink(conn: Connection, channel: str, address: str) -> User:
     holder = await _of_number(conn, number) if number else None
     if holder and (await get(conn, holder.id)).id == user.id:
         await set_tg_user_id(conn, holder.id, None)
+        left = [one for one in await channels(conn, user.id) if one.channel == TELEGRAM]
+        if left and (await get(conn, user.id)).tg_user_id is None:
+            return await write_to(conn, user, max(left, key=lambda one: one.created_at).address)
     return await get(conn, user.id)
 
 

@@ -13,7 +13,7 @@ from assistant.chats import CHAT_TURN
 from assistant.deliveries import DELIVER, list_deliveries, owe
 from assistant.incoming import NewChat, begin_chat
 from assistant.notifications import list_notifications, mark_read, notify
-from assistant.person_links import link
+from assistant.person_links import link, unlink, write_to
 from assistant.preferences import fit_preferences
 from assistant.recipients import recipient
 from assistant.routing import send_what_is_due, set_preferences
@@ -415,6 +415,24 @@ async def test_what_is_told_to_somebody_who_became_another_is_the_other_s_on_the
     of = await recipient(conn, ada.id)
     assert [one.id for one in await list_notifications(conn, of=of)] == [third, second, first]
     assert {row["user_id"] for row in await fetch(conn, WAITING)} == {bob.id}
+
+
+async def test_an_account_that_only_another_phone_of_theirs_has_met_is_no_way_to_the_one_that_they_are_written_to(
+    database: Database, conn: Connection
+) -> None:
+    owner = await owner_at(database, conn, 5)
+    async with database.transaction() as own:
+        await people.contact(own, "telegram", "6", tg_user_id=6, account="work")
+        await write_to(own, await link(own, "telegram", "6", owner.id), "6")
+    await told(conn)
+    await come(conn, owner, 6, "work", named=True)
+    await come(conn, owner, 5, "bot")
+    await told(conn)
+    assert [account for account, _, _ in await sent(conn)] == ["work", "work"]
+    async with database.transaction() as own:
+        assert (await unlink(own, "telegram", "6")).tg_user_id == 5
+    await told(conn)
+    assert [account for account, _, _ in await sent(conn)][2:] == ["bot"]
 
 
 async def link_to(database: Database, number: int, user: people.User) -> None:

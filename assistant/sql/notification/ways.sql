@@ -1,10 +1,12 @@
--- Takes user_id. Returns account (of ours; null: the channel's only one), chat of each private chat that they have with us at Telegram, the
--- one first by which they came last. Such a chat has the person's own number there at its end, and no other (docs/deliveries.md). An owner who
--- has paired and said nothing since has one by the account by which they came. Locks nothing.
+-- Takes user_id. Returns account (of ours; null: the channel's only one), chat of each private chat at Telegram that they have with us from the
+-- number that they are written to, the one first by which they came last: an account that only another phone of theirs has met cannot write to
+-- that one. Such a chat has the number at its end, and no other (docs/deliveries.md). An owner who has paired and said nothing since has
+-- one by the account by which they came. Locks nothing.
 WITH chats AS (
     SELECT s.account, s.session_id AS chat, said.id AS said
     FROM {schema}.chat_sessions AS s
-    JOIN {schema}.user_channels AS c ON c.user_id = s.user_id AND c.channel = 'telegram'
+    JOIN {schema}.users AS u ON u.id = s.user_id
+    JOIN {schema}.user_channels AS c ON c.user_id = s.user_id AND c.channel = 'telegram' AND c.address = u.tg_user_id::text
         AND s.session_id IN ('telegram_' || c.address, 'telegram_' || s.account || '_' || c.address)
     LEFT JOIN LATERAL (
         SELECT m.id FROM {schema}.chat_message_history AS m
@@ -17,6 +19,7 @@ SELECT account, chat FROM (
     UNION ALL
     SELECT c.account, 'telegram_' || c.address, NULL
     FROM {schema}.user_channels AS c JOIN {schema}.users AS u ON u.id = c.user_id AND u.role = 'owner'
+        AND c.address = u.tg_user_id::text
     WHERE c.user_id = %(user_id)s AND c.channel = 'telegram' AND c.account IS NOT NULL AND NOT EXISTS (SELECT FROM chats)
 ) AS ways
 ORDER BY said DESC NULLS LAST, chat
