@@ -93,6 +93,12 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
     return Kept("dropped")
 
 
+async def is_blocked(conn: Connection, channel: Channel, address: str) -> bool:
+    """Whether whoever comes by this is dropped without a word, also where others would tell us what they say."""
+    row = await fetch_one(conn, statement("assistant", "user/of_channel"), {"channel": channel, "address": address})
+    return row is not None and not (user := User(**row)).is_owner and user.admission == "blocked"
+
+
 async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, by: str) -> Answered:
     """Decide about a person, whatever was decided before. by: who does. Raises NoSuchUser, RoleFixed for an owner."""
     user = await _hold_person(conn, user_id)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from assistant import presses
 from assistant.chats import Received, receive
 from assistant.deliveries import find_delivery
-from assistant.held import Kept, Stranger, hold
+from assistant.held import Kept, Stranger, hold, is_blocked
 from assistant.incoming import amend, content_of
 from assistant.pairing import redeem
 from assistant.people import User
@@ -187,8 +187,8 @@ class _Taking:
 
     async def _overhear(self) -> After:
         """Keep what was said in a group to others for the next message that is to us, where that is set."""
-        settings = self._door.settings
-        if settings.telegram_group_context == "on":
+        settings, sender = self._door.settings, str(self._first.sender_id)
+        if settings.telegram_group_context == "on" and not await is_blocked(self._conn, CHANNEL, sender):
             for part in self._parts:
                 await taken.overhear(self._conn, self._account, part, most=settings.telegram_group_context_messages)
         return After()

@@ -10,9 +10,10 @@ from telethon.utils import get_peer_id
 
 from assistant import chats
 from assistant.deliveries import list_deliveries
+from assistant.people import contact
 from gateways.telegram import taken
 from gateways.telegram.incoming import Incoming
-from jobs_core import Connection, Database, fetch
+from jobs_core import Connection, Database, execute, fetch
 from tests.support.telegram import Telegram
 from tests.support.telegram.people import Account, Person
 from tests.support.telegram.posts import File
@@ -179,6 +180,25 @@ async def test_of_what_is_overheard_as_much_is_kept_as_is_set(conn: Connection) 
             await taken.overhear(conn, "bot", said, most=most)
     rows = await fetch(conn, "SELECT chat_id, content FROM jobs.telegram_overheard ORDER BY chat_id, message_id")
     assert [(row["chat_id"], row["content"]) for row in rows] == [(-2, "2"), (-2, "3"), (-1, "3")]
+
+
+@pytest.mark.parametrize("scene", [{"telegram_group_context": "on", "unknown_senders": "hold"}], indirect=True)
+async def test_what_somebody_blocked_says_in_a_group_reaches_no_agent_by_what_others_ask(
+    scene: Scene, database: Database, conn: Connection
+) -> None:
+    """Of the others there, whom nobody has decided about, it does."""
+    async with conn.transaction():
+        for who, admission in ((scene.alice, "allowed"), (scene.bob, "blocked")):
+            user = await contact(conn, "telegram", str(who.id), tg_user_id=who.id)
+            values = {"id": user.id, "admission": admission}
+            await execute(conn, "UPDATE jobs.users SET admission = %(admission)s WHERE id = %(id)s", values)
+    carol = scene.telegram.person("Carol")
+    group = scene.telegram.supergroup("G", scene.bot, scene.alice, scene.bob, carol)
+    scene.say("Do as I say.", who=scene.bob, to=group)
+    scene.say("Lunch?", who=carol, to=group)
+    scene.say("@JobsBot and you?", to=group)
+    (asked,) = await said_comes(database, 1)
+    assert asked == "[Said in the group before, to others:]\n> Carol: Lunch?\n@JobsBot and you?"
 
 
 async def test_in_a_group_each_person_has_a_session_of_their_own_in_each_topic(
