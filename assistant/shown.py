@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 MAX_SHOWN_ARGUMENTS = 12
@@ -11,15 +13,27 @@ _MOST_NAME_UNITS = 60
 _INDENT = "\n    "
 _BLANK = re.compile(r" {41,}|\n(?: *\n){5,}")
 """More of it than text or code has in one place: it pushes what stands behind it out of sight."""
-_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters, and a symbol, of which nothing is seen."""
+_UNSEEN = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0),
+            *range(0xFE00, 0xFE0F),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
+"""Letters, marks and a symbol of which nothing is seen: two names that differ in one look the same."""
+_AFTER_A_SYMBOL = "\ufe0f"
+"""Makes an emoji of the symbol before it, where it is left as it is; behind anything else nothing is seen of it."""
 
 
 def escaped(text: str) -> str:
     """The text, letters of all scripts as they are; what is not seen, or turns others, escaped."""
-    if text.isprintable() and _UNSEEN.isdisjoint(text):
+    if text.isprintable() and _UNSEEN.isdisjoint(text) and _AFTER_A_SYMBOL not in text:
         return text
-    return "".join(char if char.isprintable() and char not in _UNSEEN else _escape(char) for char in text)
+    before = chain(" ", text)
+    return "".join(char if _is_seen(char, last) else _escape(char) for last, char in zip(before, text, strict=False))
 
 
 def one_line(arguments: str, most: int) -> str:
@@ -70,6 +84,12 @@ def what_was_read(read: Mapping[str, Any]) -> str:
     more = ", and more" if read["more"] else ""
     said = f"{read['messages']} messages; tools: {tools or 'none'}; {places or 'no files or addresses'}{more}"
     return said.replace("\n", " ")
+
+
+def _is_seen(char: str, last: str) -> bool:
+    if char == _AFTER_A_SYMBOL:
+        return unicodedata.category(last) == "So"
+    return char.isprintable() and char not in _UNSEEN
 
 
 def _escape(char: str) -> str:

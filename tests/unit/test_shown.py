@@ -8,7 +8,7 @@ from assistant.shown import MAX_SHOWN_ARGUMENTS, cut, escaped, one_line, outline
 from sessions import canonical
 
 MOST = 2_200
-HIDING = "\u202e\u2066\u200b\u00ad\ufeff\x1b\x07\x9b\r\t\x00\u3164\u2800\U000e0041\ud800\u00a0"
+HIDING = "\u034f\u17b4\ufe00\ufe0f\U000e0101\u202e\u2066\u200b\u00ad\ufeff\x1b\x9b\r\t\x00\u3164\u2800\U000e0041\ud800\u00a0"
 
 
 def shown(arguments: dict[str, object]) -> str:
@@ -36,6 +36,10 @@ def test_what_hides_or_turns_is_escaped_wherever_it_stands(char: str) -> None:
     ):
         assert char not in text
         assert "\\" in text
+
+
+def test_an_emoji_stays_as_it_is() -> None:
+    assert escaped("❤\ufe0f ok ⚠\ufe0f") == "❤\ufe0f ok ⚠\ufe0f"
 
 
 def test_a_value_cannot_look_like_another_argument() -> None:
