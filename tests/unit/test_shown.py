@@ -8,7 +8,9 @@ from assistant.shown import MAX_SHOWN_ARGUMENTS, cut, escaped, one_line, outline
 from sessions import canonical
 
 MOST = 2_200
-HIDING = "\u034f\u17b4\ufe00\ufe0f\U000e0101\u202e\u2066\u200b\u00ad\ufeff\x1b\x9b\r\t\x00\u3164\u2800\U000e0041\ud800\u00a0"
+HIDING = (
+    "\u034f\u17b4\ufe00\ufe0f\U000e0101\u202e\u2066\u200b\u00ad\ufeff\x1b\x9b\r\t\x00\u3164\u2800\U000e0041\ud800\u00a0"
+)
 
 
 def shown(arguments: dict[str, object]) -> str:
