@@ -33,7 +33,7 @@ class Scene:
 
     async def waits(self, count: int) -> bool:
         """Whether so many parts have come that are not taken in yet."""
-        return len(self.ingress._entries) == count
+        return len(self.ingress._line) == count
 
     def part(self, text: str, to: Person | Group | None = None) -> Post:
         """Have Alice send a part of an album, for which nothing is to be fetched."""
@@ -71,7 +71,7 @@ async def test_a_part_that_comes_twice_is_one(scene: Scene, database: Database, 
     """By an update, and by the look for what is missing."""
     scene.part("one")
     await until(lambda: scene.waits(1))
-    scene.ingress.put_messages([scene.ingress._entries[0].said])
+    scene.ingress.put_messages([next(iter(scene.ingress._line)).said])
     assert await said_comes(database, 1) == ["[sticker x]\none"]
 
 
