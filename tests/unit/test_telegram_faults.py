@@ -31,6 +31,16 @@ async def test_what_was_missed_while_away_is_caught_up_in_slices() -> None:
         assert len(slices) >= 3
 
 
+async def test_one_can_wait_until_a_client_has_left() -> None:
+    async with Telegram() as telegram:
+        bot = telegram.bot()
+        async with listening(telegram, bot):
+            left = asyncio.create_task(telegram.until(lambda: not telegram.server.connections(bot)))
+            while not left.done() and telegram.server.changed.is_set():
+                await asyncio.sleep(0)
+        await left
+
+
 async def test_a_supergroup_is_caught_up_by_its_own_pts() -> None:
     async with Telegram() as telegram:
         bot, alice = telegram.bot(), telegram.person("Alice")

@@ -72,6 +72,7 @@ class Server:
             self._listen_no_more()  # a client that may come back comes back for ever
         finally:
             del self._connections[task]
+            self.changed.set()
 
     def answer(self, connection: Connection, request: Any) -> Any:
         """Carry out one request; give its answer, or the error that refuses it."""
