@@ -33,11 +33,12 @@ async def test_what_was_missed_while_away_is_caught_up_in_slices() -> None:
 
 async def test_one_can_wait_until_a_client_has_left() -> None:
     async with Telegram() as telegram:
-        bot = telegram.bot()
-        async with listening(telegram, bot):
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        async with listening(telegram, bot) as heard:
+            telegram.say(alice, "there", to=bot)
+            await heard.texts(1)
+            assert telegram.server.connections(bot)
             left = asyncio.create_task(telegram.until(lambda: not telegram.server.connections(bot)))
-            while not left.done() and telegram.server.changed.is_set():
-                await asyncio.sleep(0)
         await left
 
 
