@@ -130,8 +130,12 @@ async def test_limits_may_be_changed_all_the_while(pool: Database) -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 async def test_by_looking_or_counting_first_limits_would_be_passed(pool: Database, mutant: str) -> None:
+    """Or claims would fail, as two that did not lock what they saw wait for each other."""
     with mutated(MUTANTS[mutant]):
-        assert await Race(pool, seed=1).run() != {}
+        try:
+            assert await Race(pool, seed=1).run() != {}
+        except* db.Retryable:
+            pass
 
 
 async def test_by_a_rescue_that_frees_nothing_slots_would_leak(pool: Database, monkeypatch: pytest.MonkeyPatch) -> None:
