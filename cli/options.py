@@ -14,6 +14,8 @@ Data = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine output: one JSON value on stdout")]
 JsonLogs = Annotated[bool, typer.Option("--json", help="Machine output: logs as one JSON value a line, on stderr")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many")]
+Before = Annotated[int | None, typer.Option(min=1, max=BIGGEST_ID, help="Only those older than this id: the next page")]
 Title = Annotated[str | None, typer.Option(help="What the chat is called")]
 Queues = Annotated[
     list[str] | None, typer.Option("--queue", help="Serve this queue; repeat for more [default: all known]")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import BIGGEST_ID, Data, Json
+from cli.options import BIGGEST_ID, Before, Data, Json, Limit
 
 if TYPE_CHECKING:
     from assistant.deliveries import Delivery
@@ -30,10 +30,8 @@ def list_some(
     state: Annotated[
         list[str] | None, typer.Option(help="Only those owed, sent, failed, unknown or blocked; repeat for more")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 20,
-    before: Annotated[
-        int | None, typer.Option(min=1, max=BIGGEST_ID, help="Only those older than this id: the next page")
-    ] = None,
+    limit: Limit = 20,
+    before: Before = None,
     as_json: Json = False,
     data: Data = None,
 ) -> None:

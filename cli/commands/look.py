@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import BIGGEST_ID, SPAN_OR_TIME, Data, JobId, Json
+from cli.options import SPAN_OR_TIME, Before, Data, JobId, Json, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +34,8 @@ def list_jobs(
         str | None, typer.Option(help=f"Only those that ended, or, living, were created, since then: {SPAN_OR_TIME}")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Likewise, only until then")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 20,
-    before: Annotated[
-        int | None, typer.Option(min=1, max=BIGGEST_ID, help="Only those older than this id: the next page")
-    ] = None,
+    limit: Limit = 20,
+    before: Before = None,
     counted: Annotated[
         bool, typer.Option("--ended-counts", help="Instead: how many ended a day whose type keeps no history")
     ] = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.commands import notification_prefs
-from cli.options import BIGGEST_ID, Data, Json
+from cli.options import BIGGEST_ID, Before, Data, Json, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +38,8 @@ def register(app: typer.Typer) -> None:
 def list_some(
     user: Annotated[str | None, typer.Option(help="Only this user's [default: everybody's]")] = None,
     unread: Annotated[bool, typer.Option("--unread", help="Only those that nobody has read")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 20,
-    before: Annotated[
-        int | None, typer.Option(min=1, max=BIGGEST_ID, help="Only those older than this id: the next page")
-    ] = None,
+    limit: Limit = 20,
+    before: Before = None,
     as_json: Json = False,
     data: Data = None,
 ) -> None:

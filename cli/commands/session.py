@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from cli.commands import session_files
-from cli.options import Data, Json, Title
+from cli.options import Data, Json, Limit, Title
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def list_all(
     user: Annotated[str | None, typer.Option(help="Only this user's")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 50,
+    limit: Limit = 50,
     before: Annotated[str | None, typer.Option(help="Only those older than this chat")] = None,
     as_json: Json = False,
     data: Data = None,
@@ -64,7 +64,7 @@ def list_all(
 
 def history(
     session: Chat,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 50,
+    limit: Limit = 50,
     before: Annotated[int | None, typer.Option(min=1, help="Only those before the message of this id")] = None,
     as_json: Json = False,
     data: Data = None,

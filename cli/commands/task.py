@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import BIGGEST_ID, Data, Json
+from cli.options import BIGGEST_ID, Before, Data, Json, Limit
 
 if TYPE_CHECKING:
     from assistant.task import Task
@@ -46,10 +46,8 @@ def list_some(
     project: Annotated[str | None, typer.Option(help="Only those of this project")] = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only those past their deadline")] = False,
     done: Annotated[bool, typer.Option("--done", help="Also those that are done or cancelled")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many")] = 20,
-    before: Annotated[
-        int | None, typer.Option(min=1, max=BIGGEST_ID, help="Only those older than this id: the next page")
-    ] = None,
+    limit: Limit = 20,
+    before: Before = None,
     as_json: Json = False,
     data: Data = None,
 ) -> None:
