@@ -20,6 +20,7 @@ from cli.commands import (
     drill,
     emit,
     explain,
+    health,
     lane,
     limit,
     look,
@@ -84,6 +85,7 @@ worker.register(app)
 scale.register(app)
 telegram.register(app)
 web.register(app)
+health.register(app)
 migrate.register(app)
 role.register(app)
 test.register(app)

@@ -3,16 +3,18 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import typer.main
 
 from cli.app import app
 from cli.settings import CHECKOUT
+from tests.support.composed import GIVEN, ours, services
 from tests.support.settings_page import documented
 
-STARTED = re.compile(r"^\s*(?:command|\w+): \./jobs (.+?)(?: #.*)?$", re.MULTILINE)
 LAUNCHERS_OWN = {"JOBS_VENV", "POSTGRES_PASSWORD", "POSTGRES_USER", "PORT"}
+COMPOSERS_OWN = {"JOBS_BASE", "JOBS_AGENTS"}
 FILES = ("Procfile", "docker-compose.yml")
 
 
@@ -40,13 +42,24 @@ assert table.runnable == ["hello", "tell"]
     assert "claude_agent_sdk" not in loaded_by(code)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_the_commands_that_process_files_start_exist_with_their_options(file: str) -> None:
+def started_by_procfile() -> list[str]:
+    lines = (CHECKOUT / "Procfile").read_text(encoding="utf-8").splitlines()
+    return [line.partition("./jobs ")[2].replace("${PORT:-8080}", "8080") for line in lines if not line.startswith("#")]
+
+
+def started_by_compose() -> list[str]:
+    found = list(ours(services(**GIVEN)).values())
+    asked = [" ".join(one["healthcheck"]["test"][4:]) for one in found if "healthcheck" in one]
+    return [*asked, *(" ".join(one["command"]) for one in found)]
+
+
+@pytest.mark.parametrize("started", [started_by_procfile, started_by_compose])
+def test_the_commands_that_process_files_start_exist_with_their_options(started: Callable[[], list[str]]) -> None:
     group = typer.main.get_command(app)
-    lines = STARTED.findall((CHECKOUT / file).read_text(encoding="utf-8"))
-    assert {line.split()[0] for line in lines} >= {"web", "worker"}
+    lines = started()
+    assert {line.split()[0] for line in lines} >= {"web", "worker", "scheduler", "telegram"}
     for line in lines:
-        name, *arguments = line.replace("${PORT:-8080}", "8080").split()
+        name, *arguments = line.split()
         group.commands[name].make_context(name, arguments)  # type: ignore[attr-defined]  # a group has them
 
 
@@ -56,4 +69,4 @@ def test_the_variables_that_process_files_name_are_settings(file: str) -> None:
         r"\b(?:JOBS|ANTHROPIC|POSTGRES|DATABASE|CLAUDE)_[A-Z_]*[A-Z]\b|\bPORT\b", (CHECKOUT / file).read_text()
     )
     assert named
-    assert set(named) <= set(documented()) | LAUNCHERS_OWN
+    assert set(named) <= set(documented()) | LAUNCHERS_OWN | COMPOSERS_OWN
