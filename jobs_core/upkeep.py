@@ -109,6 +109,16 @@ async def _fail_crashed(
         return ()  # someone holds its parent: in the next round
 
 
+async def unsuspect(conn: db.Connection, *, queues: Sequence[str], job_types: Sequence[str]) -> set[Ready]:
+    """Have suspects of these types run among others, whom somebody put back that did not know the types; call it where they run.
+
+    The connection is not in a transaction. Returns where jobs became ready for all.
+    """
+    values = {"queues": list(queues), "job_types": list(job_types), "batch": BATCH}
+    rows = await db.fetch(conn, statement("jobs_core", "job/unsuspect"), values)
+    return {Ready(row["queue"], row["job_type"]) for row in rows}
+
+
 async def promote_due(conn: db.Connection) -> tuple[float | None, set[Ready]]:
     """Make ready what is due, or has waited long enough; due jobs with a lane join its tail.
 

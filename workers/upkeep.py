@@ -1,7 +1,7 @@
 """Upkeep: what every worker does each second for all of them; whoever comes first has the work. (Hourly: housekeeping.)
 
-look (one statement) ─▶ bury ─▶ rescue ─▶ end pauses ─▶ tell of suspects ─▶ cancel ─▶ promote ─▶ age ─▶ sleep, ≤ upkeep_s ─┐
-  ▲───────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+look (one statement) ─▶ bury ─▶ rescue ─▶ end pauses ─▶ see to suspects ─▶ cancel ─▶ promote ─▶ age ─▶ sleep, ≤ upkeep_s ─┐
+  ▲──────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from jobs_core import Connection, Jobs, db, metrics
 from jobs_core.ageing import age, step_s
 from jobs_core.pauses import end_due
 from jobs_core.tasks import wait_at_most
-from jobs_core.upkeep import Seen, bury, look, promote_due, rescue
+from jobs_core.upkeep import Seen, bury, look, promote_due, rescue, unsuspect
 from workers.guard_link import GuardLink
 
 log = structlog.get_logger()
@@ -26,7 +26,8 @@ _SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no s
 class Upkeep:
     """The loop; `run_once` is one round of it.
 
-    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them. `on_limited` hears
+    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them; those of types that are
+    never suspected were put back by a worker that does not know such types, and run here. `on_limited` hears
     of each round that saw jobs with limits stand ready; `on_cancels` deals with requests to cancel, where a round saw any.
     """
 
@@ -48,6 +49,7 @@ class Upkeep:
         self._on_cancels = on_cancels
         types = [jobs.table.job_type(name) for name in jobs.table.runnable]
         self._ageing = {job_type.name: job_type.ageing for job_type in types if job_type.ageing}
+        self._unsuspected = [job_type.name for job_type in types if not job_type.suspected]
         self._age_at = 0.0
         self._now = asyncio.Event()
         self._suspects = 0
@@ -82,6 +84,8 @@ class Upkeep:
             if seen.pause_over and await end_due(conn):
                 self._jobs.notifier.wake_all()
                 seen = await self._look(conn)
+            if seen.suspects and self._unsuspected and await self._unsuspect(conn):
+                seen = await self._look(conn)
             self._tell(seen.suspects)
             if seen.cancels and self._on_cancels:
                 await self._on_cancels(conn)
@@ -111,6 +115,11 @@ class Upkeep:
         if ids:
             metrics.rescued.inc(len(ids))
             log.warning("jobs.rescued", jobs=len(ids))
+
+    async def _unsuspect(self, conn: Connection) -> bool:
+        ready = await unsuspect(conn, queues=self._queues, job_types=self._unsuspected)
+        self._jobs.notifier.wake(ready)
+        return bool(ready)
 
     def _tell(self, suspects: int) -> None:
         if suspects == self._suspects:

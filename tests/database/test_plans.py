@@ -65,6 +65,7 @@ STATEMENTS: dict[str, Arguments] = {
         "suspected": "true",
         "unsuspected": "{deliver}",
     },
+    "job/unsuspect": {**NAMES, "batch": "1000"},
     "job/promote": {"batch": "1000"},
     "job/due_for_lanes": {"batch": "1000"},
     "job/join": {"lanes": "{long,lane3}", "batch": "1000"},
