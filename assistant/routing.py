@@ -6,7 +6,7 @@
            on the web   waits for a way, for a day
 
 It is decided in the transaction that tells, by what the person says then, and anew for what waits when it is looked at. The way
-is the private chat by which they came last. Verbs take the connection first.
+is the private chat by which they came last; a first one that comes meanwhile waits. Verbs take the connection first.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from assistant import waiting
 from assistant.deliveries import Delivery, owe
 from assistant.notices import Noted, alone, digest
 from assistant.preferences import Preferences, Severity, hold_preferences, store_preferences
-from assistant.recipients import TELEGRAM, Recipient, Way, recipient, ways_to
+from assistant.recipients import TELEGRAM, Recipient, Way, hold_recipient, recipient, ways_to
 from assistant.waiting import KEPT_WITHOUT_A_WAY
 from assistant.when import goes_at, is_wanted
 from jobs_core import Connection, execute, fetch, fetch_one, statement
@@ -53,7 +53,7 @@ class _Plan:
 
 async def route(conn: Connection, user_id: str | None, news: News) -> None:
     """Owe a notification that was just written to its person's Telegram, or have it wait, or neither, as they have said."""
-    person = await recipient(conn, user_id)
+    person = await hold_recipient(conn, user_id)
     preferences = await hold_preferences(conn, person.user_id)
     if not is_wanted(preferences, news.category, news.severity):
         return
@@ -80,7 +80,7 @@ async def send_what_is_due(conn: Connection, user_id: str | None) -> Sequence[Re
 
     Returns where deliveries stand ready. Each notification goes out in one of them: its row goes in the same transaction.
     """
-    person = await recipient(conn, user_id)
+    person = await hold_recipient(conn, user_id)
     preferences = await hold_preferences(conn, person.user_id)
     rows = await fetch(conn, statement("assistant", "waiting_notification/take"), person.theirs)
     plan = _plan(rows, preferences, person, await _open_ways(conn, person, preferences))

@@ -71,8 +71,12 @@ async def any_waits(conn: Connection, person: Recipient, *, left_over: bool) -> 
 
 
 async def way_came(conn: Connection, user_id: str) -> None:
-    """There is a way to a person now: a first private chat, or they turned out to be somebody who has one."""
+    """There is a way to a person now: a first private chat, or they turned out to be somebody who has one.
+
+    Whoever tells them something just now has not seen it: they are waited for, and what they have written is seen.
+    """
     await take_up_old(conn)
+    await execute(conn, statement("assistant", "user/hold"), {"id": user_id})
     person = await recipient(conn, user_id)
     if await any_waits(conn, person, left_over=True):
         await look_at(conn, person)

@@ -110,7 +110,7 @@ async def _fail_crashed(
 
 
 async def unsuspect(conn: db.Connection, *, queues: Sequence[str], job_types: Sequence[str]) -> set[Ready]:
-    """Have suspects of these types run among others, whom somebody put back that did not know the types; call it where they run.
+    """Have suspects of these types run among others: who put them back did not know the types. Call it where they run.
 
     The connection is not in a transaction. Returns where jobs became ready for all.
     """

@@ -26,9 +26,9 @@ _SHORTEST_S = 0.02  # between two batches of due jobs: 50,000 a second, and no s
 class Upkeep:
     """The loop; `run_once` is one round of it.
 
-    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them; those of types that are
-    never suspected were put back by a worker that does not know such types, and run here. `on_limited` hears
-    of each round that saw jobs with limits stand ready; `on_cancels` deals with requests to cancel, where a round saw any.
+    `queues` are those whose suspects it looks for, to tell the guard, who starts alone runners for them; those of types of
+    which nobody is suspected were put back by a worker that does not know the type, and run here. `on_limited` hears of each
+    round that saw jobs with limits stand ready; `on_cancels` deals with requests to cancel, where a round saw any.
     """
 
     def __init__(

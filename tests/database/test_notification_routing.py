@@ -32,6 +32,7 @@ NOT_TAKEN_AWAY = (
     "DELETE FROM {schema}.waiting_notifications WHERE notification_id = ANY(%(ids)s)",
     "SELECT %(ids)s::bigint[]",
 )
+NO_WAY_IS_WAITED_FOR = ("FROM {schema}.users WHERE id = %(id)s FOR SHARE", "FROM {schema}.users WHERE id = %(id)s")
 NOT_LOCKED = ("ORDER BY w.notification_id\nFOR UPDATE OF w", "ORDER BY w.notification_id")
 
 
@@ -396,6 +397,65 @@ async def test_a_job_for_a_moment_is_made_once(database: Database, conn: Connect
         await told(conn, ada.id, severity="error")
     assert 1 <= len(await fetch(conn, TELL_JOBS)) <= 2
     assert TELL.retention == "none"
+
+
+@pytest.mark.parametrize("of_nobody", [False, True], ids=["by name", "as the owner"])
+async def test_a_first_chat_that_commits_while_its_person_is_told_something_sends_it(
+    jobs: Jobs, database: Database, conn: Connection, other: Connection, *, of_nobody: bool
+) -> None:
+    ada = await met(database)
+    async with conn.transaction():
+        notification_id = await notify(conn, user_id=None if of_nobody else ada.id, title="t", body="b", category="c")
+        begins = asyncio.create_task(first_chat(database, ada))
+        await until_blocked(other, "-- Takes id. Locks a person")
+    await begins
+    await drain(jobs, "default")
+    assert (await sent(conn), await waiting(conn)) == ([("bot", ada.id, [notification_id])], [])
+
+
+async def test_unless_their_person_is_held_neither_would_see_the_other(
+    jobs: Jobs, database: Database, conn: Connection
+) -> None:
+    ada = await met(database)
+    with mutated(NO_WAY_IS_WAITED_FOR):
+        async with conn.transaction():
+            notification_id = await notify(conn, user_id=None, title="t", body="b", category="c")
+            await first_chat(database, ada)
+    await drain(jobs, "default")
+    assert (await sent(conn), await waiting(conn)) == ([], [notification_id])
+
+
+async def test_who_is_told_something_while_their_first_chat_is_begun_is_told_there(
+    database: Database, conn: Connection, other: Connection
+) -> None:
+    ada = await met(database)
+    async with conn.transaction():
+        await begin(conn, ada)
+        tells = asyncio.create_task(told_apart(database))
+        await until_blocked(other, "-- Takes id. Holds a person as they are")
+    notification_id = await tells
+    assert await sent(conn) == [("bot", ada.id, [notification_id])]
+
+
+async def met(database: Database) -> people.User:
+    """The owner, whom Telegram knows and who has said nothing there."""
+    async with database.transaction() as own:
+        await people.owner(own)
+        return await people.contact(own, "telegram", "7", tg_user_id=7, owner_tg_user_id=7)
+
+
+async def first_chat(database: Database, user: people.User) -> None:
+    async with database.transaction() as own:
+        await begin(own, user)
+
+
+async def begin(conn: Connection, user: people.User) -> None:
+    await begin_chat(conn, NewChat("telegram", user.id, account="bot"), session_id="telegram_7")
+
+
+async def told_apart(database: Database) -> int:
+    async with database.transaction() as own:
+        return await notify(own, user_id=None, title="t", body="b", category="c")
 
 
 async def test_what_is_told_to_somebody_who_became_another_is_the_other_s_on_the_web_too(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from workers.upkeep import Upkeep
 ONE = Limit("one", slots=1)
 ONLY_HERE = replace(LANE_NOTE, name="only_here", suspected=False)
 WITH_LIMITS = JobType("with_limits", Note, limits=lambda _: [ONE], suspected=False)
-NAMES = {"queues": ["default"], "job_types": ["only_here", "with_limits"]}
+NAMES: dict[str, Any] = {"queues": ["default"], "job_types": ["only_here", "with_limits"]}
 
 
 @pytest.fixture
