@@ -20,9 +20,10 @@ from typing import Any, Literal
 import structlog
 
 from assistant import chats, contact_cards, people
+from assistant.arrivals import FETCH_MEDIA, FetchMedia, queue_of
 from assistant.contact_cards import FIRST_WORDS_CHARS
 from assistant.errors import AssistantError, NotDecided, RoleFixed
-from assistant.incoming import Channel
+from assistant.incoming import Channel, NewChat, begin_chat
 from assistant.notifications import notify
 from assistant.people import User
 from jobs_core import Connection, InvalidInput, Jobs, db, execute, fetch, fetch_one, gate, statement
@@ -56,10 +57,14 @@ class Stranger:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A message that is not taken in now. ready: where the jobs of cards stand; wake them after the commit."""
+    """A message that is not taken in now. ready: where the jobs of cards stand; wake them after the commit.
+
+    held_id: by what it is kept; None: it is dropped. A door that keeps its files, and its changes, tells so by `arrives`.
+    """
 
     what: Literal["asked", "kept", "dropped"]
     ready: Sequence[Ready] = ()
+    held_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,17 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
     return Kept("dropped")
 
 
+async def arrives(conn: Connection, held_id: int, arrival_id: int) -> None:
+    """The door keeps a message that was just held, under this number: on allow a `fetch_media` job of that takes it in."""
+    await execute(conn, statement("assistant", "held_message/arrive"), {"id": held_id, "arrival_id": arrival_id})
+
+
+async def forget(conn: Connection, held_ids: Sequence[int | None]) -> None:
+    """Keep these no longer: they are in their chats, or were dropped; a None among them was not held."""
+    if ids := [held_id for held_id in held_ids if held_id is not None]:
+        await execute(conn, statement("assistant", "held_message/drop"), {"ids": ids})
+
+
 async def is_blocked(conn: Connection, channel: Channel, address: str) -> bool:
     """Whether whoever comes by this is dropped without a word, also where others would tell us what they say."""
     row = await fetch_one(conn, statement("assistant", "user/of_channel"), {"channel": channel, "address": address})
@@ -105,7 +121,7 @@ async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, b
     if user.is_owner and verdict != "allowed":
         raise RoleFixed(f"{user.id} is an owner, who is heard in any case: take the role first")
     await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": verdict})
-    kept = await fetch(conn, statement("assistant", "held_message/take"), {"user_id": user.id})
+    kept = await _let_go(conn, user, verdict)
     values = {"user_id": user.id, "state": verdict, "decided_by": gate.clean_text(by, max_chars=gate.MAX_NAME_CHARS)}
     requests = await fetch(conn, statement("assistant", "contact_request/close"), values)
     received = await _take_in(conn, jobs, user, kept) if verdict == "allowed" else []
@@ -115,8 +131,8 @@ async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, b
 
     def wake() -> None:
         jobs.notifier.wake(ready)
-        for one in received:
-            one.wake()
+        for wake_one in received:
+            wake_one()
 
     text = f"{verdict.capitalize()}." + (f" Messages taken in: {len(received)}." if received else "")
     return Answered(await people.get(conn, user.id), text, len(received), wake)
@@ -169,16 +185,16 @@ async def _ask(conn: Connection, user: User, message: Stranger) -> Kept:
     if opened is None:
         return Kept("dropped")
     await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": "held"})
-    request = await _count(conn, opened["id"], user, message, opened | {"kept": 0, "kept_bytes": 0})
+    request, held_id = await _count(conn, opened["id"], user, message, opened | {"kept": 0, "kept_bytes": 0})
     if opened["waiting"] + 1 == MAX_STRANGERS:
         await _tell_that_no_more_are_heard(conn)
-    return Kept("asked", await contact_cards.asked(conn, user, request))
+    return Kept("asked", await contact_cards.asked(conn, user, request), held_id)
 
 
 async def _keep(conn: Connection, user: User, now: Mapping[str, Any], message: Stranger) -> Kept:
-    request = await _count(conn, now["id"], user, message, now)
-    if request["dropped"] == now["dropped"]:
-        return Kept("kept")
+    request, held_id = await _count(conn, now["id"], user, message, now)
+    if held_id is not None:
+        return Kept("kept", held_id=held_id)
     if _is_power_of_ten(request["dropped"]):
         return Kept("dropped", await contact_cards.counted(conn, user, request))
     return Kept("dropped")
@@ -186,10 +202,11 @@ async def _keep(conn: Connection, user: User, now: Mapping[str, Any], message: S
 
 async def _count(
     conn: Connection, request_id: int, user: User, message: Stranger, now: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Keep a message if there is room for it, and count it; the request as it is then."""
+) -> tuple[dict[str, Any], int | None]:
+    """Keep a message if there is room for it, and count it; the request as it is then, and by what the message is kept."""
     size = len(message.content.encode(errors="surrogatepass"))
     room = now["kept"] < MAX_MESSAGES and now["kept_bytes"] + size <= MAX_BYTES
+    held_id = None
     if room:
         values = {
             "user_id": user.id,
@@ -199,25 +216,51 @@ async def _count(
             "content": gate.clean_text(message.content, max_chars=MAX_BYTES),
             "idempotency_key": message.idempotency_key,
         }
-        await execute(conn, statement("assistant", "held_message/keep"), values)
+        kept = await fetch_one(conn, statement("assistant", "held_message/keep"), values)
+        assert kept is not None, "an insert without a condition returns its row"
+        held_id = kept["id"]
     counts = {"id": request_id, "kept": int(room), "bytes": size * room, "dropped": int(not room)}
     row = await fetch_one(conn, statement("assistant", "contact_request/count"), counts)
     assert row is not None, "the request is open, and the person locked"
-    return row
+    return row, held_id
 
 
-async def _take_in(conn: Connection, jobs: Jobs, user: User, kept: Sequence[Mapping[str, Any]]) -> list[chats.Received]:
-    """Take in what was kept: chats in the order of their names, as lanes are locked, and each one's messages as they came."""
-    received = []
+async def _let_go(conn: Connection, user: User, verdict: Verdict) -> Sequence[Mapping[str, Any]]:
+    """What was kept of a person, and is to be taken in or was just forgotten."""
+    allowed, values = verdict == "allowed", {"user_id": user.id}
+    taken = await fetch(conn, statement("assistant", "held_message/take"), values | {"arrivals": not allowed})
+    return [*taken, *(await fetch(conn, statement("assistant", "held_message/release"), values) if allowed else ())]
+
+
+async def _take_in(
+    conn: Connection, jobs: Jobs, user: User, kept: Sequence[Mapping[str, Any]]
+) -> list[Callable[[], object]]:
+    """Take in what was kept: chats in the order of their names, as lanes are locked, and each one's messages as they came.
+
+    Returns for each what wakes those who go on with it. What a door keeps is taken in by a job of its own.
+    """
+    received = list[Callable[[], object]]()
     for row in sorted(kept, key=lambda row: (row["session_id"], row["id"])):
-        given = {"session_id": row["session_id"], "channel": row["channel"], "account": row["account"], "begin": True}
-        said = {"message": row["content"], "idempotency_key": row["idempotency_key"]}
+        take = _receive if row["arrival_id"] is None else _fetch
         try:
             async with conn.transaction():
-                received.append(await chats.receive(conn, jobs, user_id=user.id, **given, **said))
+                received.append(await take(conn, jobs, user, row))
         except (AssistantError, InvalidInput) as error:  # one that cannot be taken in must not keep the person out
             log.warning("stranger.message_not_taken_in", user=user.id, error=db.describe(error))
     return received
+
+
+async def _receive(conn: Connection, jobs: Jobs, user: User, row: Mapping[str, Any]) -> Callable[[], object]:
+    given = {"session_id": row["session_id"], "channel": row["channel"], "account": row["account"], "begin": True}
+    said = {"message": row["content"], "idempotency_key": row["idempotency_key"]}
+    return (await chats.receive(conn, jobs, user_id=user.id, **given, **said)).wake
+
+
+async def _fetch(conn: Connection, jobs: Jobs, user: User, row: Mapping[str, Any]) -> Callable[[], object]:
+    new = NewChat(row["channel"], user.id, account=row["account"])
+    await begin_chat(conn, new, session_id=row["session_id"])
+    given = FetchMedia(account=row["account"], session_id=row["session_id"], waiting_id=row["arrival_id"])
+    return (await jobs.create(FETCH_MEDIA, given, user_id=user.id, queue=queue_of(row["account"]), conn=conn)).wake
 
 
 async def _tell_that_no_more_are_heard(conn: Connection) -> None:

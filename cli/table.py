@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.arrivals import FETCH_MEDIA
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import DELIVER
 from assistant.transcription import TRANSCRIBE
-from gateways.telegram.waiting import FETCH_MEDIA
 from jobs_core import ConfigurationError, HandlerTable
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import structlog
 
+from assistant import arrivals
 from assistant.senders import Senders
 from assistant.settings import AssistantSettings, MediaSettings
 from cli.run import stopped_by_signals
 from cli.settings import CliSettings
 from cli.table import build_table
-from gateways.telegram import fetching, waiting
+from gateways.telegram import fetching
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.client import Client
 from gateways.telegram.egress.progress import Progress
@@ -83,7 +84,7 @@ class Sending:
         settings = WorkerSettings.read(drain_s=_SEND_WITHIN_S)
         async with Jobs(self._database, table) as jobs:
             fetching.register(table, database=self._database, jobs=jobs, client_of=self.client, settings=self._media)
-            queues = [*senders.queues, waiting.queue_of(held.name)]
+            queues = [*senders.queues, arrivals.queue_of(held.name)]
             worker = Worker(jobs, queues=queues, settings=settings)
             working = asyncio.create_task(worker.run())
             self._clients[held.name] = client

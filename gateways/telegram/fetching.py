@@ -1,5 +1,5 @@
 """`fetch_media`: takes a message that waits into its chat, its files fetched and its voice heard. Queue `in:{account}`, lane
-`in:{account}:{chat session}`. Created by `waiting.hold`.
+`in:{account}:{chat session}`. Created by `waiting.hold`, and by `assistant.held` where a stranger is allowed.
 
     the message, its album ─▶ fetch each file, piece by piece ─▶ all of the album here? ─▶ have voice transcribed, and wait
                                   ▲ its reference expired: look at the message anew           │
@@ -32,12 +32,13 @@ from telethon.errors import (
 )
 
 from assistant import media
+from assistant.arrivals import FETCH_MEDIA, Fetched, FetchMedia
 from assistant.media import Media
 from assistant.settings import MediaSettings
 from assistant.transcription import TRANSCRIBE, TranscribeInput
 from gateways.telegram.media import described_anew, is_same_file, pieces
 from gateways.telegram.taking_in import Message, put_together, take_in
-from gateways.telegram.waiting import FETCH_MEDIA, Fetched, FetchMedia, Part, move, waiting
+from gateways.telegram.waiting import Part, move, waiting
 from jobs_core import (
     Complete,
     Database,
@@ -75,7 +76,7 @@ ClientOf = Callable[[str], Any]
 def register(
     table: HandlerTable, *, database: Database, jobs: Jobs, client_of: ClientOf, settings: MediaSettings
 ) -> None:
-    """Bind the handler to its type, in a process that holds accounts; its worker serves `waiting.queue_of` each."""
+    """Bind the handler to its type, in a process that holds accounts; its worker serves `arrivals.queue_of` each."""
     table.register_handler(FETCH_MEDIA, Fetching(database, jobs, client_of, settings).run)
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from assistant import presses
 from assistant.chats import Received, receive
 from assistant.deliveries import find_delivery
-from assistant.held import Kept, Stranger, hold, is_blocked
+from assistant.held import Kept, Stranger, answer, hold, is_blocked
 from assistant.incoming import amend, content_of
 from assistant.pairing import redeem
 from assistant.people import User
@@ -60,8 +60,12 @@ class _Taking:
         replied = await self._replied()
         if not (self._is_to_us(replied) or await self._is_of_one_to_us()):
             return await self._overhear()
-        user, session_id = await person(self._conn, self._door, self._first), session_of(self._door.held, self._first)
-        unheard = await self._unless_heard(user, session_id, "\n".join(words_of(part) for part in self._parts))
+        user = await person(self._conn, self._door, self._first)
+        return await self._hear(user) + await self._take(user, session_of(self._door.held, self._first), replied)
+
+    async def _take(self, user: User, session_id: str, replied: Known | None) -> After:
+        """A message that is to us."""
+        unheard = await self._unless_heard(user, session_id)
         if unheard is not None:
             return unheard
         if command := command_of(self._door.held, self._first):
@@ -92,7 +96,7 @@ class _Taking:
         if words == own or (is_of_album and (not words or f"\n{words}\n" in f"\n{own}\n")):
             return After()  # Telegram also tells of a preview, or a reaction, as an edit
         user = await person(self._conn, self._door, self._first)
-        if kept := await self._held(user, session_id, words):
+        if kept := await self._held(user, session_id, words, [None]):
             return After(ready=kept.ready)
         # Of an album the words of its other parts stand there, too.
         if not is_of_album and await amend(self._conn, history_id, before + words):
@@ -102,7 +106,7 @@ class _Taking:
 
     async def _say(self, user: User, session_id: str, before: str) -> After:
         """Make it a message of its chat, with the job that sees to it; what brings files, or comes behind such, waits."""
-        if job := await self._wait(user, session_id, before, [describe(part.message) for part in self._parts]):
+        if job := await self._wait(user, session_id, before, self._brings()):
             await self._note(Line(session_id, user.id))
             return After(wake=[job.wake])
         received = await self._receive(user, session_id, before + "\n".join(map(_words, self._parts)))
@@ -122,7 +126,17 @@ class _Taking:
         self, user: User, session_id: str, before: str, brings: Sequence[Described | None]
     ) -> Created | None:
         """Have it wait for its files, or behind others; None: it need not."""
-        parts = [
+        parts = self._arrivals(user, session_id, before, brings)
+        return await waiting.hold(self._conn, self._door.jobs, parts, self._door.media)
+
+    def _brings(self) -> Sequence[Described | None]:
+        """The file of each part."""
+        return [describe(part.message) for part in self._parts]
+
+    def _arrivals(
+        self, user: User, session_id: str, before: str, brings: Sequence[Described | None]
+    ) -> Sequence[Arrival]:
+        return [
             Arrival(
                 account=self._account,
                 chat_id=part.chat_id,
@@ -137,7 +151,6 @@ class _Taking:
             )
             for part, media in zip(self._parts, brings, strict=True)
         ]
-        return await waiting.hold(self._conn, self._door.jobs, parts, self._door.media)
 
     async def _receive(self, user: User, session_id: str, message: str) -> Received:
         return await receive(
@@ -151,7 +164,13 @@ class _Taking:
             account=self._account,
         )
 
-    async def _unless_heard(self, user: User, session_id: str, words: str) -> After | None:
+    async def _hear(self, user: User) -> After:
+        """Take in what was kept of somebody who became an owner without anybody's word about what they had said."""
+        if not (user.is_owner and user.admission == "held"):
+            return After()
+        return After(wake=[(await answer(self._conn, self._door.jobs, user.id, "allowed", by=user.id)).wake])
+
+    async def _unless_heard(self, user: User, session_id: str) -> After | None:
         """What is done about somebody who may not be heard, or shows a code that makes them the owner; None: they are heard."""
         first = self._first
         command = command_of(self._door.held, first)
@@ -161,17 +180,25 @@ class _Taking:
                 await self._note(Line(session_id, paired.owner.id))
                 ready = await reply(self._conn, PAIRED, paired.owner, session_id, account=self._account, message=first)
                 return After(wake=[paired.answered.wake], ready=ready)
-        kept = await self._held(user, session_id, words)
+        words = "\n".join(words_of(part) for part in self._parts)
+        kept = await self._held(user, session_id, words, self._brings())
         if kept is None:
             return None
         if user.admission != "blocked":  # of whom nothing is written
             await self._note(Line(session_id, user.id))
         return After(ready=kept.ready)
 
-    async def _held(self, user: User, session_id: str, words: str) -> Kept | None:
-        """What became of words that are not to be taken in, because no owner has allowed their person; None: they are."""
+    async def _held(self, user: User, session_id: str, words: str, brings: Sequence[Described | None]) -> Kept | None:
+        """What became of words that are not to be taken in, because no owner has allowed their person; None: they are.
+
+        What is kept waits here, so that it can be changed, and its files fetched when it is allowed.
+        """
         message = Stranger(str(self._first.sender_id), session_id, words, account=self._account)
-        return await hold(self._conn, user, message, hold_unknown=self._door.people.unknown_senders == "hold")
+        kept = await hold(self._conn, user, message, hold_unknown=self._door.people.unknown_senders == "hold")
+        if kept and kept.held_id is not None:
+            parts = self._arrivals(user, session_id, "", brings)
+            await waiting.keep(self._conn, parts, self._door.media, kept.held_id)
+        return kept
 
     async def _decide(self, user: User, session_id: str, replied: Known) -> After | None:
         """What is done where a message is a decision about the card that it answers; None: it is none."""

@@ -3,62 +3,22 @@
     a message ─┬─ no file, and nothing of its chat waits ─▶ into the chat at once
                └─ else ─▶ a row here + a `fetch_media` job, in the ingress's transaction
                              lane in:{account}:{chat session}, one after another ─▶ fetching.py ─▶ into the chat
+    of a stranger ─▶ a row here; the job is made when an owner allows them (assistant/held.py), else the row goes
 
 So a chat keeps its order, and only where something is fetched does a message pay for it. Verbs take the connection first.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from assistant.arrivals import FETCH_MEDIA, FetchMedia, lane_of, queue_of
+from assistant.held import arrives, forget
 from assistant.incoming import NewChat, begin_chat
 from assistant.media import Claim, expect
 from assistant.settings import MediaSettings
 from gateways.telegram.accounts import CHANNEL
-from jobs_core import Connection, Created, Jobs, JobType, Limit, RetryPolicy, execute, fetch, fetch_one, statement
-
-AT_ONCE = 3
-"""Downloads of one account at a time: deliveries go out by the same connection."""
-
-
-class FetchMedia(BaseModel):
-    """Which message is to be taken in, with its files, or behind some."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    account: str
-    session_id: str
-    waiting_id: int
-
-
-class Fetched(BaseModel):
-    """What became of it; nothing to do: it was taken in with an earlier part of its album."""
-
-    status: Literal["taken_in", "nothing_to_do"]
-
-
-def lane_of(account: str, session_id: str) -> str:
-    """The lane of a chat's messages that wait."""
-    return f"in:{account}:{session_id}"
-
-
-FETCH_MEDIA = JobType(
-    "fetch_media",
-    FetchMedia,
-    Fetched,
-    queue="in",  # of an account: queue_of
-    lane=lambda fetch: lane_of(fetch.account, fetch.session_id),
-    limits=lambda fetch: [Limit(f"in:{fetch.account}", slots=AT_ONCE)],
-    retries=RetryPolicy(max_retries=5, first_s=2.0),
-    suspected=False,  # only the process that holds the account can fetch
-)
-
-
-def queue_of(account: str) -> str:
-    """The queue that the process which holds the account serves, besides the one of what goes out."""
-    return f"in:{account}"
+from jobs_core import Connection, Created, Jobs, execute, fetch, fetch_one, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +84,12 @@ async def hold(conn: Connection, jobs: Jobs, parts: Sequence[Arrival], settings:
     return await jobs.create(FETCH_MEDIA, given, user_id=first.user_id, queue=queue_of(first.account), conn=conn)
 
 
+async def keep(conn: Connection, parts: Sequence[Arrival], settings: MediaSettings, held_id: int) -> None:
+    """Have a stranger's message wait, or the parts of an album, for an owner's word; it has no job until then."""
+    ids = [await _add(conn, part, settings, held_id) for part in parts]
+    await arrives(conn, held_id, ids[0])
+
+
 async def amend(conn: Connection, account: str, chat_id: int, message_id: int, content: str) -> bool:
     """Have a message that waits say something else; False where it does not wait."""
     values = {"account": account, "chat_id": chat_id, "message_id": message_id, "content": content}
@@ -145,6 +111,7 @@ async def move(conn: Connection, waiting_id: int, media: Described) -> None:
 async def take(conn: Connection, waiting_ids: Sequence[int]) -> dict[int, str]:
     """These wait no longer; returns the words of each as they are now. One that is missing was dropped meanwhile."""
     rows = await fetch(conn, statement("gateways", "waiting/take"), {"ids": list(waiting_ids)})
+    await forget(conn, [row["held_id"] for row in rows])
     return {row["id"]: row["content"] for row in rows}
 
 
@@ -163,7 +130,9 @@ async def became(conn: Connection, parts: Sequence[Part], history_id: int, own_f
 async def drop(conn: Connection, session_id: str, *, before_id: int | None = None) -> int:
     """Drop what waits in a chat, or what came before that message, and say how much; their jobs find nothing to do."""
     values = {"session_id": session_id, "before_id": before_id}
-    return await execute(conn, statement("gateways", "waiting/drop"), values)
+    rows = await fetch(conn, statement("gateways", "waiting/drop"), values)
+    await forget(conn, [row["held_id"] for row in rows])
+    return len(rows)
 
 
 async def jobs_in(conn: Connection, account: str, session_id: str) -> list[int]:
@@ -172,7 +141,7 @@ async def jobs_in(conn: Connection, account: str, session_id: str) -> list[int]:
     return [row["id"] for row in rows]
 
 
-async def _add(conn: Connection, part: Arrival, settings: MediaSettings) -> int:
+async def _add(conn: Connection, part: Arrival, settings: MediaSettings, held_id: int | None = None) -> int:
     media = part.media
     values: dict[str, Any] = {
         "account": part.account,
@@ -187,6 +156,7 @@ async def _add(conn: Connection, part: Arrival, settings: MediaSettings) -> int:
         "file_id": await expect(conn, part.user_id, media.claim, settings) if media else None,
         "dc_id": media.dc_id if media else None,
         "location": media.location if media else None,
+        "held_id": held_id,
     }
     row = await fetch_one(conn, statement("gateways", "waiting/add"), values)
     assert row is not None, "an insert without a condition returns its row"

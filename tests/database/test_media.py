@@ -7,10 +7,11 @@ import pytest
 from telethon.tl.functions.upload import GetFileRequest
 
 from assistant import chats, media
+from assistant.arrivals import FETCH_MEDIA
 from assistant.media import PIECE_BYTES
 from gateways.telegram import fetching
 from gateways.telegram.media import described_anew
-from gateways.telegram.waiting import FETCH_MEDIA, amend, drop
+from gateways.telegram.waiting import amend, drop
 from jobs_core import Connection, Database, LeaseLost, execute, fetch, fetch_one
 from tests.support.media import ACCOUNT, Account, account
 from tests.support.pictures import PDF, PNG

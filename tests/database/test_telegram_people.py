@@ -1,11 +1,18 @@
 """Who is heard by Telegram: strangers held until an owner presses a button, the owner by a code; presses of others."""
 
+import pytest
+from telethon.tl.functions.upload import GetFileRequest
+
 from assistant import pairing
-from assistant.people import list_users
+from assistant.held import Verdict, answer
+from assistant.people import list_users, set_role
 from jobs_core import Connection, Database, fetch
+from tests.support.pictures import PNG
 from tests.support.telegram import Telegram
 from tests.support.telegram_door import door, logged_in, said, said_comes
 from tests.support.worker import until
+
+WAITING = "SELECT content FROM jobs.telegram_waiting"
 
 
 async def test_a_stranger_is_answered_when_an_owner_has_pressed_the_button(
@@ -38,6 +45,74 @@ async def test_a_stranger_is_answered_when_an_owner_has_pressed_the_button(
         assert telegram.sent(to=eve) == []
     presses = await fetch(conn, "SELECT sender_id FROM jobs.telegram_presses ORDER BY created_at")
     assert [row["sender_id"] for row in presses] == [eve.id, owner.id, owner.id]
+
+
+async def test_what_a_stranger_changed_and_sent_besides_words_comes_with_the_rest_when_they_are_allowed(
+    database: Database, conn: Connection
+) -> None:
+    async with Telegram() as telegram:
+        bot, eve = telegram.bot(), telegram.person("Eve")
+        await logged_in(database, telegram, bot)
+        async with door(database, sends=True, unknown_senders="hold") as opened:
+            first = telegram.say(eve, "Hallo?", to=bot)
+            telegram.say(eve, "look", to=bot, file=telegram.photo(PNG))
+            for nth in range(2):
+                telegram.say(eve, "" if nth else "more", to=bot, file=telegram.photo(PNG), album=5)
+            telegram.say(eve, "bye", to=bot)
+            await until(lambda: is_kept(conn, 4))
+            telegram.edit(first, "Hello?")
+            await until(lambda: waits_as(conn, "Hello?"))
+            assert await said(database) == []
+            assert not any(isinstance(one, GetFileRequest) for one in telegram.server.requests)
+            async with conn.transaction():
+                (held,) = await list_users(conn, admission="held")
+                answered = await answer(conn, opened.jobs, held.id, "allowed", "somebody")
+            answered.wake()
+            assert await said_comes(database, 4) == ["Hello?", "look", "more", "bye"]
+            telegram.edit(first, "Hello, you?")
+            await until(lambda: stands_first(database, "Hello, you?"))
+    rows = await fetch(conn, "SELECT file_bytes FROM jobs.chat_message_history WHERE type = 'human' ORDER BY id")
+    assert [row["file_bytes"] // len(PNG) for row in rows] == [0, 1, 2, 0]
+    assert (await fetch(conn, "SELECT FROM jobs.held_messages"), await fetch(conn, WAITING)) == ([], [])
+
+
+@pytest.mark.parametrize("verdict", ["denied", "blocked"])
+async def test_of_who_is_not_allowed_nothing_is_left(database: Database, conn: Connection, verdict: Verdict) -> None:
+    async with Telegram() as telegram:
+        bot, eve = telegram.bot(), telegram.person("Eve")
+        await logged_in(database, telegram, bot)
+        async with door(database, unknown_senders="hold") as opened:
+            telegram.say(eve, "look", to=bot, file=telegram.photo(PNG))
+            await until(lambda: waits_as(conn, "look"))
+            async with conn.transaction():
+                (held,) = await list_users(conn, admission="held")
+                await answer(conn, opened.jobs, held.id, verdict, "somebody")
+    assert (await fetch(conn, "SELECT FROM jobs.held_messages"), await fetch(conn, WAITING)) == ([], [])
+
+
+async def test_what_was_kept_of_whoever_becomes_an_owner_otherwise_comes_with_the_next_word(
+    database: Database, conn: Connection
+) -> None:
+    async with Telegram() as telegram:
+        bot, eve = telegram.bot(), telegram.person("Eve")
+        await logged_in(database, telegram, bot)
+        async with door(database, sends=True, unknown_senders="hold"):
+            telegram.say(eve, "first", to=bot)
+            await until(lambda: is_kept(conn, 1))
+            async with conn.transaction():
+                (held,) = await list_users(conn, admission="held")
+                await set_role(conn, held.id, "owner")
+            telegram.say(eve, "second", to=bot)
+            assert await said_comes(database, 2) == ["first", "second"]
+    assert [user.admission for user in await list_users(conn, role="owner")] == ["allowed"]
+
+
+async def waits_as(conn: Connection, words: str) -> bool:
+    return words in [row["content"] for row in await fetch(conn, WAITING)]
+
+
+async def stands_first(database: Database, words: str) -> bool:
+    return (await said(database))[0] == words
 
 
 async def is_kept(conn: Connection, count: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from telethon.tl.functions.upload import GetFileRequest
 
 from assistant import chats, people
+from assistant.arrivals import FETCH_MEDIA, queue_of
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import DELIVER
 from assistant.incoming import NewChat, begin_chat
@@ -17,7 +18,7 @@ from assistant.settings import MediaSettings, VoiceSettings
 from assistant.transcription import QUEUE, TRANSCRIBE
 from gateways.telegram.fetching import Fetching
 from gateways.telegram.media import describe
-from gateways.telegram.waiting import FETCH_MEDIA, Arrival, hold, queue_of
+from gateways.telegram.waiting import Arrival, hold
 from handlers.transcribe import Transcriptions
 from jobs_core import Database, HandlerTable, Jobs, fetch
 from tests.support.telegram import Telegram

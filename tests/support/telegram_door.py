@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from assistant.arrivals import FETCH_MEDIA
 from assistant.chats import CHAT_TURN
 from assistant.settings import AssistantSettings, MediaSettings
 from cli.telegram_process import Sending
@@ -17,7 +18,6 @@ from gateways.telegram.lease import Held
 from gateways.telegram.login import keep
 from gateways.telegram.session import Progress
 from gateways.telegram.settings import TelegramSettings
-from gateways.telegram.waiting import FETCH_MEDIA
 from jobs_core import Database, HandlerTable, Jobs, fetch
 from jobs_core.tasks import end_task
 from tests.support.telegram import Telegram
@@ -52,6 +52,7 @@ class Door:
 
     def __init__(self, database: Database, jobs: Jobs, *, sends: bool, **settings: Any) -> None:
         self.clients: dict[str, Client] = {}
+        self.jobs = jobs
         media = MediaSettings.read()
         self._send = Sending(database, media).serve if sends else _send_nothing
         people = AssistantSettings.read(**{"unknown_senders": "serve"} | settings)
