@@ -76,6 +76,13 @@ async def begin_chat(
     return session_id
 
 
+async def is_theirs(conn: Connection, session_id: str, user_id: str) -> bool | None:
+    """Whether the chat of this id is this person's; None: there is none."""
+    values = {"session_id": session_id, "user_id": user_id}
+    chat = await fetch_one(conn, statement("assistant", "chat/theirs"), values)
+    return bool(chat["theirs"]) if chat else None
+
+
 async def is_open(conn: Connection, session_id: str, channel: Channel, user_id: str | None) -> bool:
     """Whether the chat takes messages, until the caller's transaction ends. Raises NoSuchChat, for somebody else's, too.
 

@@ -1,9 +1,10 @@
 """An account that is held, as who takes in for it sees it: who writes there, in which chat session, and what is a command."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assistant import people
+from assistant.incoming import is_theirs
 from assistant.people import User
 from assistant.settings import AssistantSettings, MediaSettings
 from gateways.telegram.accounts import CHANNEL
@@ -13,6 +14,7 @@ from gateways.telegram.lease import Held
 from gateways.telegram.settings import TelegramSettings
 from jobs_core import Connection, Jobs
 
+_MOST_KNOWN = 10_000
 _COMMAND = re.compile(r"/(?P<name>[a-z]+)(?:@(?P<whose>\w+))?(?:\s+(?P<rest>.*))?", re.DOTALL | re.IGNORECASE)
 
 
@@ -25,6 +27,8 @@ class Door:
     settings: TelegramSettings
     people: AssistantSettings
     media: MediaSettings
+    known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """By place: whose chat it certainly is, so that a message need not look. What is said of a person there stays true."""
 
 
 async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
@@ -41,12 +45,35 @@ async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
     )
 
 
-def session_of(held: Held, message: Incoming) -> str:
-    """The id of the chat session that a message belongs to."""
+async def session_of(conn: Connection, door: Door, message: Incoming, user: User) -> str:
+    """The id of the chat session that a message of this person belongs to.
+
+    It is the place's. Where the chat there is of somebody else, who came by this number until it was unlinked, they have one of
+    their own, and neither sees the other's.
+    """
+    place = _place_of(door.held, message)
+    if door.known.get(place) == user.id:
+        return place
+    theirs = await is_theirs(conn, place, user.id)
+    if theirs is False:
+        return f"{place}.{user.id}"
+    if theirs:
+        _remember(door.known, place, user.id)
+    return place
+
+
+def _place_of(held: Held, message: Incoming) -> str:
+    """An account, a chat, a topic and, where there are others, the sender."""
     if message.is_private:
         return f"{held.prefix}_{message.chat_id}"
     topic = f"_{message.topic_id}" if message.topic_id else ""
     return f"{held.prefix}_{message.chat_id}{topic}_{message.sender_id}"
+
+
+def _remember(known: dict[str, str], place: str, user_id: str) -> None:
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[place] = user_id
 
 
 def command_of(held: Held, message: Incoming) -> tuple[str, str] | None:

@@ -16,7 +16,7 @@ from assistant import presses
 from assistant.chats import Received, receive
 from assistant.deliveries import find_delivery
 from assistant.held import Kept, Stranger, answer, hold, is_blocked
-from assistant.incoming import amend, content_of
+from assistant.incoming import amend, content_of, is_theirs
 from assistant.pairing import redeem
 from assistant.people import User
 from gateways.telegram import taken, waiting
@@ -61,7 +61,8 @@ class _Taking:
         if not (self._is_to_us(replied) or await self._is_of_one_to_us()):
             return await self._overhear()
         user = await person(self._conn, self._door, self._first)
-        return await self._hear(user) + await self._take(user, session_of(self._door.held, self._first), replied)
+        session_id = await session_of(self._conn, self._door, self._first, user)
+        return await self._hear(user) + await self._take(user, session_id, replied)
 
     async def _take(self, user: User, session_id: str, replied: Known | None) -> After:
         """A message that is to us."""
@@ -74,7 +75,7 @@ class _Taking:
             return after
         if replied is not None and (decided := await self._decide(user, session_id, replied)):
             return decided
-        return await self._say(user, session_id, await self._before(replied))
+        return await self._say(user, session_id, await self._before(session_id, replied))
 
     async def edit(self, versions: Sequence[Known]) -> After:
         """A version of a known message: other words where no turn has taken it up yet, else one more message."""
@@ -96,6 +97,8 @@ class _Taking:
         if words == own or (is_of_album and (not words or f"\n{words}\n" in f"\n{own}\n")):
             return After()  # Telegram also tells of a preview, or a reaction, as an edit
         user = await person(self._conn, self._door, self._first)
+        if await is_theirs(self._conn, session_id, user.id) is False:  # they said it as somebody else
+            return After()
         if kept := await self._held(user, session_id, words, [None]):
             return After(ready=kept.ready)
         # Of an album the words of its other parts stand there, too.
@@ -220,18 +223,18 @@ class _Taking:
                 await taken.overhear(self._conn, self._account, part, most=settings.telegram_group_context_messages)
         return After()
 
-    async def _before(self, replied: Known | None) -> str:
+    async def _before(self, session_id: str, replied: Known | None) -> str:
         """What stands before its own words: what others said in the group, and what it answers."""
         first = self._first
         overheard = [] if first.is_private else await taken.overheard_before(self._conn, self._account, first)
-        answered = None if first.reply_to is None else await self._answered(replied)
+        answered = None if first.reply_to is None else await self._answered(session_id, replied)
         return with_overheard(with_reply("", answered), overheard)
 
-    async def _answered(self, replied: Known | None) -> str | None:
+    async def _answered(self, session_id: str, replied: Known | None) -> str | None:
         """The words that it answers; None where that is what we said last, and needs no quote."""
         if self._first.quote:
             return self._first.quote
-        if replied is None:
+        if replied is None or (self._first.is_private and replied.session_id not in (None, session_id)):
             return "(a message that is not known here)"
         if replied.is_last:
             return None

@@ -4,8 +4,11 @@ import pytest
 from telethon.tl.functions.upload import GetFileRequest
 
 from assistant import pairing
+from assistant.deliveries import list_deliveries
 from assistant.held import Verdict, answer
 from assistant.people import list_users, set_role
+from assistant.person_links import unlink
+from assistant.recipients import recipient, ways_to
 from jobs_core import Connection, Database, fetch
 from tests.support.pictures import PNG
 from tests.support.telegram import Telegram
@@ -105,6 +108,40 @@ async def test_what_was_kept_of_whoever_becomes_an_owner_otherwise_comes_with_th
             telegram.say(eve, "second", to=bot)
             assert await said_comes(database, 2) == ["first", "second"]
     assert [user.admission for user in await list_users(conn, role="owner")] == ["allowed"]
+
+
+async def test_a_number_that_was_unlinked_begins_anew_and_sees_nothing_of_whose_it_was(
+    database: Database, conn: Connection
+) -> None:
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database):
+            first = telegram.say(alice, "my secret", to=bot)
+            await said_comes(database, 1)
+            async with conn.transaction():
+                before = await unlink(conn, "telegram", str(alice.id))
+            telegram.say(alice, "/status", to=bot)
+            telegram.say(alice, "What did I say?", to=bot, reply_to=first)
+            await said_comes(database, 2)
+            telegram.edit(first, "my other secret")
+            telegram.say(alice, "/stop", to=bot)
+            telegram.say(alice, "Nothing?", to=bot)
+            assert await said_comes(database, 3) == [
+                "my secret",
+                "[In reply to:]\n> (a message that is not known here)\nWhat did I say?",
+                "Nothing?",
+            ]
+    (now,) = [one for one in await list_users(conn) if one.id != before.id]
+    place = f"telegram_{alice.id}"
+    chats = await fetch(conn, "SELECT session_id, user_id FROM jobs.chat_sessions ORDER BY session_id")
+    assert [(row["session_id"], row["user_id"]) for row in chats] == [
+        (place, before.id),
+        (f"{place}.{now.id}", now.id),
+    ]
+    assert "Everything you wrote is answered" in [one.payload["text"] for one in await list_deliveries(conn)][-1]
+    assert [way.chat for way in await ways_to(conn, await recipient(conn, now.id))] == [f"{place}.{now.id}"]
+    assert await ways_to(conn, await recipient(conn, before.id)) == []
 
 
 async def waits_as(conn: Connection, words: str) -> bool:

@@ -7,7 +7,7 @@ WITH place AS (
     SELECT c.session_id, c.account, u.id AS user_id, u.role, EXISTS (
         SELECT FROM {schema}.user_channels AS own
         WHERE own.user_id = u.id AND own.channel = 'telegram'
-          AND c.session_id IN ('telegram_' || own.address, 'telegram_' || c.account || '_' || own.address)
+          AND split_part(c.session_id, '.', 1) IN ('telegram_' || own.address, 'telegram_' || c.account || '_' || own.address)
     ) AS is_private
     FROM {schema}.chat_sessions AS c
     JOIN {schema}.users AS p ON p.id = c.user_id
