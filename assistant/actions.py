@@ -171,7 +171,7 @@ async def _fenced(conn: Connection, job: AnyJob, sql: Any, values: dict[str, Any
 
 
 async def _show_changed(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Have the cards of these actions, which were written just now, say so; their jobs are found by a poll."""
+    """Have the cards of these actions, which were written just now, say so."""
     for row in rows:
         await action_cards.changed(conn, Action(**row))
 

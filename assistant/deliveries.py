@@ -23,7 +23,7 @@ from assistant.errors import NoSuchDelivery
 from jobs_core import Connection, JobType, NewJob, RetryPolicy, execute, fetch, fetch_one, gate, statement
 from jobs_core.insert import insert
 from jobs_core.new_job import row_of
-from jobs_core.wake import Ready
+from jobs_core.wake import Ready, wake_after_commit
 
 Kind = Literal["answer", "failure", "notification", "card"]
 State = Literal["owed", "sent", "failed", "unknown", "blocked"]
@@ -191,7 +191,10 @@ async def address(
 
 
 async def send_by_job(conn: Connection, row: dict[str, Any]) -> Owed:
-    """Create the job of a delivery whose row was written in this transaction, where its channel is known."""
+    """Create the job of a delivery whose row was written in this transaction, where its channel is known.
+
+    Whoever idles is told when that commits, whatever becomes of `ready`.
+    """
     if row["channel"] is None:
         return Owed(row["id"], ())
     account, chat = way_of(row["channel"], row["account"], row["chat"], row["user_id"])
@@ -200,6 +203,7 @@ async def send_by_job(conn: Connection, row: dict[str, Any]) -> Owed:
     made = await insert(conn, [row_of(new, DELIVER)])
     values = {"id": row["id"], "job_id": made.ids[0]}
     await execute(conn, statement("assistant", "delivery/give_job"), values)
+    wake_after_commit(conn, made.ready)
     return Owed(row["id"], tuple(made.ready))
 
 

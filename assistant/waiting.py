@@ -15,6 +15,7 @@ from assistant.recipients import Recipient, recipient
 from jobs_core import Connection, JobType, NewJob, RetryPolicy, execute, fetch_one, statement
 from jobs_core.keys import insert_or_meet
 from jobs_core.new_job import row_of
+from jobs_core.wake import wake_after_commit
 
 KEPT_WITHOUT_A_WAY = timedelta(days=1)
 """What is older when its person comes by Telegram is news no more."""
@@ -57,7 +58,8 @@ async def look_at(conn: Connection, person: Recipient, due_at: datetime | None =
     """Make a job that looks at what waits for this person, then or now; one for the same moment that has not begun will do."""
     key = f"{person.user_id or ''}@{due_at.astimezone(UTC).isoformat() if due_at else 'now'}"
     new = NewJob(TELL, TellInput(user_id=person.user_id), user_id=person.user_id, scheduled_for=due_at, unique_key=key)
-    await insert_or_meet(conn, [row_of(new, TELL)])
+    made = await insert_or_meet(conn, [row_of(new, TELL)])
+    wake_after_commit(conn, made.ready)
 
 
 async def any_waits(conn: Connection, person: Recipient, *, left_over: bool) -> bool:

@@ -9,7 +9,7 @@ nobody can LISTEN. Nothing of ours goes into the startup packet: PgBouncer refus
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,6 +50,10 @@ class ServerConnection(AsyncConnection[Any]):
     """Whether each transaction may have another backend."""
     _bound = sql.SQL("").format()
     """What a transaction begins with there. No SELECT: the caller may still choose the isolation level after it."""
+    made: frozenset[Any] = frozenset()
+    """Where the transaction under way has made jobs ready, of which `on_commit` is told (wake.wake_after_commit)."""
+    on_commit: Callable[[Collection[Any]], object] | None = None
+    """Hears of these once they are committed."""
 
     async def set_up(self, idle_in_transaction_s: float) -> None:
         """Bound how long a peer that is gone, or a process frozen inside a transaction, can hold what others wait for.
@@ -81,12 +85,16 @@ class ServerConnection(AsyncConnection[Any]):
         savepoint_name: str | None = None,
         force_rollback: bool = False,  # noqa: FBT001, FBT002 - psycopg's signature
     ) -> AsyncIterator[AsyncTransaction]:
-        """psycopg's; behind a pooler the outermost one sets its own bound."""
+        """psycopg's; behind a pooler the outermost sets its own bound. After its commit `on_commit` hears what it made."""
         begins = self.info.transaction_status == TransactionStatus.IDLE
+        if begins:
+            self.made = frozenset()  # of one that was rolled back
         async with super().transaction(savepoint_name, force_rollback) as transaction:
             if self.pooled and begins:
                 await self.execute(self._bound)
             yield transaction
+        if begins and self.made and self.on_commit and not force_rollback:
+            self.on_commit(self.made)
 
 
 async def connect(dsn: str, *, name: str, idle_in_transaction_s: float = 60.0) -> ServerConnection:

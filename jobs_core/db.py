@@ -6,7 +6,7 @@ Every connection is made alike (`connections`), in autocommit, so that a transac
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, LiteralString, Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -72,6 +72,8 @@ class Database:
         self._idle_in_transaction_s = idle_in_transaction_s
         self._opened_by = 0
         self._used_at = WeakKeyDictionary[Connection, float]()
+        self.on_commit: list[Callable[[Collection[Any]], object]] = []
+        """The first hears where transactions have made jobs ready: of several notifiers one is enough."""
         self._pool: AsyncConnectionPool[ServerConnection] = AsyncConnectionPool(
             connection_class=ServerConnection,
             kwargs=arguments(dsn, name),
@@ -115,6 +117,11 @@ class Database:
 
     async def _configure(self, conn: ServerConnection) -> None:
         await conn.set_up(self._idle_in_transaction_s)
+        conn.on_commit = self._committed
+
+    def _committed(self, made: Collection[Any]) -> None:
+        for hear in self.on_commit[:1]:
+            hear(made)
 
     async def _check(self, conn: ServerConnection) -> None:
         if time.monotonic() > self._used_at.get(conn, 0.0) + _TRIED_AFTER_S:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
 import structlog
+from psycopg.pq import TransactionStatus
 
 from jobs_core import db
+from jobs_core.connections import ServerConnection
 from jobs_core.statements import schema
 
 log = structlog.get_logger()
@@ -57,11 +59,13 @@ class Notifier:
         """Hears of each at once (None: all): a worker in this process needs no NOTIFY, and gets none while that is jammed."""
 
     async def __aenter__(self) -> Self:
+        self._database.on_commit.append(self.wake)
         self._task = asyncio.create_task(self._run(), name="notifier")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
+        self._database.on_commit.remove(self.wake)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._send()
@@ -110,6 +114,20 @@ class Notifier:
             self._failing = True
         else:
             self._failing = False
+
+
+def wake_after_commit(conn: db.Connection, ready: Iterable[Ready]) -> None:
+    """Have the process' notifier told of these when the caller's transaction commits, for verbs whose caller wakes nobody.
+
+    Of a connection that is not of a Database with a notifier nobody is told: those jobs are found by a poll.
+    """
+    if not isinstance(conn, ServerConnection):
+        return
+    if conn.info.transaction_status == TransactionStatus.IDLE:  # each statement was committed as it ended
+        if conn.on_commit:
+            conn.on_commit([*ready])
+    else:
+        conn.made = conn.made.union(ready)
 
 
 class Listener:
