@@ -11,12 +11,14 @@ from assistant import cards, people
 from assistant.action import Action
 from assistant.cards import Buttons
 from assistant.shown import cut, escaped, outline, what_was_read
-from jobs_core import Connection
+from jobs_core import Connection, fetch, statement
 from jobs_core.wake import Ready
 
 CHECK_CHARS = 8
 """Of a digest, in a button's data: a press of an old card does not decide about another call."""
 _MOST_ARGUMENT_UNITS, _MOST_FIELD_UNITS = 2_200, 300
+_MOST_OPEN = 50
+"""Cards of what waits already, for one who comes by: what is older is in the list."""
 _TOLD = frozenset({"approved", "rejected", "expired", "superseded", "cancelled", "executed", "unknown"})
 """States that a card is changed for: not for `executing`, which is over soon."""
 _HOW = "Reply with arguments as JSON to run it with those, or with words to reject it for that reason."
@@ -41,7 +43,26 @@ async def changed(conn: Connection, action: Action) -> Sequence[Ready]:
     if action.state not in _TOLD or not await cards.is_shown(conn, about(action.id)):
         return ()
     text, buttons = await _card(conn, action)
-    return await cards.change(conn, about(action.id), action.state, text, buttons)
+    return await cards.change(conn, about(action.id), action.state, text, buttons, may_decide=action.may_decide)
+
+
+async def show_open(conn: Connection, *, user_id: str | None = None, anew: str | None = None) -> Sequence[Ready]:
+    """Owe cards of what waits already to those who may decide and can be shown one only now, as they came, or otherwise.
+
+    user_id: to this person alone. anew: in their own chat, though they were shown one elsewhere; a name for why, once each.
+    Returns where jobs stand ready. Locks the actions: call it before anything that locks lanes.
+    """
+    ready, values = list[Ready](), {"user_id": user_id, "limit": _MOST_OPEN}
+    rows = await fetch(conn, statement("assistant", "action/hold_pending"), values)
+    for action in [Action(**row) for row in rows]:
+        found = await cards.receivers(conn, action.may_decide, session_id=None if anew else action.session_id)
+        has = set[str]() if anew else await cards.shown_to(conn, about(action.id))
+        to = [one for one in found if one.user_id not in has and user_id in (None, one.user_id)]
+        if to:
+            text, buttons = await _card(conn, action)
+            again = anew or "at " + ",".join(sorted({one.account or one.channel for one in to}))
+            ready += await cards.show(conn, about(action.id), to, text, buttons, again=again)
+    return ready
 
 
 def is_whole(action: Action) -> bool:

@@ -21,6 +21,7 @@ from jobs_core.wake import Ready
 MAX_UNITS = 4_000
 """Of a card's text, in UTF-16: it must stay one message, and Telegram's longest is 4,096."""
 _MOST_RECEIVERS = 20
+NO_LONGER_YOURS = "This is not yours to decide any more."
 
 Buttons = Sequence[Sequence[tuple[str, str]]]
 """Rows of labels, each with its data, of 64 bytes at most."""
@@ -46,13 +47,15 @@ async def receivers(conn: Connection, may_decide: Sequence[str], *, session_id: 
     return [Receiver(**row) for row in await fetch(conn, statement("assistant", "card/receivers"), values)]
 
 
-async def show(conn: Connection, about: str, to: Sequence[Receiver], text: str, buttons: Buttons) -> Sequence[Ready]:
-    """Owe each of these a card. Returns where its jobs stand ready."""
+async def show(
+    conn: Connection, about: str, to: Sequence[Receiver], text: str, buttons: Buttons, *, again: str = ""
+) -> Sequence[Ready]:
+    """Owe each of these a card, once; again: a name for why they are shown another one. Returns where its jobs stand ready."""
     ready = list[Ready]()
     for receiver in to:
         owed = await owe(
             conn,
-            owed_for=f"card:{about}:{receiver.user_id}",
+            owed_for=f"card:{about}:{receiver.user_id}{again and f':{again}'}",
             kind="card",
             payload=_payload(text, buttons),
             user_id=receiver.user_id,
@@ -67,26 +70,39 @@ async def show(conn: Connection, about: str, to: Sequence[Receiver], text: str, 
     return ready
 
 
-async def change(conn: Connection, about: str, fact: str, text: str, buttons: Buttons = ()) -> Sequence[Ready]:
+async def change(
+    conn: Connection, about: str, fact: str, text: str, buttons: Buttons = (), *, may_decide: Sequence[str]
+) -> Sequence[Ready]:
     """Have all cards about it say this from now on, with these buttons. fact: a name for what is told, new for each.
 
-    Returns where jobs stand ready.
+    may_decide: as for `receivers`. Whoever is none of them any more is told just that. Returns where jobs stand ready.
     """
     ready = list[Ready]()
-    for card in await fetch(conn, statement("assistant", "card/of"), {"about": about}):
-        ready += await _change(conn, card, fact, _payload(text, buttons))
+    for card in await _of(conn, about, may_decide):
+        payload = _payload(text, buttons) if card.pop("may") else _payload(NO_LONGER_YOURS, ())
+        del card["in_use"]
+        ready += await _change(conn, card, fact, payload)
     return ready
 
 
 async def is_shown(conn: Connection, about: str) -> bool:
     """Whether anybody was shown a card about it."""
-    return bool(await fetch(conn, statement("assistant", "card/of"), {"about": about}))
+    return bool(await _of(conn, about, ()))
+
+
+async def shown_to(conn: Connection, about: str) -> set[str]:
+    """Who has, or is owed, a card about it by an account that is in use: ids of people."""
+    return {card["user_id"] for card in await _of(conn, about, ()) if card["in_use"]}
 
 
 async def about(conn: Connection, delivery_id: int) -> str | None:
     """What the card is about that this delivery is; None: it is none."""
     row = await fetch_one(conn, statement("assistant", "card/about"), {"delivery_id": delivery_id})
     return row["about"] if row else None
+
+
+async def _of(conn: Connection, about: str, may_decide: Sequence[str]) -> Sequence[dict[str, Any]]:
+    return await fetch(conn, statement("assistant", "card/of"), {"about": about, "may_decide": list(may_decide)})
 
 
 def _payload(text: str, buttons: Buttons) -> dict[str, Any]:

@@ -37,13 +37,15 @@ async def asked(conn: Connection, user: User, request: Mapping[str, Any]) -> Seq
 async def counted(conn: Connection, user: User, request: Mapping[str, Any]) -> Sequence[Ready]:
     """Have a stranger's cards say how much of what they say is dropped."""
     fact = f"dropped {request['dropped']}"
-    return await cards.change(conn, _about(request), fact, _text(user, request), _buttons(user))
+    return await cards.change(conn, _about(request), fact, _text(user, request), _buttons(user), may_decide=[OWNERS])
 
 
 async def decided(conn: Connection, user: User, request: Mapping[str, Any], by: str) -> Sequence[Ready]:
     """Have a stranger's cards say what was decided. by: who it was, as people are told."""
     heading = f"{request['state'].capitalize()} by {escaped(by)}, {request['decided_at']:%Y-%m-%d %H:%M} UTC\n"
-    return await cards.change(conn, _about(request), request["state"], heading + _text(user, request))
+    return await cards.change(
+        conn, _about(request), request["state"], heading + _text(user, request), may_decide=[OWNERS]
+    )
 
 
 def _about(request: Mapping[str, Any]) -> str:

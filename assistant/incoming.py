@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID, uuid4, uuid5
 
+from assistant.action_cards import show_open
 from assistant.agents import DEFAULT_AGENT
 from assistant.content import File
 from assistant.errors import NoSuchChat
@@ -73,6 +74,7 @@ async def begin_chat(
         await create_session(conn, claude_session_id)
         if new.channel == TELEGRAM and new.user_id is not None:
             await way_came(conn, new.user_id)
+            await show_open(conn, user_id=new.user_id)
     return session_id
 
 

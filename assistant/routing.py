@@ -72,7 +72,7 @@ async def route(conn: Connection, user_id: str | None, news: News) -> None:
     else:
         text = alone(news.id, news.title, news.body, news.severity)
         owed_for = f"notification:{news.id}"
-        await _owe(conn, person, way, owed_for=owed_for, text=text, ids=[news.id], turn_id=news.turn_id)
+        await _owe(conn, person, way, owed_for=owed_for, text=text, ids=[news.id], not_by=not_by, turn_id=news.turn_id)
 
 
 async def send_what_is_due(conn: Connection, user_id: str | None) -> Sequence[Ready]:
@@ -133,7 +133,8 @@ async def _owe_together(
     else:
         noted = [Noted(row["id"], row["title"], row["severity"], row["created_at"]) for row in rows]
         text, owed_for = digest(noted, zone), f"digest:{first['id']}"
-    return await _owe(conn, person, way, owed_for=owed_for, text=text, ids=ids)
+    not_by = next(filter(None, (row["not_by"] for row in rows)), None)
+    return await _owe(conn, person, way, owed_for=owed_for, text=text, ids=ids, not_by=not_by)
 
 
 async def _owe(
@@ -144,13 +145,15 @@ async def _owe(
     owed_for: str,
     text: str,
     ids: Sequence[int],
+    not_by: str | None,
     turn_id: UUID | None = None,
 ) -> Sequence[Ready]:
+    """not_by: stands there for who takes it back from the account (out_of_use.py)."""
     owed = await owe(
         conn,
         owed_for=owed_for,
         kind="notification",
-        payload={"text": text, "notification_ids": list(ids)},
+        payload={"text": text, "notification_ids": list(ids)} | ({"not_by": not_by} if not_by else {}),
         user_id=person.user_id,
         channel=TELEGRAM,
         account=way.account,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from assistant import out_of_use
 from assistant.notifications import notify
 from gateways.telegram.errors import KeyRefused, LoginFailed, NoSuchAccount
 from jobs_core import Connection, InvalidInput, db, execute, fetch, fetch_one, statement
@@ -21,7 +22,10 @@ State = Literal["active", "revoked", "burnt", "logged_out"]
 
 CHANNEL: Literal["telegram"] = "telegram"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_HOW_TO_GO_ON = "Log in anew: ./jobs telegram login --account {name}. What is owed there waits until then."
+_HOW_TO_GO_ON = (
+    "Log in anew: ./jobs telegram login --account {name}. Answers that are owed there wait until then; "
+    "you are told what else there is by another account, if you have come by one."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ async def log_in(conn: Connection, name: str, login: Login) -> Account:
         raise LoginFailed(
             f"The name {name!r} stands for the first account in what names none: choose another one with --account"
         )
+    await out_of_use.open_again(conn, CHANNEL, _lanes(name, row["prefix"]))
     return Account(**row)
 
 
@@ -140,8 +145,11 @@ async def begin_log_out(conn: Connection, name: str) -> LoggingOut:
 
 
 async def log_out(conn: Connection, name: str, login: int) -> None:
-    """Forget the key and the token of an account's login, unless there is a newer one."""
-    await execute(conn, statement("gateways", "account/log_out"), {"name": name, "login": login})
+    """Forget the key and the token of an account's login, unless there is a newer one; what is to be told goes by others."""
+    async with conn.transaction():
+        row = await fetch_one(conn, statement("gateways", "account/log_out"), {"name": name, "login": login})
+        if row:
+            await out_of_use.close(conn, CHANNEL, _lanes(name, row["prefix"]))
 
 
 async def list_accounts(conn: Connection) -> Sequence[Account]:
@@ -160,8 +168,10 @@ async def find_account(conn: Connection, name: str) -> Account:
 async def put_out_of_use(conn: Connection, name: str, login: int, why: KeyRefused) -> None:
     """Note that Telegram takes the key of this login no more, and tell the owner, once; nothing where there is a newer one."""
     values = {"name": name, "login": login, "state": why.state, "said": why.said}
-    if not await execute(conn, statement("gateways", "account/put_out_of_use"), values):
+    row = await fetch_one(conn, statement("gateways", "account/put_out_of_use"), values)
+    if row is None:
         return
+    await out_of_use.close(conn, CHANNEL, _lanes(name, row["prefix"]))
     what = {
         "revoked": "ended our session",
         "burnt": "ended our session because its key was used in two places at once",
@@ -176,6 +186,11 @@ async def put_out_of_use(conn: Connection, name: str, login: int, why: KeyRefuse
         metadata={"account": name, "state": why.state},
         not_by=name,
     )
+
+
+def _lanes(name: str, prefix: str) -> Sequence[str]:
+    """What the lanes of an account are called: those that name none are the first one's."""
+    return [name, CHANNEL] if prefix == CHANNEL else [name]
 
 
 def _none(name: str) -> NoSuchAccount:

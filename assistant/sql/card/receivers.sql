@@ -2,9 +2,11 @@
 -- those who may decide and can be shown it at Telegram: whoever the chat is with in that chat, if it is their private one (as
 -- notification/ways tells it: nobody else reads what a call is made with, and no number that was unlinked); all others, owners and those
 -- named by id, in their own, by the account of ours that they came by last from the number that they are written to. In the order of
--- their lanes. Locks nothing.
-WITH place AS (
-    SELECT c.session_id, c.account, u.id AS user_id, u.role, EXISTS (
+-- their lanes. By accounts that are out of use nobody is shown anything. Locks nothing.
+WITH closed AS (
+    SELECT account FROM {schema}.accounts_out_of_use WHERE channel = 'telegram'
+), place AS (
+    SELECT c.session_id, c.account, u.id AS user_id, u.role, coalesce(c.account, 'telegram') NOT IN (SELECT account FROM closed) AND EXISTS (
         SELECT FROM {schema}.user_channels AS own
         WHERE own.user_id = u.id AND own.channel = 'telegram'
           AND split_part(c.session_id, '.', 1) IN ('telegram_' || own.address, 'telegram_' || c.account || '_' || own.address)
@@ -26,16 +28,19 @@ WITH place AS (
     SELECT d.id, own.account, NULL
     FROM deciders AS d
     CROSS JOIN LATERAL (
-        SELECT coalesce(c.account, came.account) AS account
+        SELECT CASE WHEN c.account IS NOT NULL AND c.account NOT IN (SELECT account FROM closed) THEN c.account ELSE came.account END AS account
         FROM {schema}.users AS u
         JOIN {schema}.user_channels AS c ON c.user_id = u.id AND c.channel = 'telegram'
         LEFT JOIN LATERAL (
             SELECT s.account, true AS found FROM {schema}.chat_sessions AS s
             WHERE s.user_id = d.id AND s.channel = 'telegram'
+              AND coalesce(s.account, 'telegram') NOT IN (SELECT account FROM closed)
+              AND (c.account IS NULL OR split_part(s.session_id, '.', 1)
+                   IN ('telegram_' || c.address, 'telegram_' || s.account || '_' || c.address))
             ORDER BY s.created_at DESC
             LIMIT 1
         ) AS came ON true
-        WHERE u.id = d.id AND (c.account IS NOT NULL OR came.found)
+        WHERE u.id = d.id AND (c.account IS NOT NULL AND c.account NOT IN (SELECT account FROM closed) OR came.found)
         ORDER BY c.address = u.tg_user_id::text DESC NULLS LAST, c.account IS NULL, c.created_at DESC
         LIMIT 1
     ) AS own

@@ -1,7 +1,7 @@
 -- Takes user_id. Returns account (of ours; null: the channel's only one), chat of each private chat at Telegram that they have with us from the
 -- number that they are written to, the one first by which they came last: an account that only another phone of theirs has met cannot write to
 -- that one. Such a chat has the number at its end, and no other, or behind it a point and who they were when the number's chat was somebody
--- else's. An owner who has paired and said nothing since has one by the account by which they came. Locks nothing.
+-- else's. An owner who has paired and said nothing since has one by the account by which they came. None is by an account that is out of use. Locks nothing.
 WITH chats AS (
     SELECT s.account, s.session_id AS chat, said.id AS said
     FROM {schema}.chat_sessions AS s
@@ -22,4 +22,7 @@ SELECT account, chat FROM (
         AND c.address = u.tg_user_id::text
     WHERE c.user_id = %(user_id)s AND c.channel = 'telegram' AND c.account IS NOT NULL AND NOT EXISTS (SELECT FROM chats)
 ) AS ways
+WHERE NOT EXISTS (
+    SELECT FROM {schema}.accounts_out_of_use AS o WHERE o.channel = 'telegram' AND o.account = coalesce(ways.account, 'telegram')
+)
 ORDER BY said DESC NULLS LAST, chat
