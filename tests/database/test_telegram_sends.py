@@ -20,6 +20,7 @@ from tests.support.telegram_egress import ACCOUNT, Office, office
 from workers import testing
 
 SEND = functions.messages.SendMessageRequest
+BY_ID = functions.messages.GetMessagesRequest
 
 
 @pytest.fixture
@@ -227,6 +228,7 @@ def second_waits(at: Office) -> None:
 async def test_a_wait_behind_a_piece_that_was_there_unrecorded_is_no_word_that_nothing_arrived(bot: Office) -> None:
     delivery_id = await bot.owe("word " * 1500)
     bot.telegram.faults.cut_before_answer(SEND)
+    bot.telegram.faults.refuse(BY_ID, "INTERNAL", code=500)
     second_waits(bot)
     await bot.run()
     unsure = await bot.one(delivery_id)
@@ -346,7 +348,34 @@ async def test_a_client_that_is_disconnected_before_the_answer_leaves_it_unknown
     await testing.pass_time(bot.jobs, timedelta(minutes=1))
     await bot.run()
     sent = await bot.one(delivery_id)
-    assert (sent.state, sent.receiver_id, len(bot.telegram.sent())) == ("sent", None, 1)
+    assert (sent.state, sent.receiver_id, len(bot.telegram.sent())) == ("sent", "1", 1)
+
+
+@pytest.mark.parametrize("where", ["person", "group", "supergroup"])
+async def test_a_card_whose_answer_was_lost_is_found_and_changed_where_it_stands(bot: Office, where: str) -> None:
+    """Among others of its words: one that is known, one of before, one of somebody else, one in another chat."""
+    telegram, ada, bob = bot.telegram, bot.telegram.person("Ada"), bot.telegram.person("Bob")
+    groups = {"group": telegram.group, "supergroup": telegram.supergroup}
+    place: Any = groups[where]("Group", bot.account, ada) if where in groups else ada
+    chat, other = await bot.chat_with(place, "place"), await bot.chat_with(bob, "other")
+    await bot.deliver("Wait?", chat=chat)
+    await bot.deliver("Wait?", chat=other)
+    telegram.say(ada, "Wait?", to=place if where in groups else bot.account)
+    telegram.faults.cut_before_answer(SEND)
+    card = await bot.deliver("Wait?", chat=chat, kind="card")
+    assert (card.state, card.receiver_id is not None) == ("sent", True)
+    await bot.deliver("Decided.", chat=chat, kind="card", edits=card.id)
+    assert [post.text for post in telegram.sent(to=place)] == ["Wait?", "Decided."]
+    assert [post.text for post in telegram.sent(to=bob)] == ["Wait?"]
+
+
+async def test_a_card_that_is_not_found_is_changed_by_a_message_of_its_own(bot: Office) -> None:
+    bot.telegram.faults.cut_before_answer(SEND)
+    bot.telegram.faults.refuse(BY_ID, "INTERNAL", code=500)
+    card = await bot.deliver("Wait?", kind="card")
+    assert (card.state, card.receiver_id) == ("sent", None)
+    await bot.deliver("Decided.", kind="card", edits=card.id)
+    assert [post.text for post in bot.telegram.sent()] == ["Wait?", "Decided."]
 
 
 async def test_while_the_connection_is_away_nothing_is_tried(bot: Office) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from assistant.deliveries import Delivery
+from gateways.telegram.egress.copies import find_copy, perhaps
 from gateways.telegram.egress.outbox import Outbox
 from gateways.telegram.egress.pieces import Piece, TextPiece
 from gateways.telegram.egress.places import Place, SentMessage, record_sent
@@ -56,11 +57,22 @@ class Going:
             return self._there[piece.random_ids[0]]
         sent = await self._outbox.send(piece, reply_to=self._reply_to if n == 0 else None)
         if not sent:
+            sent = await self._copy(piece)
+        if not sent:
             self.met_copies = True
             return None
         async with self._database.connection() as conn:
             await record_sent(conn, self._delivery, self._place, sent)
         return sent[0].message_id
+
+    async def _copy(self, piece: Piece) -> Sequence[SentMessage]:
+        """As what message a text stands there that Telegram took before, if it is found; of files nothing is changed later."""
+        if not isinstance(piece, TextPiece):
+            return ()
+        async with self._database.connection() as conn:
+            ids = await perhaps(conn, self._delivery, self._place)
+        found = await find_copy(self._outbox.client, self._delivery, self._place, piece, ids) if ids else None
+        return [found] if found else ()
 
     @property
     def _reply_to(self) -> int | None:

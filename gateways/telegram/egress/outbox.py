@@ -28,7 +28,7 @@ class Outbox:
     """Raises what `ask` does."""
 
     def __init__(self, client: TelegramClient, place: Place) -> None:
-        self._client = client
+        self.client = client
         self._place = place
 
     async def send(self, piece: Piece, *, reply_to: int | None = None) -> list[SentMessage] | None:
@@ -36,7 +36,7 @@ class Outbox:
         request = await self._request(piece, self._answers(reply_to))
         while True:
             try:
-                return _ids(await ask(self._client, request), piece)
+                return _ids(await ask(self.client, request), piece)
             except RPCError as error:
                 name = name_of(error)
                 if name == "RANDOM_ID_DUPLICATE":
@@ -58,7 +58,7 @@ class Outbox:
         )
         while True:
             try:
-                await ask(self._client, request)
+                await ask(self.client, request)
                 return
             except RPCError as error:
                 name = name_of(error)
@@ -72,14 +72,14 @@ class Outbox:
         peer = self._place.peer
         if isinstance(peer, types.InputPeerChannel):
             channel = types.InputChannel(peer.channel_id, peer.access_hash)
-            await ask(self._client, functions.channels.DeleteMessagesRequest(channel, message_ids))
+            await ask(self.client, functions.channels.DeleteMessagesRequest(channel, message_ids))
         else:
-            await ask(self._client, functions.messages.DeleteMessagesRequest(message_ids, revoke=True))
+            await ask(self.client, functions.messages.DeleteMessagesRequest(message_ids, revoke=True))
 
     async def show_typing(self) -> None:
         """Show that an answer is being written, for some five seconds."""
         action, topic = types.SendMessageTypingAction(), self._place.topic_id or None
-        await ask(self._client, functions.messages.SetTypingRequest(self._place.peer, action, top_msg_id=topic))
+        await ask(self.client, functions.messages.SetTypingRequest(self._place.peer, action, top_msg_id=topic))
 
     async def _request(self, piece: Piece, answers: Any) -> Any:
         messages, peer = functions.messages, self._place.peer
@@ -96,7 +96,7 @@ class Outbox:
         media = [await self._upload(file, is_photo=piece.are_photos) for file in piece.files]
         if len(media) == 1:
             return messages.SendMediaRequest(peer, media[0], "", random_id=piece.random_ids[0], reply_to=answers)
-        named = [_named(await ask(self._client, messages.UploadMediaRequest(peer, one))) for one in media]
+        named = [_named(await ask(self.client, messages.UploadMediaRequest(peer, one))) for one in media]
         items = [
             types.InputSingleMedia(one, "", random_id=number)
             for one, number in zip(named, piece.random_ids, strict=True)
@@ -108,7 +108,7 @@ class Outbox:
         file_id, parts = secrets.randbits(63), range(0, max(len(file.content), 1), _PART_BYTES)
         for n, start in enumerate(parts):
             part = file.content[start : start + _PART_BYTES]
-            await ask(self._client, functions.upload.SaveFilePartRequest(file_id, n, part))
+            await ask(self.client, functions.upload.SaveFilePartRequest(file_id, n, part))
         name = file.name or f"file{mimetypes.guess_extension(file.media_type) or ''}"
         checksum = md5(file.content, usedforsecurity=False).hexdigest()
         uploaded = types.InputFile(file_id, len(parts), name, checksum)
@@ -137,7 +137,7 @@ class Outbox:
 
     def _markup(self, buttons: Buttons) -> Any:
         rows = [[Button.inline(button["label"], button["data"].encode()) for button in row] for row in buttons]
-        return self._client.build_reply_markup(rows) if rows else None
+        return self.client.build_reply_markup(rows) if rows else None
 
 
 def _named(media: Any) -> Any:
