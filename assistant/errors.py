@@ -15,6 +15,7 @@ AssistantError
 │   └── NoSuchAlways    nor is anything always allowed under this one
 ├── NoSuchDelivery  there is no such delivery: the caller has a wrong id
 ├── NotResent       the delivery is not one that failed: the caller looks at it again
+├── FileGone        its bytes were dropped for their age, all or in the middle: the caller does without it
 ├── MayNotDecide    it is not this person's to decide about
 └── NotDecided      it was decided before, is over, or is not what the person was shown: the caller looks at it again
 """
@@ -74,6 +75,10 @@ class NoSuchDelivery(AssistantError):
 
 class NotResent(AssistantError):
     """The delivery is owed, sent, or has no channel: it was left as it is."""
+
+
+class FileGone(AssistantError):
+    """A file's bytes are not all there."""
 
 
 class NoSuchAlways(NoSuchAction):

@@ -16,6 +16,7 @@ from pathlib import Path
 from assistant import media
 from assistant.chats import MAX_MESSAGE_BYTES, Said
 from assistant.content import File
+from assistant.errors import FileGone
 from assistant.inbox import save
 from assistant.media import MAX_QUOTED_BYTES, Media
 from assistant.media_types import TEXT
@@ -54,18 +55,24 @@ class _Handing:
         """A message with what came with it."""
         lines, quoted = list[str](), list[File]()
         for file in message.media:
-            if file.state == "here" and self._workspace and file.name:
-                path = await save(self._workspace, file.name, media.pieces(self._database, file.id))
-                lines.append(_line(file, f"It lies in your working directory: {path}"))
-            elif text := await self._quotable(file):
-                lines.append(_line(file, "It is quoted here"))
-                quoted.append(text)
-            else:
-                lines.append(_line(file, _why_not(file)))
+            try:
+                lines.append(await self._line(file, quoted))
+            except FileGone:  # a moment ago it was here
+                lines.append(_line(file, _why_not(replace(file, state="gone"))))
         told = "\n".join(lines)
         content = f"{message.content}\n\n{told}" if message.content else told
         after = [replace(file, after_chars=len(content)) for file in quoted]
         return replace(message, content=content, files=(*message.files, *after), media=())
+
+    async def _line(self, file: Media, quoted: list[File]) -> str:
+        """What is told of a file; one that is quoted is added to those. Raises FileGone."""
+        if file.state == "here" and self._workspace and file.name:
+            path = await save(self._workspace, file.name, media.pieces(self._database, file))
+            return _line(file, f"It lies in your working directory: {path}")
+        if text := await self._quotable(file):
+            quoted.append(text)
+            return _line(file, "It is quoted here")
+        return _line(file, _why_not(file))
 
     async def _quotable(self, file: Media) -> File | None:
         size = file.bytes or 0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from assistant.errors import FileGone
 from assistant.media_types import OTHER, TEXT, extension_of, type_of_beginning
 from assistant.settings import MediaSettings
 from jobs_core import Connection, Database, execute, fetch, fetch_one, gate, statement
@@ -132,24 +133,31 @@ async def of_messages(conn: Connection, message_ids: Iterable[int]) -> dict[int,
     return found
 
 
-async def pieces(database: Database, file_id: int) -> AsyncIterator[bytes]:
-    """A file's bytes, piece by piece; between two of them no connection is held."""
-    nth = 0
+async def pieces(database: Database, file: Media) -> AsyncIterator[bytes]:
+    """A file's bytes, piece by piece; between two of them no connection is held. Raises FileGone where some are missing."""
+    nth = left = 0
     while True:
         async with database.connection() as conn:
-            piece = await _piece(conn, file_id, nth)
+            piece = await _piece(conn, file.id, nth)
         if piece is None:
-            return
+            break
         yield piece
-        nth += 1
+        nth, left = nth + 1, left + len(piece)
+    if left != file.bytes:
+        raise FileGone(
+            f"File {file.id} has {left} of its {file.bytes} bytes: they were dropped for their age meanwhile"
+        )
 
 
 async def content_of(conn: Connection, file: Media) -> bytes:
-    """All of a small file."""
+    """All of a small file. Raises FileGone where some of it is missing."""
     found = list[bytes]()
     while (piece := await _piece(conn, file.id, len(found))) is not None:
         found.append(piece)
-    return b"".join(found)
+    content = b"".join(found)
+    if len(content) != file.bytes:
+        raise FileGone(f"File {file.id} has {len(content)} of its {file.bytes} bytes: they were dropped for their age")
+    return content
 
 
 async def forget(conn: Connection, settings: MediaSettings) -> int:

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from assistant import media
+from assistant.errors import FileGone
 from assistant.settings import VoiceSettings
 from assistant.transcription import TRANSCRIBE, TranscribeInput, TranscribeResult
 from jobs_core import Complete, Database, HandlerTable, Job, Outcome, Retry, gate
@@ -32,6 +33,7 @@ PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("whisper.py")))
 MAX_TEXT_CHARS = 50_000
 """An hour of quick speech."""
 HOW_TO_SET_UP = "./jobs voice says how to set it up"
+_GONE = "the clip is not kept any more"
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 _PASSED_ON_PREFIXES = ("HF_", "XDG_")
 """Where models lie. A token of a hub, HF_TOKEN, is the one secret among them, and is left out."""
@@ -71,11 +73,13 @@ class Transcriptions:
         async with self._database.connection() as conn:
             found = await media.find(conn, [job.input.file_id])
         if not found or found[0].state != "here":
-            return Complete(TranscribeResult(status="refused", why="the clip is not kept any more"))
-        pieces = media.pieces(self._database, found[0].id)
+            return Complete(TranscribeResult(status="refused", why=_GONE))
+        pieces = media.pieces(self._database, found[0])
         try:
             async with aclosing(hear(pieces, self._settings, self._program or PROGRAM)) as lines:
                 return Complete(await heard(lines, job.progress))
+        except FileGone:
+            return Complete(TranscribeResult(status="refused", why=_GONE))
         except TranscriberBroke as error:
             log.warning("voice.not_heard", error=str(error))
             return Retry(str(error))

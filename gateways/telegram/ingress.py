@@ -155,10 +155,17 @@ class Ingress:
                 await asyncio.sleep(_AWAY_S)
             else:
                 if after:
-                    await after.do(self._door.jobs)
-                    for query_id, text in after.shown:
-                        self._show(query_id, text)
+                    await self._do(after)
                 return
+
+    async def _do(self, after: After) -> None:
+        """What is done after a commit: what fails of it must not be taken for the message's, which is in."""
+        for query_id, text in after.shown:
+            self._show(query_id, text)
+        try:
+            await after.do(self._door.jobs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, workers find by themselves what they were to be told of
+            log.warning("telegram.not_told", account=self._door.held.name, error=db.describe(error))
 
     async def _write(self, messages: Sequence[_Message]) -> After:
         async with self._database.transaction() as conn:

@@ -12,7 +12,7 @@ import structlog
 from assistant import chats, media, people
 from assistant.chats import MAX_MESSAGE_BYTES
 from assistant.content import MAX_FILE_BYTES, MAX_FILES, MAX_FILES_BYTES, File, picture_or_pdf
-from assistant.errors import ChatClosed, NoSuchChat, NoSuchUser
+from assistant.errors import ChatClosed, FileGone, NoSuchChat, NoSuchUser
 from assistant.handing_over import shown, title_of
 from assistant.media import Media
 from assistant.pictures import fits_a_model
@@ -112,9 +112,12 @@ async def _shown_at_once(conn: Connection, file: Media, shown_files: Sequence[Fi
         return None
     if file.media_type is None or (file.media_type != "application/pdf" and not file.media_type.startswith("image/")):
         return None
-    content = await media.content_of(conn, file)
+    try:
+        content = await media.content_of(conn, file)
+    except FileGone:  # meanwhile
+        return None
     if picture_or_pdf(content) != file.media_type:
-        return None  # its bytes were dropped meanwhile
+        return None
     if file.media_type.startswith("image/") and not fits_a_model(content, file.media_type):
         return None
     return File(file.media_type, content, title_of(file.claimed_name))

@@ -96,6 +96,18 @@ async def test_a_save_that_is_cut_off_leaves_nothing(
     assert names(workspace / "inbox") == []
 
 
+@pytest.mark.parametrize("has_workspace", [True, False], ids=["saved", "quoted"])
+async def test_a_file_whose_bytes_are_dropped_while_it_is_handed_over_is_told_as_gone_and_not_cut(
+    database: Database, conn: Connection, workspace: Path, *, has_workspace: bool
+) -> None:
+    file = await stored(conn, b"whole\n" * 9)
+    await execute(conn, "DELETE FROM jobs.media_pieces WHERE nth > 0")
+    (said,) = await hand_over(database, [Said(1, "", media=[file])], workspace if has_workspace else None)
+    assert "It is too old, and no longer kept" in said.content
+    assert said.files == ()
+    assert not has_workspace or names(workspace / "inbox") == []
+
+
 async def test_without_a_workspace_a_short_text_is_quoted_and_the_rest_told(
     database: Database, conn: Connection
 ) -> None:

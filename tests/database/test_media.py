@@ -31,7 +31,7 @@ async def only_file(conn: Connection) -> media.Media:
 
 
 async def content(main: Account, file: media.Media) -> bytes:
-    return b"".join([piece async for piece in media.pieces(main.jobs.database, file.id)])
+    return b"".join([piece async for piece in media.pieces(main.jobs.database, file)])
 
 
 async def test_pictures_and_pdfs_are_shown_whatever_their_sender_says_that_they_are(database: Database) -> None:

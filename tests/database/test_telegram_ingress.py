@@ -1,10 +1,12 @@
 """What people write by Telegram, from the update to the message and its job."""
 
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from telethon import types
 
+from assistant.notifications import list_notifications
 from jobs_core import Connection, Database, fetch
 from tests.support.telegram import Telegram, show
 from tests.support.telegram.posts import now
@@ -48,6 +50,24 @@ async def test_what_came_while_nobody_held_the_account_is_taken_in_once(database
         async with door(database):
             await said_comes(database, 3)
     assert await said(database) == ["one", "two", "three"]
+
+
+async def test_what_fails_after_the_commit_is_not_told_as_a_message_that_was_not_taken_in(
+    database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Telegram() as telegram:
+        bot, alice = telegram.bot(), telegram.person("Alice")
+        await logged_in(database, telegram, bot)
+        async with door(database) as opened:
+            with monkeypatch.context() as patch:
+                patch.setattr(opened.jobs.notifier, "wake", MagicMock(side_effect=ConnectionResetError))
+                telegram.say(alice, "one", to=bot)
+                await said_comes(database, 1)
+                telegram.say(alice, "two", to=bot)  # once it was dealt with
+                await said_comes(database, 2)
+            telegram.say(alice, "three", to=bot)
+            assert await said_comes(database, 3) == ["one", "two", "three"]
+    assert await list_notifications(conn) == []
 
 
 async def test_a_short_update_is_given_its_sender_and_of_a_bot_nothing_is_taken_in(

@@ -65,14 +65,14 @@ class Going:
             await record_sent(conn, self._delivery, self._place, sent)
         return sent[0].message_id
 
-    async def _copy(self, piece: Piece) -> Sequence[SentMessage]:
+    async def _copy(self, piece: Piece) -> list[SentMessage]:
         """As what message a text stands there that Telegram took before, if it is found; of files nothing is changed later."""
         if not isinstance(piece, TextPiece):
-            return ()
+            return []
         async with self._database.connection() as conn:
             ids = await perhaps(conn, self._delivery, self._place)
         found = await find_copy(self._outbox.client, self._delivery, self._place, piece, ids) if ids else None
-        return [found] if found else ()
+        return [found] if found else []
 
     @property
     def _reply_to(self) -> int | None:
