@@ -6,7 +6,7 @@
     states   flood waits, blocked, a deleted topic, a revoked key                                   telegram_states
     load     a sender who floods, cards beside any load, and how fast all of it is                  telegram_load
 
-Some again with a guard taken out, a random id drawn at each try, or how far we are saved as Telethon does: they must break.
+Each again with a guard taken out, a random id drawn at each try, say, or a wait taken for a retry: those must break.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Part = tuple[Any, Callable[[str, Any, Path], Coroutine[Any, Any, Any]]]
 
 def parts(*, short: bool, seed: int) -> dict[str, Part]:
     """All parts of the drill by name."""
-    way, losses, sends = telegram_way.Plan, telegram_losses.Plan, telegram_sends.Plan
+    way, losses, sends, states = telegram_way.Plan, telegram_losses.Plan, telegram_sends.Plan, telegram_states.Plan
     full_losses = losses(10_000, seed, disconnects=50, kills=20)
     return {
         "way": (way(1 if short else 10, seed), telegram_way.run),
@@ -40,7 +40,13 @@ def parts(*, short: bool, seed: int) -> dict[str, Part]:
         "sends-fresh-ids": (sends(50, seed, mutant="fresh_ids"), telegram_sends.run),
         "load": (telegram_load.Plan(2 if short else 6, seed, many_s=5 if short else 30), telegram_load.run),
         "load-by-arrival": (telegram_load.Plan(1, seed, asks=8, mutant="by_arrival"), telegram_load.run),
-        "states": (telegram_states.Plan(1 if short else 20), telegram_states.run),
+        "load-behind-turns": (telegram_load.Plan(0, seed, mutant="behind_turns"), telegram_load.run),
+        "states": (states(1 if short else 20), telegram_states.run),
+        "states-waits-as-retries": (states(1, only=["flood wait"], mutant="waits_as_retries"), telegram_states.run),
+        "states-blocks-as-refusals": (
+            states(1, only=["blocked"], mutant="blocks_as_refusals", within_s=5),
+            telegram_states.run,
+        ),
     }
 
 

@@ -49,7 +49,7 @@ FROM jobs.pending_actions AS a JOIN jobs.jobs AS j ON j.id = a.job_id
 class Plan:
     """rounds: idle and loaded. asks: of Bob in each. many_s: for how long 50 people speak.
 
-    mutant: a name of telegram_process', with which Bob is measured only.
+    mutant: a name of telegram_process', with which Bob is measured only; without rounds the card is.
     """
 
     rounds: int
@@ -114,8 +114,9 @@ class Load:
         """All of it, one after another."""
         bob, mallory = self._telegram.person("Bob"), self._telegram.person("Mallory")
         await self._pickup_s(bob)  # the first one waits for processes to start
-        if not plan.mutant:
+        if not plan.mutant or not plan.rounds:
             report.card_s = await self._card_s(alice)
+        if not plan.mutant:
             report.taken_in_a_s = await self._many(plan.many_s)
             report.stream_s = await stream_lag_s(self._conn, self._telegram, bob)
         for _ in range(plan.rounds):
@@ -133,7 +134,7 @@ class Load:
             report.flooded += self._flooded
             if not plan.mutant:
                 await self._quiet()
-        for part in (0.5, 0.95):
+        for part in (0.5, 0.95) if plan.rounds else ():
             idle_s, seen_s = quantile(report.idle_s, part), quantile(report.loaded_s, part)
             if seen_s > 1.5 * idle_s + _TO_SPARE_S:
                 report.broken.append(

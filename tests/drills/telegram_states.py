@@ -2,22 +2,26 @@
 
     each: three deliveries meet it ─▶ the right state, the owner told once or not at all ─▶ it is mended ─▶ all arrive, in order
 
-The door is the whole one, in the drill's own process. Time is moved in rows.
+The door is the whole one, in the drill's own process. Time is moved in rows. A mutant takes what it says for another thing.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from telethon.tl.functions.messages import SendMessageRequest
 
-from assistant.deliveries import Delivery, find_delivery, owe
+from assistant.deliveries import DELIVER, Delivery, find_delivery, owe
 from assistant.notifications import list_notifications
 from assistant.sending import resend
 from gateways.telegram.accounts import CHANNEL
-from jobs_core import Connection, Database, HandlerTable, Jobs, execute, fetch
+from gateways.telegram.egress import answers
+from handlers import deliver
+from jobs_core import Connection, Database, HandlerTable, Jobs, Retry, execute, fetch
 from tests.drills.report import count
 from tests.drills.waiting import until
 from tests.support.telegram import Telegram
@@ -33,10 +37,13 @@ _NEW_KEY = "UPDATE jobs.telegram_accounts SET auth_key = %(key)s, login = login 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """So often each."""
+    """So often each. only: of FAULTS. mutant: of MUTANTS. within_s: so long a state is waited for."""
 
     rounds: int
     seed: int = 0
+    only: Sequence[str] = ("flood wait", "blocked", "deleted topic", "key revoked")
+    mutant: str = ""
+    within_s: float = 30.0
 
 
 @dataclass(slots=True)
@@ -55,11 +62,11 @@ async def run(dsn: str, plan: Plan, _folder: Path) -> Report:
         await logged_in(database, telegram, bot, ACCOUNT)
         async with door(database, sends=True) as opened, database.connection() as conn:
             await opened.holds(ACCOUNT)
-            scene = Scene(telegram, bot, database, conn, jobs)
-            for _ in range(plan.rounds):
-                for name, meet in FAULTS.items():
+            scene = Scene(telegram, bot, conn, jobs, within_s=plan.within_s)
+            for name in [*plan.only] * plan.rounds:
+                with MUTANTS[plan.mutant]():
                     try:
-                        await meet(scene)
+                        await FAULTS[name](scene)
                     except (AssertionError, TimeoutError) as error:
                         report.broken.append(f"{name}: {error}")
                     count(report.met, [name])
@@ -69,11 +76,12 @@ async def run(dsn: str, plan: Plan, _folder: Path) -> Report:
 class Scene:
     """A bot, its owner's notifications, and somebody new for each fault."""
 
-    def __init__(self, telegram: Telegram, bot: Account, database: Database, conn: Connection, jobs: Jobs) -> None:
+    def __init__(self, telegram: Telegram, bot: Account, conn: Connection, jobs: Jobs, *, within_s: float) -> None:
         self.telegram = telegram
         self.bot = bot
         self.conn = conn
-        self._database = database
+        self._within_s = within_s
+        self._database = jobs.database
         self._jobs = jobs
         self._said = 0
 
@@ -127,7 +135,7 @@ class Scene:
             return [one.state for one in await self.found(ids)] == list(states)
 
         try:
-            await until(so_far, f"deliveries are {states}", 30)
+            await until(so_far, f"deliveries are {states}", self._within_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}, but {[(one.state, one.said) for one in await self.found(ids)]}") from None
 
@@ -231,3 +239,15 @@ FAULTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "deleted topic": _deleted_topic,
     "key revoked": _key_revoked,
 }
+
+
+def _as_a_retry(_after: timedelta, *, reason: str, also: Any = None, **_: Any) -> Retry:
+    return Retry(reason, policy=DELIVER.retries, also=also)
+
+
+MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "": nullcontext,
+    "waits_as_retries": lambda: patch.object(deliver, "Snooze", _as_a_retry),
+    "blocks_as_refusals": lambda: patch.dict(answers._BLOCKED, clear=True),
+}
+"""What Telegram asks to wait spends a retry; a person who has blocked the bot is not told from any other refusal."""
