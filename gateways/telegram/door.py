@@ -12,6 +12,7 @@ from gateways.telegram.commands import COMMANDS
 from gateways.telegram.incoming import Incoming, Pressed
 from gateways.telegram.lease import Held
 from gateways.telegram.settings import TelegramSettings
+from gateways.telegram.unseen import Unseen
 from jobs_core import Connection, Jobs
 
 _MOST_KNOWN = 10_000
@@ -29,6 +30,7 @@ class Door:
     media: MediaSettings
     known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """By place: whose chat it certainly is, so that a message need not look. What is said of a person there stays true."""
+    unseen: Unseen = field(default_factory=Unseen, repr=False, compare=False)
 
 
 async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
@@ -45,13 +47,13 @@ async def person(conn: Connection, door: Door, who: Incoming | Pressed) -> User:
     )
 
 
-async def session_of(conn: Connection, door: Door, message: Incoming, user: User) -> str:
+async def chat_of(conn: Connection, door: Door, message: Incoming, user: User) -> str:
     """The id of the chat session that a message of this person belongs to.
 
-    It is the place's. Where the chat there is of somebody else, who came by this number until it was unlinked, they have one of
-    their own, and neither sees the other's.
+    It is the place's (`session_of`). Where the chat there is of somebody else, who came by this number until it was unlinked,
+    they have one of their own, and neither sees the other's.
     """
-    place = _place_of(door.held, message)
+    place = session_of(door.held, message)
     if door.known.get(place) == user.id:
         return place
     theirs = await is_theirs(conn, place, user.id)
@@ -62,8 +64,8 @@ async def session_of(conn: Connection, door: Door, message: Incoming, user: User
     return place
 
 
-def _place_of(held: Held, message: Incoming) -> str:
-    """An account, a chat, a topic and, where there are others, the sender."""
+def session_of(held: Held, message: Incoming) -> str:
+    """The id of the chat session at a place: an account, a chat, a topic and, where there are others, the sender."""
     if message.is_private:
         return f"{held.prefix}_{message.chat_id}"
     topic = f"_{message.topic_id}" if message.topic_id else ""

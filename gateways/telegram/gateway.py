@@ -9,6 +9,7 @@ Every process is the standby of all others.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -19,6 +20,7 @@ from gateways.telegram.door import Door
 from gateways.telegram.errors import AccountLost, KeyRefused
 from gateways.telegram.ingress import Ingress
 from gateways.telegram.lease import Held, Keeper, acquire, release
+from gateways.telegram.media import message_of
 from gateways.telegram.reconcile import Reconcile
 from gateways.telegram.session import load_session
 from gateways.telegram.settings import TelegramSettings
@@ -113,7 +115,10 @@ class Gateway:
                 ingress.put([], client.states)
             log.info("telegram.connected", account=held.name)
             await _until_one_ends(
-                ingress.run(client.answer), reconcile.run(client), self._serve(held, client), client.ended()
+                ingress.run(client.answer, partial(message_of, client)),
+                reconcile.run(client),
+                self._serve(held, client),
+                client.ended(),
             )
         finally:
             await _disconnect(client, held)

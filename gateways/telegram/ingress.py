@@ -27,6 +27,7 @@ from gateways.telegram.line import Entry, Line, album_of
 from gateways.telegram.presses import take_press
 from gateways.telegram.session import AccountSession, Peer, States, save_peers, save_states
 from gateways.telegram.taking import take
+from gateways.telegram.unseen import LookUp, ToBeSeen
 from jobs_core import Connection, Database, db
 from jobs_core.tasks import wait_at_most
 
@@ -90,9 +91,12 @@ class Ingress:
         if self._left is not None:
             await self._until_done(self._write_left)
 
-    async def run(self, show: Callable[[int, str], object]) -> None:
-        """Take in what comes, until cancelled. show: tells who pressed a button what came of it. Raises AccountLost."""
-        self._show = show
+    async def run(self, show: Callable[[int, str], object], look_up: LookUp) -> None:
+        """Take in what comes, until cancelled. Raises AccountLost.
+
+        show: tells who pressed a button what came of it. look_up: asks Telegram for what somebody answers.
+        """
+        self._show, self._look_up = show, look_up
         while True:
             await self._arrived.wait()
             while self._line:
@@ -147,6 +151,8 @@ class Ingress:
                 after = await db.retried(verb)
             except AccountLost:
                 raise
+            except ToBeSeen as which:
+                await self._door.unseen.ask(which, self._look_up)
             except Exception as error:
                 attempts += isinstance(error, db.UniqueViolation)
                 if not (db.will_pass(error) or 0 < attempts < _ATTEMPTS):

@@ -38,12 +38,21 @@ def pieces(client: Any, location: bytes, dc_id: int | None, *, from_nth: int) ->
 
 async def described_anew(client: Any, chat_id: int, message_id: int) -> Described | None:
     """What the message says now of the file that it brings; None where it is gone. Raises what Telethon raises."""
+    message = await message_of(client, chat_id, message_id)
+    return None if message is None else describe(message)
+
+
+async def message_of(client: Any, chat_id: int, message_id: int) -> Any:
+    """The message of this number in a chat, by its marked id; None where it is gone. Raises what Telethon raises."""
     if utils.resolve_id(chat_id)[1] is types.PeerChannel:
-        message = await client.get_messages(chat_id, ids=message_id)
-        return None if message is None else describe(message)
-    # By its number alone: a process that has just begun has not met whoever sent it, and a user account needs that by name.
-    answer = await client(functions.messages.GetMessagesRequest([types.InputMessageID(message_id)]))
-    return next((describe(one) for one in answer.messages if isinstance(one, types.Message)), None)
+        found = [await client.get_messages(chat_id, ids=message_id)]
+    else:
+        # By its number alone: a process that has just begun has not met whoever sent it, and a user account needs that by name.
+        found = (await client(functions.messages.GetMessagesRequest([types.InputMessageID(message_id)]))).messages
+    # A number that is of another chat is none of this one's.
+    return next(
+        (one for one in found if isinstance(one, types.Message) and utils.get_peer_id(one.peer_id) == chat_id), None
+    )
 
 
 def is_same_file(location: bytes, other: bytes) -> bool:

@@ -23,7 +23,7 @@ from gateways.telegram import taken, waiting
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
 from gateways.telegram.commands import PAIRED, obey, reply
-from gateways.telegram.door import Door, command_of, person, session_of
+from gateways.telegram.door import Door, chat_of, command_of, person
 from gateways.telegram.incoming import Incoming
 from gateways.telegram.media import describe
 from gateways.telegram.taken import Known, Line
@@ -31,11 +31,14 @@ from gateways.telegram.waiting import Arrival, Described
 from gateways.telegram.words import with_edit, with_overheard, with_reply, words_of
 from jobs_core import Connection, Created
 
+NOT_KNOWN = "(a message that is not known here)"
+
 
 async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After:
     """Take a message in, or the parts of an album together; what is known is passed over. Do what is returned after the commit.
 
-    Raises UniqueViolation where another process took it meanwhile: roll back, and call it again.
+    Raises UniqueViolation where another process took it meanwhile, and ToBeSeen where Telegram is to be asked for what it
+    answers: roll back, do so, and call it again.
     """
     first, account = parts[0], door.held.name
     versions = {part.message_id: await taken.known(conn, account, part.chat_id, part.message_id) for part in parts}
@@ -61,7 +64,7 @@ class _Taking:
         if not (self._is_to_us(replied) or await self._is_of_one_to_us()):
             return await self._overhear()
         user = await person(self._conn, self._door, self._first)
-        session_id = await session_of(self._conn, self._door, self._first, user)
+        session_id = await chat_of(self._conn, self._door, self._first, user)
         return await self._hear(user) + await self._take(user, session_id, replied)
 
     async def _take(self, user: User, session_id: str, replied: Known | None) -> After:
@@ -234,15 +237,26 @@ class _Taking:
         """The words that it answers; None where that is what we said last, and needs no quote."""
         if self._first.quote:
             return self._first.quote
-        if replied is None or (self._first.is_private and replied.session_id not in (None, session_id)):
-            return "(a message that is not known here)"
-        if replied.is_last:
-            return None
+        if replied is None:
+            return await self._unseen()
+        return None if replied.is_last else await self._words_of(session_id, replied)
+
+    async def _words_of(self, session_id: str, replied: Known) -> str | None:
+        """What a message that is known says; where it was said by somebody else who had this number, nothing."""
+        if self._first.is_private and replied.session_id not in (None, session_id):
+            return NOT_KNOWN
         if replied.history_id is not None:
             return await content_of(self._conn, replied.history_id)
         if replied.delivery_id is not None:
             return str((await find_delivery(self._conn, replied.delivery_id)).payload.get("text", ""))
         return None
+
+    async def _unseen(self) -> str:
+        """The words of a message that it answers and that never came. Raises ToBeSeen where Telegram is to be asked first."""
+        found = self._door.unseen.find(self._first.chat_id, self._first.reply_to or 0)
+        if found is None or await is_blocked(self._conn, CHANNEL, str(found.sender_id)):
+            return NOT_KNOWN
+        return found.words
 
     def _is_to_us(self, replied: Known | None) -> bool:
         """Whether it is ours to answer: in a group only what names us, answers us or commands us."""

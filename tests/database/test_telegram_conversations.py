@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from telethon import types
+from telethon import functions, types
 from telethon.utils import get_peer_id
 
 from assistant import chats
@@ -13,12 +13,15 @@ from assistant.deliveries import list_deliveries
 from assistant.people import contact
 from gateways.telegram import taken
 from gateways.telegram.incoming import Incoming
+from gateways.telegram.unseen import MOST_A_MINUTE
 from jobs_core import Connection, Database, execute, fetch
 from tests.support.telegram import Telegram
 from tests.support.telegram.people import Account, Person
 from tests.support.telegram.posts import File
 from tests.support.telegram_door import Door, door, logged_in, said, said_comes
 from tests.support.worker import until
+
+BY_ID = functions.messages.GetMessagesRequest
 
 
 class Scene:
@@ -96,6 +99,40 @@ async def test_an_answer_to_an_earlier_message_quotes_it(scene: Scene, database:
     scene.say("Something else")
     scene.say("I meant this", reply_to=first)
     assert (await said_comes(database, 3))[2] == "[In reply to:]\n> The red one\n> or the blue one\nI meant this"
+
+
+async def test_an_answer_to_a_message_that_never_came_quotes_it_once_it_was_asked_for(
+    scene: Scene, database: Database, conn: Connection
+) -> None:
+    """What somebody said in a group to others; of whoever is blocked it says nothing, nor where Telegram does not give it."""
+    team = scene.telegram.group("Team", scene.bot, scene.alice, scene.bob)
+    lunch, other = scene.say("Lunch at noon?", scene.bob, to=team), scene.say("And cake?", scene.bob, to=team)
+    scene.say("@jobsbot remind me", to=team, reply_to=lunch)
+    scene.say("@jobsbot and again", to=team, reply_to=lunch)
+    assert await said_comes(database, 2) == [
+        "[In reply to:]\n> Lunch at noon?\n@jobsbot remind me",
+        "[In reply to:]\n> Lunch at noon?\n@jobsbot and again",
+    ]
+    asked = [one for one in scene.telegram.server.requests if isinstance(one, BY_ID)]
+    assert len(asked) == 1
+    async with conn.transaction():
+        await contact(conn, "telegram", str(scene.bob.id), name="Bob", tg_user_id=scene.bob.id)
+    await execute(conn, "UPDATE jobs.users SET admission = 'blocked' WHERE tg_user_id = %(id)s", {"id": scene.bob.id})
+    scene.say("@jobsbot what?", to=team, reply_to=other)
+    await said_comes(database, 3)
+    scene.telegram.faults.refuse(BY_ID, "MESSAGE_IDS_EMPTY")
+    scene.say("@jobsbot who?", to=team, reply_to=scene.say("Me.", to=team))
+    not_known = "[In reply to:]\n> (a message that is not known here)\n"
+    assert (await said_comes(database, 4))[2:] == [f"{not_known}@jobsbot what?", f"{not_known}@jobsbot who?"]
+
+
+async def test_so_many_messages_are_asked_for_in_a_minute(scene: Scene, database: Database) -> None:
+    team = scene.telegram.group("Team", scene.bot, scene.alice, scene.bob)
+    for _ in range(MOST_A_MINUTE + 1):
+        scene.say("@jobsbot this", to=team, reply_to=scene.say("Well.", scene.bob, to=team))
+    *told, last = await said_comes(database, MOST_A_MINUTE + 1)
+    assert set(told) == {"[In reply to:]\n> Well.\n@jobsbot this"}
+    assert "not known here" in last
 
 
 async def test_forwarded_words_are_marked_as_whose_they_are_and_command_nothing(
