@@ -98,9 +98,13 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
     return Kept("dropped")
 
 
-async def arrives(conn: Connection, held_id: int, arrival_id: int) -> None:
-    """The door keeps a message that was just held, under this number: on allow a `fetch_media` job of that takes it in."""
-    await execute(conn, statement("assistant", "held_message/arrive"), {"id": held_id, "arrival_id": arrival_id})
+async def arrives(conn: Connection, held_id: int, arrival_id: int, file_ids: Sequence[int]) -> None:
+    """The door keeps a message that was just held, under this number, and these files of it are expected (media.py).
+
+    On allow a `fetch_media` job of that number takes it in.
+    """
+    values = {"id": held_id, "arrival_id": arrival_id, "file_ids": list(file_ids)}
+    await execute(conn, statement("assistant", "held_message/arrive"), values)
 
 
 async def forget(conn: Connection, held_ids: Sequence[int | None]) -> None:

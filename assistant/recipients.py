@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jobs_core import Connection, execute, fetch, fetch_one, statement
+from jobs_core import Connection, fetch, fetch_one, statement
 
 TELEGRAM = "telegram"
 
@@ -47,17 +47,6 @@ async def recipient(conn: Connection, user_id: str | None) -> Recipient:
     row = await fetch_one(conn, statement("assistant", "notification/whom"), {"user_id": user_id})
     assert row is not None, "a select of constants returns its row"
     return Recipient(**row)
-
-
-async def hold_recipient(conn: Connection, user_id: str | None) -> Recipient:
-    """The same, and until the caller's transaction ends no way to them comes (waiting.py) that was not to be seen."""
-    person = await recipient(conn, user_id)
-    while person.user_id is not None:
-        await execute(conn, statement("assistant", "user/share"), {"id": person.user_id})
-        held, person = person.user_id, await recipient(conn, user_id)
-        if person.user_id == held:
-            break
-    return person
 
 
 async def ways_to(conn: Connection, person: Recipient) -> list[Way]:

@@ -20,7 +20,7 @@ from assistant import waiting
 from assistant.deliveries import Delivery, owe
 from assistant.notices import Noted, alone, digest
 from assistant.preferences import Preferences, Severity, hold_preferences, store_preferences
-from assistant.recipients import TELEGRAM, Recipient, Way, hold_recipient, recipient, ways_to
+from assistant.recipients import TELEGRAM, Recipient, Way, recipient, ways_to
 from assistant.waiting import KEPT_WITHOUT_A_WAY
 from assistant.when import goes_at, is_wanted
 from jobs_core import Connection, execute, fetch, fetch_one, statement
@@ -53,7 +53,7 @@ class _Plan:
 
 async def route(conn: Connection, user_id: str | None, news: News) -> None:
     """Owe a notification that was just written to its person's Telegram, or have it wait, or neither, as they have said."""
-    person = await hold_recipient(conn, user_id)
+    person = await recipient(conn, user_id)
     preferences = await hold_preferences(conn, person.user_id)
     if not is_wanted(preferences, news.category, news.severity):
         return
@@ -80,7 +80,7 @@ async def send_what_is_due(conn: Connection, user_id: str | None) -> Sequence[Re
 
     Returns where deliveries stand ready. Each notification goes out in one of them: its row goes in the same transaction.
     """
-    person = await hold_recipient(conn, user_id)
+    person = await recipient(conn, user_id)
     preferences = await hold_preferences(conn, person.user_id)
     rows = await fetch(conn, statement("assistant", "waiting_notification/take"), person.theirs)
     plan = _plan(rows, preferences, person, await _open_ways(conn, person, preferences))
@@ -163,8 +163,13 @@ async def _owe(
 
 
 async def _open_ways(conn: Connection, person: Recipient, preferences: Preferences) -> list[Way]:
+    """The ways that they want used; where none is to be seen, one that is just being made is waited for."""
     off = {name for name, on in preferences.telegram.accounts.items() if not on}
-    return [way for way in await ways_to(conn, person) if way.name not in off]
+    ways = await ways_to(conn, person)
+    if not ways:
+        await waiting.look_for_way(conn, person)
+        ways = await ways_to(conn, person)
+    return [way for way in ways if way.name not in off]
 
 
 def _first(ways: Sequence[Way], not_by: str | None) -> Way | None:

@@ -78,10 +78,17 @@ async def way_came(conn: Connection, user_id: str) -> None:
     Whoever tells them something just now has not seen it: they are waited for, and what they have written is seen.
     """
     await take_up_old(conn)
-    await execute(conn, statement("assistant", "user/hold"), {"id": user_id})
     person = await recipient(conn, user_id)
+    for whose in ["", user_id] if person.is_owner else [user_id]:
+        await execute(conn, statement("assistant", "waiting_notification/hold_way"), {"person": whose})
     if await any_waits(conn, person, left_over=True):
         await look_at(conn, person)
+
+
+async def look_for_way(conn: Connection, person: Recipient) -> None:
+    """Before something is to wait for a way to them: return when nobody is making one; look once more then."""
+    values = {"person": person.user_id or ""}
+    await execute(conn, statement("assistant", "waiting_notification/look_for_way"), values)
 
 
 async def take_up_old(conn: Connection) -> None:

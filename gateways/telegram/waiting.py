@@ -10,7 +10,7 @@ So a chat keeps its order, and only where something is fetched does a message pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from assistant.arrivals import FETCH_MEDIA, FetchMedia, lane_of, queue_of
 from assistant.held import arrives, forget
@@ -70,6 +70,13 @@ class Part:
     age_s: float
 
 
+class _Added(NamedTuple):
+    """A row of what waits, and the file that it brings."""
+
+    id: int
+    file_id: int | None
+
+
 async def hold(conn: Connection, jobs: Jobs, parts: Sequence[Arrival], settings: MediaSettings) -> Created | None:
     """Have a message wait, or the parts of an album, if it must: its job, to `wake()` after the commit; None: it need not.
 
@@ -79,15 +86,15 @@ async def hold(conn: Connection, jobs: Jobs, parts: Sequence[Arrival], settings:
     if not any(part.media for part in parts) and not await _anything_waits(conn, first.session_id):
         return None
     await begin_chat(conn, NewChat(CHANNEL, first.user_id, account=first.account), session_id=first.session_id)
-    ids = [await _add(conn, part, settings) for part in parts]
-    given = FetchMedia(account=first.account, session_id=first.session_id, waiting_id=ids[0])
+    added = [await _add(conn, part, settings) for part in parts]
+    given = FetchMedia(account=first.account, session_id=first.session_id, waiting_id=added[0].id)
     return await jobs.create(FETCH_MEDIA, given, user_id=first.user_id, queue=queue_of(first.account), conn=conn)
 
 
 async def keep(conn: Connection, parts: Sequence[Arrival], settings: MediaSettings, held_id: int) -> None:
     """Have a stranger's message wait, or the parts of an album, for an owner's word; it has no job until then."""
-    ids = [await _add(conn, part, settings, held_id) for part in parts]
-    await arrives(conn, held_id, ids[0])
+    added = [await _add(conn, part, settings, held_id) for part in parts]
+    await arrives(conn, held_id, added[0].id, [one.file_id for one in added if one.file_id is not None])
 
 
 async def amend(conn: Connection, account: str, chat_id: int, message_id: int, content: str) -> bool:
@@ -141,8 +148,9 @@ async def jobs_in(conn: Connection, account: str, session_id: str) -> list[int]:
     return [row["id"] for row in rows]
 
 
-async def _add(conn: Connection, part: Arrival, settings: MediaSettings, held_id: int | None = None) -> int:
+async def _add(conn: Connection, part: Arrival, settings: MediaSettings, held_id: int | None = None) -> _Added:
     media = part.media
+    file_id = await expect(conn, part.user_id, media.claim, settings) if media else None
     values: dict[str, Any] = {
         "account": part.account,
         "chat_id": part.chat_id,
@@ -153,14 +161,14 @@ async def _add(conn: Connection, part: Arrival, settings: MediaSettings, held_id
         "before": part.before,
         "content": part.content,
         "forwarded": part.is_forwarded,
-        "file_id": await expect(conn, part.user_id, media.claim, settings) if media else None,
+        "file_id": file_id,
         "dc_id": media.dc_id if media else None,
         "location": media.location if media else None,
         "held_id": held_id,
     }
     row = await fetch_one(conn, statement("gateways", "waiting/add"), values)
     assert row is not None, "an insert without a condition returns its row"
-    return int(row["id"])
+    return _Added(row["id"], file_id)
 
 
 async def _anything_waits(conn: Connection, session_id: str) -> bool:

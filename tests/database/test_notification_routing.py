@@ -32,7 +32,10 @@ NOT_TAKEN_AWAY = (
     "DELETE FROM {schema}.waiting_notifications WHERE notification_id = ANY(%(ids)s)",
     "SELECT %(ids)s::bigint[]",
 )
-NO_WAY_IS_WAITED_FOR = ("FROM {schema}.users WHERE id = %(id)s FOR SHARE", "FROM {schema}.users WHERE id = %(id)s")
+NO_WAY_IS_WAITED_FOR = (
+    "pg_advisory_xact_lock_shared(hashtextextended('{schema}.way:' || %(person)s, 0))",
+    "%(person)s::text",
+)
 NOT_LOCKED = ("ORDER BY w.notification_id\nFOR UPDATE OF w", "ORDER BY w.notification_id")
 
 
@@ -407,7 +410,7 @@ async def test_a_first_chat_that_commits_while_its_person_is_told_something_send
     async with conn.transaction():
         notification_id = await notify(conn, user_id=None if of_nobody else ada.id, title="t", body="b", category="c")
         begins = asyncio.create_task(first_chat(database, ada))
-        await until_blocked(other, "-- Takes id. Locks a person")
+        await until_blocked(other, "-- Takes person (empty: the owner, where nobody is that yet). Until")
     await begins
     await drain(jobs, "default")
     assert (await sent(conn), await waiting(conn)) == ([("bot", ada.id, [notification_id])], [])
@@ -432,7 +435,7 @@ async def test_who_is_told_something_while_their_first_chat_is_begun_is_told_the
     async with conn.transaction():
         await begin(conn, ada)
         tells = asyncio.create_task(told_apart(database))
-        await until_blocked(other, "-- Takes id. Holds a person as they are")
+        await until_blocked(other, "-- Takes person (empty: the owner, where nobody is that yet). Waits")
     notification_id = await tells
     assert await sent(conn) == [("bot", ada.id, [notification_id])]
 

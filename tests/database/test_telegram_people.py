@@ -90,7 +90,8 @@ async def test_of_who_is_not_allowed_nothing_is_left(database: Database, conn: C
             async with conn.transaction():
                 (held,) = await list_users(conn, admission="held")
                 await answer(conn, opened.jobs, held.id, verdict, "somebody")
-    assert (await fetch(conn, "SELECT FROM jobs.held_messages"), await fetch(conn, WAITING)) == ([], [])
+    left = "SELECT FROM jobs.held_messages UNION ALL SELECT FROM jobs.telegram_waiting UNION ALL SELECT FROM jobs.media_files"
+    assert await fetch(conn, left) == []
 
 
 async def test_what_was_kept_of_whoever_becomes_an_owner_otherwise_comes_with_the_next_word(
