@@ -19,14 +19,14 @@ from typing import Any, Literal
 
 import structlog
 
-from assistant import chats, contact_cards, people
-from assistant.arrivals import FETCH_MEDIA, FetchMedia, queue_of
+from assistant import contact_cards, people
 from assistant.contact_cards import FIRST_WORDS_CHARS
-from assistant.errors import AssistantError, NotDecided, RoleFixed
-from assistant.incoming import Channel, NewChat, begin_chat
+from assistant.errors import NotDecided, RoleFixed
+from assistant.incoming import Channel
+from assistant.kept import let_go, take_in
 from assistant.notifications import notify
 from assistant.people import User
-from jobs_core import Connection, InvalidInput, Jobs, db, execute, fetch, fetch_one, gate, statement
+from jobs_core import Connection, Jobs, execute, fetch, fetch_one, gate, statement
 from jobs_core.wake import Ready
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class Stranger:
 class Kept:
     """A message that is not taken in now. ready: where the jobs of cards stand; wake them after the commit.
 
-    held_id: by what it is kept; None: it is dropped. A door that keeps its files, and its changes, tells so by `arrives`.
+    held_id: by what it is kept; None: it is dropped. A door that keeps its files, and its changes, tells so by `kept.arrives`.
     """
 
     what: Literal["asked", "kept", "dropped"]
@@ -98,21 +98,6 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
     return Kept("dropped")
 
 
-async def arrives(conn: Connection, held_id: int, arrival_id: int, file_ids: Sequence[int]) -> None:
-    """The door keeps a message that was just held, under this number, and these files of it are expected (media.py).
-
-    On allow a `fetch_media` job of that number takes it in.
-    """
-    values = {"id": held_id, "arrival_id": arrival_id, "file_ids": list(file_ids)}
-    await execute(conn, statement("assistant", "held_message/arrive"), values)
-
-
-async def forget(conn: Connection, held_ids: Sequence[int | None]) -> None:
-    """Keep these no longer: they are in their chats, or were dropped; a None among them was not held."""
-    if ids := [held_id for held_id in held_ids if held_id is not None]:
-        await execute(conn, statement("assistant", "held_message/drop"), {"ids": ids})
-
-
 async def is_blocked(conn: Connection, channel: Channel, address: str) -> bool:
     """Whether whoever comes by this is dropped without a word, also where others would tell us what they say."""
     row = await fetch_one(conn, statement("assistant", "user/of_channel"), {"channel": channel, "address": address})
@@ -125,10 +110,10 @@ async def answer(conn: Connection, jobs: Jobs, user_id: str, verdict: Verdict, b
     if user.is_owner and verdict != "allowed":
         raise RoleFixed(f"{user.id} is an owner, who is heard in any case: take the role first")
     await execute(conn, statement("assistant", "user/admit"), {"id": user.id, "admission": verdict})
-    kept = await _let_go(conn, user, verdict)
+    kept = await let_go(conn, user, allowed=verdict == "allowed")
     values = {"user_id": user.id, "state": verdict, "decided_by": gate.clean_text(by, max_chars=gate.MAX_NAME_CHARS)}
     requests = await fetch(conn, statement("assistant", "contact_request/close"), values)
-    received = await _take_in(conn, jobs, user, kept) if verdict == "allowed" else []
+    received = await take_in(conn, jobs, user, kept) if verdict == "allowed" else []
     ready = list[Ready]()
     for request in requests:
         ready += await contact_cards.decided(conn, user, request, (await people.named(conn, [by]))[by])
@@ -227,44 +212,6 @@ async def _count(
     row = await fetch_one(conn, statement("assistant", "contact_request/count"), counts)
     assert row is not None, "the request is open, and the person locked"
     return row, held_id
-
-
-async def _let_go(conn: Connection, user: User, verdict: Verdict) -> Sequence[Mapping[str, Any]]:
-    """What was kept of a person, and is to be taken in or was just forgotten."""
-    allowed, values = verdict == "allowed", {"user_id": user.id}
-    taken = await fetch(conn, statement("assistant", "held_message/take"), values | {"arrivals": not allowed})
-    return [*taken, *(await fetch(conn, statement("assistant", "held_message/release"), values) if allowed else ())]
-
-
-async def _take_in(
-    conn: Connection, jobs: Jobs, user: User, kept: Sequence[Mapping[str, Any]]
-) -> list[Callable[[], object]]:
-    """Take in what was kept: chats in the order of their names, as lanes are locked, and each one's messages as they came.
-
-    Returns for each what wakes those who go on with it. What a door keeps is taken in by a job of its own.
-    """
-    received = list[Callable[[], object]]()
-    for row in sorted(kept, key=lambda row: (row["session_id"], row["id"])):
-        take = _receive if row["arrival_id"] is None else _fetch
-        try:
-            async with conn.transaction():
-                received.append(await take(conn, jobs, user, row))
-        except (AssistantError, InvalidInput) as error:  # one that cannot be taken in must not keep the person out
-            log.warning("stranger.message_not_taken_in", user=user.id, error=db.describe(error))
-    return received
-
-
-async def _receive(conn: Connection, jobs: Jobs, user: User, row: Mapping[str, Any]) -> Callable[[], object]:
-    given = {"session_id": row["session_id"], "channel": row["channel"], "account": row["account"], "begin": True}
-    said = {"message": row["content"], "idempotency_key": row["idempotency_key"]}
-    return (await chats.receive(conn, jobs, user_id=user.id, **given, **said)).wake
-
-
-async def _fetch(conn: Connection, jobs: Jobs, user: User, row: Mapping[str, Any]) -> Callable[[], object]:
-    new = NewChat(row["channel"], user.id, account=row["account"])
-    await begin_chat(conn, new, session_id=row["session_id"])
-    given = FetchMedia(account=row["account"], session_id=row["session_id"], waiting_id=row["arrival_id"])
-    return (await jobs.create(FETCH_MEDIA, given, user_id=user.id, queue=queue_of(row["account"]), conn=conn)).wake
 
 
 async def _tell_that_no_more_are_heard(conn: Connection) -> None:

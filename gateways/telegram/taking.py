@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from assistant import presses
 from assistant.chats import Received, receive
-from assistant.deliveries import find_delivery
 from assistant.held import Kept, Stranger, answer, hold, is_blocked
 from assistant.incoming import amend, content_of, is_theirs
 from assistant.pairing import redeem
@@ -22,16 +21,15 @@ from assistant.people import User
 from gateways.telegram import taken, waiting
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.after import After
+from gateways.telegram.answered import words_before
 from gateways.telegram.commands import PAIRED, obey, reply
 from gateways.telegram.door import Door, chat_of, command_of, person
 from gateways.telegram.incoming import Incoming
 from gateways.telegram.media import describe
 from gateways.telegram.taken import Known, Line
 from gateways.telegram.waiting import Arrival, Described
-from gateways.telegram.words import with_edit, with_overheard, with_reply, words_of
+from gateways.telegram.words import with_edit, words_of
 from jobs_core import Connection, Created
-
-NOT_KNOWN = "(a message that is not known here)"
 
 
 async def take(conn: Connection, door: Door, parts: Sequence[Incoming]) -> After:
@@ -78,7 +76,8 @@ class _Taking:
             return after
         if replied is not None and (decided := await self._decide(user, session_id, replied)):
             return decided
-        return await self._say(user, session_id, await self._before(session_id, replied))
+        before = await words_before(self._conn, self._door, self._first, session_id, replied)
+        return await self._say(user, session_id, before)
 
     async def edit(self, versions: Sequence[Known]) -> After:
         """A version of a known message: other words where no turn has taken it up yet, else one more message."""
@@ -225,38 +224,6 @@ class _Taking:
             for part in self._parts:
                 await taken.overhear(self._conn, self._account, part, most=settings.telegram_group_context_messages)
         return After()
-
-    async def _before(self, session_id: str, replied: Known | None) -> str:
-        """What stands before its own words: what others said in the group, and what it answers."""
-        first = self._first
-        overheard = [] if first.is_private else await taken.overheard_before(self._conn, self._account, first)
-        answered = None if first.reply_to is None else await self._answered(session_id, replied)
-        return with_overheard(with_reply("", answered), overheard)
-
-    async def _answered(self, session_id: str, replied: Known | None) -> str | None:
-        """The words that it answers; None where that is what we said last, and needs no quote."""
-        if self._first.quote:
-            return self._first.quote
-        if replied is None:
-            return await self._unseen()
-        return None if replied.is_last else await self._words_of(session_id, replied)
-
-    async def _words_of(self, session_id: str, replied: Known) -> str | None:
-        """What a message that is known says; where it was said by somebody else who had this number, nothing."""
-        if self._first.is_private and replied.session_id not in (None, session_id):
-            return NOT_KNOWN
-        if replied.history_id is not None:
-            return await content_of(self._conn, replied.history_id)
-        if replied.delivery_id is not None:
-            return str((await find_delivery(self._conn, replied.delivery_id)).payload.get("text", ""))
-        return None
-
-    async def _unseen(self) -> str:
-        """The words of a message that it answers and that never came. Raises ToBeSeen where Telegram is to be asked first."""
-        found = self._door.unseen.find(self._first.chat_id, self._first.reply_to or 0)
-        if found is None or await is_blocked(self._conn, CHANNEL, str(found.sender_id)):
-            return NOT_KNOWN
-        return found.words
 
     def _is_to_us(self, replied: Known | None) -> bool:
         """Whether it is ours to answer: in a group only what names us, answers us or commands us."""

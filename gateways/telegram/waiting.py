@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from assistant.arrivals import FETCH_MEDIA, FetchMedia, lane_of, queue_of
-from assistant.held import arrives, forget
 from assistant.incoming import NewChat, begin_chat
+from assistant.kept import arrives, forget
 from assistant.media import Claim, expect
 from assistant.settings import MediaSettings
 from gateways.telegram.accounts import CHANNEL
