@@ -135,17 +135,17 @@ async def of_messages(conn: Connection, message_ids: Iterable[int]) -> dict[int,
 
 async def pieces(database: Database, file: Media) -> AsyncIterator[bytes]:
     """A file's bytes, piece by piece; between two of them no connection is held. Raises FileGone where some are missing."""
-    nth = left = 0
+    nth = size = 0
     while True:
         async with database.connection() as conn:
             piece = await _piece(conn, file.id, nth)
         if piece is None:
             break
         yield piece
-        nth, left = nth + 1, left + len(piece)
-    if left != file.bytes:
+        nth, size = nth + 1, size + len(piece)
+    if size != file.bytes:
         raise FileGone(
-            f"File {file.id} has {left} of its {file.bytes} bytes: they were dropped for their age meanwhile"
+            f"File {file.id} has {size} of its {file.bytes} bytes: they were dropped for their age meanwhile"
         )
 
 
