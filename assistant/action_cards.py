@@ -56,12 +56,8 @@ async def show_open(conn: Connection, *, user_id: str | None = None, anew: str |
     rows = await fetch(conn, statement("assistant", "action/hold_pending"), values)
     for action in [Action(**row) for row in rows]:
         found = await cards.receivers(conn, action.may_decide, session_id=None if anew else action.session_id)
-        has = set[str]() if anew else await cards.shown_to(conn, about(action.id))
-        to = [one for one in found if one.user_id not in has and user_id in (None, one.user_id)]
-        if to:
-            text, buttons = await _card(conn, action)
-            again = anew or "at " + ",".join(sorted({one.account or one.channel for one in to}))
-            ready += await cards.show(conn, about(action.id), to, text, buttons, again=again)
+        text, buttons = await _card(conn, action)
+        ready += await cards.show_open(conn, about(action.id), found, text, buttons, user_id=user_id, anew=anew)
     return ready
 
 

@@ -70,6 +70,26 @@ async def show(
     return ready
 
 
+async def show_open(
+    conn: Connection,
+    about: str,
+    found: Sequence[Receiver],
+    text: str,
+    buttons: Buttons,
+    *,
+    user_id: str | None,
+    anew: str | None,
+) -> Sequence[Ready]:
+    """Owe a card of what waits already to those of these who have none by an account that is in use.
+
+    user_id: to this person alone. anew: though they have one; a name for why, once each. Returns where its jobs stand ready.
+    """
+    has = set[str]() if anew else {card["user_id"] for card in await _of(conn, about, ()) if card["in_use"]}
+    to = [one for one in found if one.user_id not in has and user_id in (None, one.user_id)]
+    again = anew or "at " + ",".join(sorted({one.account or one.channel for one in to}))
+    return await show(conn, about, to, text, buttons, again=again)
+
+
 async def change(
     conn: Connection, about: str, fact: str, text: str, buttons: Buttons = (), *, may_decide: Sequence[str]
 ) -> Sequence[Ready]:
@@ -88,11 +108,6 @@ async def change(
 async def is_shown(conn: Connection, about: str) -> bool:
     """Whether anybody was shown a card about it."""
     return bool(await _of(conn, about, ()))
-
-
-async def shown_to(conn: Connection, about: str) -> set[str]:
-    """Who has, or is owed, a card about it by an account that is in use: ids of people."""
-    return {card["user_id"] for card in await _of(conn, about, ()) if card["in_use"]}
 
 
 async def about(conn: Connection, delivery_id: int) -> str | None:

@@ -9,12 +9,15 @@ from assistant.cards import Buttons
 from assistant.notifications import notify
 from assistant.people import User
 from assistant.shown import cut, escaped
-from jobs_core import Connection
+from jobs_core import Connection, fetch, statement
 from jobs_core.wake import Ready
 
 ABOUT = "contact_request"
 FIRST_WORDS_CHARS = 300
 _MOST_UNITS = 600
+_MOST_OPEN = 20
+"""Cards of strangers who wait already; the others are in the list."""
+_OF_USERS = ("name", "username", "role", "tg_user_id", "created_at", "seen_at", "admission")
 
 
 async def asked(conn: Connection, user: User, request: Mapping[str, Any]) -> Sequence[Ready]:
@@ -32,6 +35,24 @@ async def asked(conn: Connection, user: User, request: Mapping[str, Any]) -> Seq
         metadata={"user_id": user.id},
     )
     return ()
+
+
+async def hold_open(conn: Connection) -> Sequence[dict[str, Any]]:
+    """What is open about strangers, who are held: nobody decides about them until the caller's transaction ends.
+
+    Who shows other cards before theirs calls this first: people are locked before lanes.
+    """
+    return await fetch(conn, statement("assistant", "contact_request/hold_open"), {"limit": _MOST_OPEN})
+
+
+async def show_open(conn: Connection, *, user_id: str | None = None, anew: str | None = None) -> Sequence[Ready]:
+    """Owe cards of strangers who wait to owners who can be shown them only now; as `action_cards.show_open`."""
+    ready, to = list[Ready](), await cards.receivers(conn, [OWNERS])
+    for row in await hold_open(conn):
+        user = User(row.pop("user_id"), **{name: row.pop(name) for name in _OF_USERS})
+        text, buttons = _text(user, row), _buttons(user)
+        ready += await cards.show_open(conn, _about(row), to, text, buttons, user_id=user_id, anew=anew)
+    return ready
 
 
 async def counted(conn: Connection, user: User, request: Mapping[str, Any]) -> Sequence[Ready]:

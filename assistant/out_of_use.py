@@ -10,7 +10,7 @@ transaction of the fact; verbs take the connection first.
 
 from collections.abc import Sequence
 
-from assistant import action_cards, waiting
+from assistant import action_cards, contact_cards, waiting
 from assistant.recipients import recipient
 from jobs_core import Connection, execute, fetch, statement
 
@@ -20,18 +20,20 @@ async def close(conn: Connection, channel: str, accounts: Sequence[str]) -> None
     values = {"channel": channel, "accounts": list(accounts)}
     await execute(conn, statement("assistant", "account/close"), values)
     people = await fetch(conn, statement("assistant", "waiting_notification/take_back"), values)
-    await _look_at(conn, [row["user_id"] for row in people])
-    await action_cards.show_open(conn)
+    await _go_on(conn, [row["user_id"] for row in people])
 
 
 async def open_again(conn: Connection, channel: str, accounts: Sequence[str]) -> None:
     """They are in use (again): what waits for a way may have one now."""
     if await execute(conn, statement("assistant", "account/open"), {"channel": channel, "accounts": list(accounts)}):
         people = await fetch(conn, statement("assistant", "waiting_notification/whose"))
-        await _look_at(conn, [row["user_id"] for row in people])
-        await action_cards.show_open(conn)
+        await _go_on(conn, [row["user_id"] for row in people])
 
 
-async def _look_at(conn: Connection, user_ids: Sequence[str | None]) -> None:
+async def _go_on(conn: Connection, user_ids: Sequence[str | None]) -> None:
+    """Have people told by the ways that there are now, and shown what waits for a decision."""
     for user_id in user_ids:
         await waiting.look_at(conn, await recipient(conn, user_id))
+    await contact_cards.hold_open(conn)
+    await action_cards.show_open(conn)
+    await contact_cards.show_open(conn)

@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from assistant import action_cards, held, people
+from assistant import action_cards, contact_cards, held, people
 from assistant.held import Answered
 from assistant.people import TELEGRAM, User
 from assistant.person_links import link, write_to
@@ -67,9 +67,14 @@ async def redeem(conn: Connection, jobs: Jobs, sender: User, address: str, code:
     await execute(conn, statement("assistant", "pairing/use"))
     owner = await people.owner(conn)
     paired = await write_to(conn, await link(conn, TELEGRAM, address, owner.id), address)
-    if paired.tg_user_id != owner.tg_user_id:
+    is_new = paired.tg_user_id != owner.tg_user_id
+    if is_new:
+        await contact_cards.hold_open(conn)
         await action_cards.show_open(conn, user_id=paired.id, anew=f"phone {address}")
-    return Paired(paired, await held.answer(conn, jobs, sender.id, "allowed", by=paired.id))
+    answered = await held.answer(conn, jobs, sender.id, "allowed", by=paired.id)
+    if is_new:  # behind that: they were a stranger themselves
+        await contact_cards.show_open(conn, user_id=paired.id, anew=f"phone {address}")
+    return Paired(paired, answered)
 
 
 def _digest(code: str) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from assistant import pairing, people
 from assistant.approvals import approve
 from assistant.deliveries import DELIVER, Delivery, list_deliveries
+from assistant.held import Stranger, hold
 from assistant.incoming import NewChat, begin_chat
 from assistant.notifications import notify
 from assistant.people import User
@@ -131,6 +132,27 @@ async def test_a_phone_that_is_paired_later_is_shown_what_waits_already(
             assert await pairing.redeem(own, bench.jobs, sender, "5", (await pairing.begin(own)).code)
     (card,) = await owed(conn, "card")
     assert (card.user_id, card.chat, labels(card.payload)) == (ada.id, None, ["Approve", "Reject", "Always"])
+
+
+async def test_strangers_who_wait_are_shown_by_another_account_and_on_a_phone_that_is_paired_later(
+    bench: Bench, database: Database, conn: Connection, ada: User
+) -> None:
+    await comes_by(conn, database, ada, "work")
+    await comes_by(conn, database, ada, "bot")
+    for number in (666, 5):
+        who = await contact(database, number, account="work", tg_user_id=number, name=f"n{number}")
+        async with database.transaction() as own:
+            await hold(own, who, Stranger(str(number), f"telegram_{number}", "hello"), hold_unknown=True)
+    await log_out(conn, "bot", 1)
+    assert [one.account for one in await owed(conn, "card")] == ["bot", "bot", "work", "work"]
+    await send(conn)
+    async with database.transaction() as own:
+        sender = await people.contact(own, "telegram", "5", tg_user_id=5)
+        assert await pairing.redeem(own, bench.jobs, sender, "5", (await pairing.begin(own)).code)
+    (eve,) = [one for one in await owed(conn, "card") if "edits" not in one.payload]
+    assert (eve.user_id, "Number there: 666" in eve.payload["text"]) == (ada.id, True)
+    changed = [one.payload["text"] for one in await owed(conn, "card") if "edits" in one.payload]
+    assert [text.startswith("Allowed by") for text in changed] == [True, True]  # of the two about that phone
 
 
 async def test_whoever_comes_by_telegram_only_now_is_shown_what_waits_already(
