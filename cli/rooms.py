@@ -1,3 +1,3 @@
 """The rooms that have tables, lower ones first: the order in which they are migrated."""
 
-ROOMS = ("jobs_core", "sessions", "assistant", "gateways")
+ROOMS = ("jobs_core", "schedules", "sessions", "assistant", "gateways")

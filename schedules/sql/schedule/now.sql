@@ -1,0 +1,2 @@
+-- Takes nothing. Returns now: when the caller's transaction began.
+SELECT now() AS now
