@@ -8,13 +8,15 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
+import tzdata
+
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
     """The zone of that IANA name. Raises ValueError where there is none."""
     if name not in _names():
         raise ValueError(f"{name!r} is no zone: give an IANA name such as Europe/Berlin, or UTC")
-    with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+    with resources.files(tzdata).joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 
 
@@ -55,4 +57,4 @@ def _end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
 
 @lru_cache(maxsize=1)
 def _names() -> frozenset[str]:
-    return frozenset(resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
+    return frozenset(resources.files(tzdata).joinpath("zones").read_text(encoding="utf-8").split())

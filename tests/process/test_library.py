@@ -96,7 +96,7 @@ def test_the_wheel_brings_no_command_and_needs_what_its_rooms_need(wheel: Path) 
         metadata = Parser().parsestr(archive.read(names["METADATA"]).decode())
     assert "entry_points.txt" not in names
     needed = metadata.get_all("Requires-Dist") or []
-    assert len(needed) == 7
+    assert len(needed) == 9
     assert not any(stranger in line for line in needed for stranger in ("fastapi", "typer", "claude", "embedded"))
 
 
