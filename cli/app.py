@@ -32,6 +32,7 @@ from cli.commands import (
     redrive,
     role,
     scale,
+    scheduler,
     session,
     task,
     telegram,
@@ -84,6 +85,7 @@ usage.register(app)
 worker.register(app)
 scale.register(app)
 telegram.register(app)
+scheduler.register(app)
 web.register(app)
 health.register(app)
 migrate.register(app)

@@ -1,9 +1,10 @@
 """`./jobs up`: everything in one folder, started in order, and again whatever dies.
 
     take folder and port ─▶ simulator or probe ─▶ Postgres ─▶ migrate ─▶ workers, web ─▶ /health ─▶ ready
-    stop: web (takes no more) ─▶ workers (drain) ─▶ simulator ─▶ Postgres
+    stop: web (takes no more) ─▶ scheduler ─▶ workers (drain) ─▶ simulator ─▶ Postgres
 
     up ─┬─ web
+        ├─ scheduler
         ├─ telegram          where an account is logged in
         ├─ supervisor ─── worker … ─── Claude CLI …
         ├─ simulator
@@ -38,6 +39,9 @@ from sessions.settings import SessionSettings
 from workers.settings import WorkerSettings
 
 _WEB_ENDS_S = 10.0
+_SCHEDULER_ENDS_S = (
+    10.0  # a batch takes a tenth of a second, and waits for nobody's lock for longer than a deadlock is found in
+)
 _AFTER_DRAIN_S = 25.0  # the supervisor gives its workers 15 s to hand back, and takes 5 s to clean up
 _READY_WITHIN_S = 60.0
 _TELEGRAM_ENDS_S = 15.0  # its workers give what they send 5 s
@@ -67,9 +71,10 @@ async def up(settings: CliSettings, forced: asyncio.Event, *, as_json: bool) -> 
         environ = environment(**joins, JOBS_DATA=str(folder.path), PROMETHEUS_MULTIPROC_DIR=str(folder.metrics))
         children = [
             _supervisor(folder, settings.processes, environ, workers.drain_s, forced),
+            _scheduler(environ, forced),
             _web(listener, model.label, environ, token, forced),
         ]
-        note("Starting the web API and the workers.")
+        note("Starting the web API, the scheduler and the workers.")
         telegram = _telegram(environ, forced)
         for child in (*children, telegram):
             await stack.enter_async_context(child)
@@ -109,6 +114,11 @@ def _web(listener: socket.socket, model: str, environ: Mapping[str, str], token:
         forced=forced,
         pass_fds=[listener.fileno()],
     )
+
+
+def _scheduler(environ: Mapping[str, str], forced: asyncio.Event) -> Child:
+    command = ours("-m", "cli", "scheduler-process")
+    return Child("scheduler", lambda: command, lambda: environ, patience_s=_SCHEDULER_ENDS_S, forced=forced)
 
 
 def _telegram(environ: Mapping[str, str], forced: asyncio.Event) -> Child:

@@ -8,9 +8,10 @@
 jobs_core only, and is the only room that knows croniter.
 """
 
-from schedules.book import Put, Schedule, get, listed, put, remove
+from schedules.book import Put, RunNow, get, listed, pause, put, remove, resume, run_now, ticks
 from schedules.errors import NameTaken, NoSuchSchedule
 from schedules.rules import Rule
+from schedules.schedule import Schedule, TickSeen
 from schedules.tick import Tick
 
 __all__ = [
@@ -18,10 +19,16 @@ __all__ = [
     "NoSuchSchedule",
     "Put",
     "Rule",
+    "RunNow",
     "Schedule",
     "Tick",
+    "TickSeen",
     "get",
     "listed",
+    "pause",
     "put",
     "remove",
+    "resume",
+    "run_now",
+    "ticks",
 ]

@@ -1,11 +1,10 @@
-"""The book of schedules: put one in, look it up, list, take it out.
+"""The book of schedules: put one in, look it up, list, pause, have it go on, run it now, take it out.
 
 A schedule is known by its name, and by its number. Verbs take the connection first; the caller owns the transaction. Times are
 Postgres': `now` is the moment at which the caller's transaction began.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,40 +12,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from jobs_core import Connection, HandlerTable, InvalidInput, fetch, fetch_one, gate, statement
-from schedules.errors import NameTaken, NoSuchSchedule
-from schedules.rules import Rule
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_RULE = tuple(Rule.model_fields)
-
-Which = str | int
-"""A schedule's name, or its number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """One schedule; times are UTC.
-
-    input: as its jobs get it, a tick apart. user_id: whose its jobs are. source: who made it what it is: api, cli, file:…,
-    agent:…. paused_why: set with paused_at. failures: of its jobs since the last that completed, as far as an evaluator has
-    seen. next_at: when it is due next; None: it is paused, or has no tick left.
-    """
-
-    id: int
-    name: str
-    job_type: str
-    input: Any
-    user_id: str | None
-    rule: Rule
-    source: str
-    paused_at: datetime | None
-    paused_why: str | None
-    failures: int
-    seen_until: datetime
-    next_at: datetime | None
-    created_at: datetime
-    changed_at: datetime
+from jobs_core import Connection, Created, HandlerTable, InvalidInput, Jobs, execute, fetch, fetch_one, gate, statement
+from schedules import creating
+from schedules.creating import Refused, Wanted
+from schedules.errors import NameTaken
+from schedules.rules import Due, Rule, utc_name
+from schedules.schedule import NAME, Schedule, TickSeen, Which, found, named, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +26,14 @@ class Put:
 
     schedule: Schedule
     did: Literal["made", "changed", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunNow:
+    """The job of a tick that somebody asked for. After the commit call `created.wake()`; created is None where it was there."""
+
+    job_id: int
+    created: Created | None
 
 
 async def put(
@@ -85,7 +64,7 @@ async def put(
     }
     async with conn.transaction():
         while (known := await _locked(conn, name)) is None:
-            values = wanted | _timed(rule, await _now(conn))
+            values = wanted | _timed(rule, await database_now(conn))
             if row := await fetch_one(conn, statement("schedules", "schedule/add"), values):
                 return Put(read(row), "made")
         if new:
@@ -120,37 +99,71 @@ async def listed(
     return [read(row) for row in await fetch(conn, statement("schedules", "schedule/list"), values)]
 
 
+async def ticks(conn: Connection, which: Which, *, limit: int = 20) -> list[TickSeen]:
+    """The ticks of a schedule that are on record, the newest first; they are kept for 30 days. Raises NoSuchSchedule."""
+    schedule = await get(conn, which)
+    values = {"schedule_id": schedule.id, "limit": limit}
+    return [TickSeen(**row) for row in await fetch(conn, statement("schedules", "tick/list"), values)]
+
+
+async def pause(conn: Connection, which: Which, *, why: str) -> Schedule:
+    """Have a schedule create no jobs until `resume`; its jobs that are there go on. Returns it as it is then.
+
+    why: told to whoever looks; of a schedule that is paused it takes the old one's place. Raises NoSuchSchedule, InvalidInput.
+    """
+    said = {"why": gate.check_text(why, field="why", max_chars=gate.MAX_ERROR_CHARS)}
+    row = found(await fetch_one(conn, statement("schedules", "schedule/pause"), named(which) | said), which)
+    return await get(conn, row["id"])
+
+
+async def resume(conn: Connection, which: Which) -> Schedule:
+    """Have a paused schedule go on with the next tick from now; what fell due meanwhile is not made up for.
+
+    Its failures are counted anew. Of a schedule that is not paused nothing changes. Raises NoSuchSchedule.
+    """
+    async with conn.transaction():
+        row = found(await fetch_one(conn, statement("schedules", "schedule/lock"), named(which)), which)
+        schedule = read(row)
+        if schedule.paused_at is None:
+            return schedule
+        next_at = next(iter(schedule.rule.upcoming(row["now"], 1)), None)
+        values = {"id": schedule.id, "next_at": next_at}
+        await execute(conn, statement("schedules", "schedule/resume"), values)
+        return await get(conn, schedule.id)
+
+
+async def run_now(conn: Connection, jobs: Jobs, which: Which, *, key: str | None = None) -> RunNow:
+    """Create a job of a schedule now, besides its ticks, whether or not it is paused, or an earlier job has ended.
+
+    With overlap `queue` or `cancel` it stands in line behind those. key: names what asks for it; asked again, the same job is
+    returned. Raises NoSuchSchedule, InvalidInput where the schedule's input does not fit its type any more.
+    """
+    async with conn.transaction():
+        row = found(await fetch_one(conn, statement("schedules", "schedule/lock"), named(which)), which)
+        schedule, now = read(row), row["now"]
+        slot = f"now {utc_name(now) if key is None else gate.check_name(key, field='key')}"
+        values = {"schedule_ids": [schedule.id], "slots": [slot]}
+        if known := await fetch(conn, statement("schedules", "tick/known"), values):
+            return RunNow(known[0]["job_id"], None)
+        wanted = Wanted(schedule, Due(slot, now))
+        (made,), to_wake = await creating.create(conn, jobs, [wanted])
+        if isinstance(made, Refused):
+            raise InvalidInput(f"schedule {schedule.name}: its job was refused: {made.error}", field="input")
+        await creating.add_ticks(conn, [wanted], [made])
+    return RunNow(made, to_wake[0])
+
+
 async def remove(conn: Connection, which: Which) -> None:
     """Delete a schedule and the record of its ticks; jobs that it has created go on. Raises NoSuchSchedule."""
     found(await fetch_one(conn, statement("schedules", "schedule/remove"), named(which)), which)
-
-
-def read(row: Mapping[str, Any]) -> Schedule:
-    """A schedule of its row."""
-    values = {name: row[name] for name in Schedule.__slots__ if name != "rule"}
-    # It was checked when it was put; a zone or a check that has gone since must not hide the schedule.
-    return Schedule(**values, rule=Rule.model_construct(**{name: row[name] for name in _RULE}))
-
-
-def named(which: Which) -> dict[str, Any]:
-    """Which one, as the statements take it."""
-    if isinstance(which, int):
-        return {"name": None, "id": which}
-    return {"name": which if _NAME.fullmatch(which) else None, "id": None}  # none has a name that does not fit
-
-
-def found(row: Mapping[str, Any] | None, which: Which) -> Mapping[str, Any]:
-    """The row itself. Raises NoSuchSchedule where there is none."""
-    if row is None:
-        raise NoSuchSchedule(f"There is no schedule {which!r}: ./jobs schedule ls shows those there are")
-    return row
 
 
 async def _locked(conn: Connection, name: str) -> Mapping[str, Any] | None:
     return await fetch_one(conn, statement("schedules", "schedule/lock"), named(name))
 
 
-async def _now(conn: Connection) -> datetime:
+async def database_now(conn: Connection) -> datetime:
+    """When the caller's transaction began, by Postgres' clock."""
     row = await fetch_one(conn, statement("schedules", "schedule/now"))
     assert row is not None
     now: datetime = row["now"]
@@ -158,7 +171,7 @@ async def _now(conn: Connection) -> datetime:
 
 
 def _checked_name(name: str) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidInput(f"name: {name!r} is not 1 to 63 lower-case letters, digits, - and _", field="name")
     return name
 

@@ -115,7 +115,7 @@ class Rule(BaseModel):
         if self.every_s is not None:
             return self._by_span(after, timedelta(seconds=self.every_s))
         if self.at is not None:
-            return iter([Due(_utc(self.at), self.at)] if self.at > after else [])
+            return iter([Due(utc_name(self.at), self.at)] if self.at > after else [])
         assert self.cron is not None
         by = _by_interval if cron.is_interval(self.cron) else _by_wall
         return by(self.cron, clock.zone(self.zone), after)
@@ -152,7 +152,7 @@ class Rule(BaseModel):
                 at = anchor + nth * every
             except OverflowError:
                 return
-            yield Due(_utc(at), at)
+            yield Due(utc_name(at), at)
             nth += 1
 
 
@@ -165,7 +165,7 @@ def _by_wall(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[Due]:
 
 def _by_interval(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[Due]:
     while (at := _next_shown(expression, zone, after)) is not None:
-        yield Due(_utc(at), at)
+        yield Due(utc_name(at), at)
         after = at
 
 
@@ -182,5 +182,5 @@ def _next_shown(expression: str, zone: ZoneInfo, after: datetime) -> datetime | 
     return min(found, default=None)
 
 
-def _utc(moment: datetime) -> str:
+def utc_name(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{moment:%f}" if moment.microsecond else "") + "Z"

@@ -1,0 +1,46 @@
+"""`./jobs scheduler`: an evaluator of schedules; and the hidden command by which `up` runs it."""
+
+import typer
+
+from cli.options import Data, JsonLogs
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="Example: ./jobs scheduler, on as many machines as you like")(scheduler)
+    app.command("scheduler-process", hidden=True)(process)
+
+
+def scheduler(data: Data = None, as_json: JsonLogs = False) -> None:
+    """Create the jobs of schedules when they are due, on the database of ./jobs up or DATABASE_URL.
+
+    Any number of them share the work, and each tick has one job. ./jobs up runs one.
+    """
+    import asyncio
+    import os
+
+    from cli.database import choose_database, require_usable
+    from cli.scheduler_process import run_scheduler
+    from cli.settings import CliSettings
+    from jobs_core.log import set_up_logs
+    from jobs_core.settings import CoreSettings
+
+    if as_json:
+        os.environ["JOBS_LOG_FORMAT"] = "json"
+    set_up_logs(CoreSettings.read())
+    database_url = choose_database(CliSettings.read(data=data))
+    asyncio.run(require_usable(database_url))
+    asyncio.run(run_scheduler(database_url))
+
+
+def process() -> None:
+    """Evaluate schedules, for `up`."""
+    from cli.parent import end_with_parent
+
+    end_with_parent()
+    import asyncio
+
+    from cli.scheduler_process import run_scheduler
+    from jobs_core.settings import CoreSettings
+
+    asyncio.run(run_scheduler(CoreSettings.read().database_url))
