@@ -22,7 +22,7 @@ def to_run(rule: Rule, seen_until: datetime, now: datetime) -> list[Due]:
         return on_time
     since = seen_until
     if rule.missed_window_s is not None:
-        since = max(since, now - timedelta(seconds=rule.missed_window_s))
+        since = max(since, now - timedelta(seconds=rule.missed_window_s, microseconds=1))
     match rule.missed:
         case "once" if not on_time and since < late:
             return rule.last(1, since, late)
