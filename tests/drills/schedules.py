@@ -46,11 +46,11 @@ ZONES = (
     "Asia/Kathmandu",
 )
 OUTAGE = timedelta(minutes=40)
-_AROUND = timedelta(minutes=75)
 _KILLED = 0.05
 _BATCH = 10
 NO_LOCK = ("    FOR NO KEY UPDATE SKIP LOCKED\n", "")
 
+AT_EACH_CHANGE = "5,35 0-3,23 * * *"
 DAYS = ("* * *", "* * *", "* * 1-5", "1,15 * *", "L * *", "13 * 5", "*/2 * *", "* 3,4,9-11 0")
 INTERVALS = (
     "*/15 * * * *",
@@ -81,12 +81,13 @@ TICKED = JobType("ticked", Ticked)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Simulated from `start` to `end`. leap_h: the longest time between two looks, away from changes of a clock."""
+    """Simulated from `start` to `end`. around: a change of a clock it looks each minute; else it leaps up to leap_h ahead."""
 
     schedules: int
     start: datetime
     end: datetime
     seed: int
+    around: timedelta = timedelta(minutes=75)
     leap_h: float = 6.0
     evaluators: int = 8
     locked: bool = True
@@ -140,6 +141,8 @@ async def run(dsn: str, plan: Plan) -> Report:
 
 def _rule(rng: random.Random, number: int) -> Rule:
     zone, how = ZONES[number % len(ZONES)], MISSED[number // len(ZONES) % len(MISSED)] | {"overlap": "queue"}
+    if number < len(ZONES):
+        return Rule(zone=zone, cron=AT_EACH_CHANGE, **how)
     if rng.random() < 0.25:
         return Rule(zone=zone, cron=rng.choice(INTERVALS), **how)
     minutes = ",".join(map(str, sorted(rng.sample(range(0, 60, 5), rng.choice((1, 1, 2))))))
@@ -153,11 +156,11 @@ def _looks(rng: random.Random, plan: Plan) -> Iterator[datetime]:
     now = plan.start
     yield now
     for change in [*sorted(changes), plan.end]:
-        while (left := change - _AROUND - now) > timedelta(0):
+        while (left := change - plan.around - now) > timedelta(0):
             now += min(timedelta(hours=rng.uniform(plan.leap_h / 2, plan.leap_h)), left)
             yield now
-        away = change - rng.uniform(0.2, 0.8) * OUTAGE
-        while now < min(change + _AROUND, plan.end):
+        away = change - rng.uniform(0.2, 0.8) * min(OUTAGE, plan.around)
+        while now < min(change + plan.around, plan.end):
             now += OUTAGE if abs(now - away) < timedelta(seconds=30) else timedelta(seconds=rng.uniform(30, 59))
             yield now
 
@@ -242,9 +245,9 @@ def _croniters(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[Due
 
 PLANS: dict[str, dict[str, Any]] = {
     "as it is": {},
-    "without the lock": {"locked": False},
     "without the unique key": {"unique": False},
-    "without either": {"locked": False, "unique": False},
+    "without the lock": {"locked": False, "evaluators": 4},
+    "without either": {"locked": False, "unique": False, "evaluators": 4},
     "croniter's own": {"croniters": True},
 }
 """The first three must hold; the others must break."""
