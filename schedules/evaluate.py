@@ -10,23 +10,24 @@ committed together, so one that is killed leaves nothing or all of it. Should a 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
 from random import sample
 
 import structlog
 
-from jobs_core import Connection, Created, Jobs, execute, fetch, gate, statement
+from jobs_core import Connection, Created, HandlerTable, Jobs, execute, fetch, gate, statement
 from jobs_core import cancel as cancels
 from schedules import creating
 from schedules.book import get
 from schedules.creating import Refused, Wanted, is_the_databases
 from schedules.missed import to_run
-from schedules.past import MOST_FAILURES, Past, counted, look_back
+from schedules.past import MOST_FAILURES, counted, look_back
 from schedules.rules import Due
 from schedules.schedule import Schedule, read
 
 BATCH = 250
 """Schedules in one transaction: about a tenth of a second."""
+MOST_TICKS = 1_000
+"""Ticks in one transaction, unless one schedule has more: after an outage there may be many of each."""
 
 log = structlog.get_logger()
 
@@ -36,9 +37,13 @@ OnPaused = Callable[[Connection, Schedule], Awaitable[object]]
 
 @dataclass(slots=True)
 class Evaluated:
-    """What one batch came to; after the commit call `follow_up`. schedules: how many were due. jobs: created. paused: by id."""
+    """What one batch came to; after the commit call `follow_up`.
+
+    schedules: how many were seen to. more: others may be due. jobs: created. paused: schedules that paused themselves, by id.
+    """
 
     schedules: int = 0
+    more: bool = False
     jobs: int = 0
     paused: list[int] = field(default_factory=list)
     to_wake: list[Created] = field(default_factory=list)
@@ -50,27 +55,28 @@ class _Turn:
     """One schedule that is due: what was found, and what is decided."""
 
     schedule: Schedule
-    past: Past
     now: datetime
     due: list[Due] = field(default_factory=list)
     overlapped: list[Due] = field(default_factory=list)
     next_at: datetime | None = None
+    failures: int = 0
     paused_why: str | None = None
 
     def work_out(self) -> None:
-        """What is due, and when it is next; it is paused instead after too many failures, or where its rule has no sense.
+        """What is due, and when it is next; it is to pause instead where its rule has no sense.
 
         That was checked when it was put: but a zone may go, and one such schedule may not keep evaluators from the others.
         """
         rule, seen_until = self.schedule.rule, self.schedule.seen_until
-        if self.past.failures >= MOST_FAILURES:
-            self.paused_why = f"{self.past.failures} failures in a row"
-            return
         try:
             self.due = to_run(rule, seen_until, self.now)
             self.next_at = next(iter(rule.upcoming(max(self.now, seen_until), 1)), None)
         except Exception as error:  # noqa: BLE001 - it has asked nobody but croniter and the zones
-            self.due, self.paused_why = [], gate.clean_text(f"its next tick cannot be worked out: {error}")
+            self.pause(f"its next tick cannot be worked out: {error}")
+
+    def pause(self, why: str) -> None:
+        """Let nothing run, now or later."""
+        self.due, self.next_at, self.paused_why = [], None, gate.clean_text(why)
 
 
 async def evaluate(
@@ -89,13 +95,13 @@ async def evaluate(
     names = jobs.table.names
     values = {"job_types": sample(names, len(names)), "now": now, "batch": batch}  # no type is always first
     rows = await fetch(conn, statement("schedules", "schedule/due"), values)
-    done = Evaluated(schedules=len(rows))
+    done = Evaluated()
     if not rows:
         return done
-    schedules = sorted(map(read, rows), key=attrgetter("id"))
-    pasts = await look_back(conn, jobs.table, schedules)
-    turns = [_Turn(schedule, pasts[schedule.id], rows[0]["now"]) for schedule in schedules]
-    await _decide(conn, turns, done)
+    turns = _worked_out([_Turn(read(row), row["now"]) for row in rows])
+    done.schedules, done.more = len(turns), len(turns) < len(rows) or len(rows) == batch
+    await _leave_out_known(conn, turns)
+    await _decide(conn, jobs.table, turns, done)
     await _create(conn, jobs, turns, done)
     await _move_on(conn, turns)
     for turn in turns:
@@ -116,19 +122,33 @@ async def follow_up(jobs: Jobs, done: Evaluated) -> None:
 _GAVE_WAY = "its schedule is due again"
 
 
-async def _decide(conn: Connection, turns: Sequence[_Turn], done: Evaluated) -> None:
-    """Which ticks run, which do not because an earlier one's job has not ended, and which jobs are to end for them."""
+def _worked_out(turns: Sequence[_Turn]) -> list[_Turn]:
+    """The first of these that have no more than MOST_TICKS together, one at least; by id, as their jobs lock what they need."""
+    taken, ticks = list[_Turn](), 0
     for turn in turns:
         turn.work_out()
-    await _leave_out_known(conn, turns)
+        ticks += len(turn.due)
+        if taken and ticks > MOST_TICKS:
+            break
+        taken.append(turn)
+    return sorted(taken, key=lambda turn: turn.schedule.id)
+
+
+async def _decide(conn: Connection, table: HandlerTable, turns: Sequence[_Turn], done: Evaluated) -> None:
+    """Who is paused, which ticks do not run as an earlier one's job has not ended, and which jobs are to end for them."""
+    pasts = await look_back(conn, table, [turn.schedule for turn in turns])
     for turn in turns:
+        past = pasts[turn.schedule.id]
+        turn.failures = past.failures
+        if past.failures >= MOST_FAILURES:
+            turn.pause(f"{past.failures} failures in a row")
         match turn.schedule.rule.overlap:
             case "skip":
-                free = 0 if turn.past.living else 1
+                free = 0 if past.living else 1
                 turn.due, turn.overlapped = turn.due[:free], turn.due[free:]
             case "cancel" if turn.due:
                 turn.due, turn.overlapped = turn.due[-1:], turn.due[:-1]
-                done.to_cancel += turn.past.living
+                done.to_cancel += past.living
     if done.to_cancel:
         await cancels.ask(conn, done.to_cancel, reason=_GAVE_WAY)
 
@@ -151,11 +171,11 @@ async def _create(conn: Connection, jobs: Jobs, turns: Sequence[_Turn], done: Ev
     done.jobs = sum(isinstance(one, int) for one in made)
     overlapped = [Wanted(turn.schedule, due) for turn in turns for due in turn.overlapped]
     await creating.add_ticks(conn, [*wanted, *overlapped], [*made, *[None] * len(overlapped)])
-    past_of = {turn.schedule.id: turn.past for turn in turns}
+    turn_of = {turn.schedule.id: turn for turn in turns}
     for one, result in zip(wanted, made, strict=True):
         if isinstance(result, Refused):
-            past = past_of[one.schedule.id]
-            past.failures = counted(past.failures, "refused")
+            turn = turn_of[one.schedule.id]
+            turn.failures = counted(turn.failures, "refused")
             log.warning("schedule.tick_refused", schedule=one.schedule.name, slot=one.due.slot)
 
 
@@ -164,7 +184,7 @@ async def _move_on(conn: Connection, turns: Sequence[_Turn]) -> None:
         "ids": [turn.schedule.id for turn in turns],
         "seen_untils": [max(turn.now, turn.schedule.seen_until) for turn in turns],
         "next_ats": [turn.next_at for turn in turns],
-        "failures": [turn.past.failures for turn in turns],
+        "failures": [turn.failures for turn in turns],
         "paused_whys": [turn.paused_why for turn in turns],
     }
     await execute(conn, statement("schedules", "schedule/advance"), values)

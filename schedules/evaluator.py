@@ -1,6 +1,6 @@
 """Evaluator: looks for schedules that are due, for as long as its process lives.
 
-    look: when is the next one due? ─ now ─▶ a batch, again while batches are full ─▶ look
+    look: when is the next one due? ─ now ─▶ a batch, again while there is more ─▶ look
                ▲                 └─ later ─▶ wait for it, a second at most ─┐
                └────────────────────────────────────────────────────────────┘
 
@@ -73,7 +73,7 @@ class Evaluator:
         in_s = await self._due_in_s()
         if in_s > 0:
             return min(in_s, LOOK_S)
-        while not self._draining.is_set() and (await self._evaluate()).schedules == self._batch:
+        while not self._draining.is_set() and (await self._evaluate()).more:
             pass
         return _SHORTEST_S
 

@@ -128,21 +128,25 @@ class Rule(BaseModel):
         """The last n of `between`, in order; how many there are besides costs nothing."""
         back = n
         while True:
-            start = max(after, self._so_far_back(back, until))
+            start = self._so_far_back(back, after, until)
             found = self.between(start, until)
             if start == after or len(found) >= n:
                 return found[-n:]
             back *= 2
 
-    def _so_far_back(self, ticks: int, until: datetime) -> datetime:
-        """A moment that about so many ticks lie behind, up to `until`."""
+    def _so_far_back(self, ticks: int, after: datetime, until: datetime) -> datetime:
+        """A moment that about so many ticks lie behind, up to `until`; no earlier than `after`."""
         if self.every_s is not None:
-            return until - (ticks + 1) * timedelta(seconds=self.every_s)
+            return max(after, until - (ticks + 1) * timedelta(seconds=self.every_s))
         if self.cron is None:
-            return datetime.min.replace(tzinfo=UTC)
+            return after
         zone = clock.zone(self.zone)
-        walls = list(islice(cron.matches_before(self.cron, clock.wall_of(until, zone) + _SECOND), ticks + 1))
-        return clock.first_moment(walls[-1], zone) - _SECOND if walls else datetime.min.replace(tzinfo=UTC)
+        earliest = clock.wall_of(after, zone)
+        before = cron.matches_before(self.cron, clock.wall_of(until, zone) + _SECOND)
+        walls = list(islice(takewhile(lambda wall: wall > earliest, before), ticks + 1))
+        if len(walls) <= ticks:
+            return after
+        return max(after, clock.first_moment(walls[-1], zone) - _SECOND)
 
     def _by_span(self, after: datetime, every: timedelta) -> Iterator[Due]:
         anchor = self.anchor or after
