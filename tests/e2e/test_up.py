@@ -1,5 +1,6 @@
 """`./jobs up` as a newcomer meets it: the real CLI before the simulator, real Postgres, and nothing left afterwards."""
 
+import asyncio
 import json
 import os
 import select
@@ -7,11 +8,18 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+import schedules
+from cli.folder import Folder
+from cli.table import build_table
+from jobs_core import db
+from schedules import Rule
+from tests.support.database import rows_of
 from tests.support.processes import until
 from tests.support.up import Home, Started
 
@@ -140,6 +148,19 @@ def test_a_job_for_later_waits_and_a_queue_that_nobody_serves_is_warned_of(home:
     job = home.json("show", str(json.loads(ran.stdout)["id"]))
     assert (job["state"], job["queue"]) == ("pending", "nobodys")
     assert job["scheduled_for"] > job["created_at"]
+
+
+def test_a_schedule_that_is_due_runs(home: Home, running: Started) -> None:
+    dsn = Folder(home.folder / "data").joins()["DATABASE_URL"]
+
+    async def put() -> None:
+        async with await db.connect(dsn, name="tests") as conn:
+            given = {"name": "soon", "job_type": "hello", "input": {"name": "Tick"}, "source": "cli"}
+            await schedules.put(conn, build_table(), rule=Rule(at=datetime.now(UTC) + timedelta(seconds=2)), **given)
+
+    asyncio.run(put())
+    greeted = """SELECT FROM jobs.history WHERE result ->> 'text' = 'Hello, Tick!'"""
+    until(lambda: rows_of(dsn, greeted), "the tick's job has run", 60)
 
 
 def test_a_worker_started_beside_it_joins_and_serves_chats_too(home: Home, running: Started) -> None:

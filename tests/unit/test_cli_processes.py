@@ -24,7 +24,7 @@ def loaded_by(code: str) -> set[str]:
     return set(ran.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["cli.worker_process", "cli.supervise", "cli.up"])
+@pytest.mark.parametrize("module", ["cli.worker_process", "cli.scheduler_process", "cli.supervise", "cli.up"])
 def test_a_process_that_serves_no_web_and_has_no_agent_loads_neither(module: str) -> None:
     """The SDK takes 30 MB and a second, the web framework half of that."""
     heavy = {"claude_agent_sdk", "fastapi", "starlette", "uvicorn", "httpx"}
