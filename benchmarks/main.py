@@ -12,7 +12,7 @@ from benchmarks.errors import BenchFailed
 from benchmarks.ours import MEASURES, Measure, measured
 from benchmarks.peers import PEERS, node_version
 from benchmarks.plan import Plan
-from benchmarks.powers import BEFORE, CLAIMS, HISTORY, LIVE
+from benchmarks.powers import BEFORE, CLAIMS, HISTORY, LIVE, SCHEDULED
 from benchmarks.server import Server, running
 from benchmarks.table import markdown
 from cli.run import stopped_by_signals
@@ -25,6 +25,7 @@ TABLES: dict[str, dict[str, Measure]] = {
     "history": HISTORY,
     "before-after": BEFORE,
     "live": LIVE,
+    "schedules": SCHEDULED,
     "proxy": PROXY,
     "turn": TURN,
     "approval": APPROVAL,

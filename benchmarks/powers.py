@@ -1,4 +1,4 @@
-"""What the queue's powers cost those who do not use them: `./jobs bench claims`, `history` and `before-after`; and `live`.
+"""What the queue's powers cost those who do not use them: `./jobs bench claims`, `history`, `before-after`; and other powers.
 
 Each figure stands beside its reference of the same minute: the two take turns.
 """
@@ -10,6 +10,7 @@ from benchmarks.measures.behind import Fill, bulk, ended, full_limit, full_limit
 from benchmarks.measures.claims import LimitedQueue, Queue, claims_behind
 from benchmarks.measures.history import drained_beside_a_year
 from benchmarks.measures.live import DELTAS_PER_S, IDLE_CHATS, STREAMS, first_words, looked, streamed
+from benchmarks.measures.schedules import DUE, SCHEDULES, idle, in_jobs
 from benchmarks.ours import Measure, Run
 from benchmarks.table import Row, paired
 
@@ -75,6 +76,17 @@ async def _looks(run: Run) -> list[Row]:
     ]
 
 
+async def _due(run: Run) -> list[Row]:
+    took = [await in_jobs(run.server) for _ in range(run.plan.rounds)]
+    what = f"{DUE:,} of {SCHEDULES:,} schedules due within one second, until all are in jobs"
+    return [Row(what, median(took), " s", "≤ 2 s")]
+
+
+async def _none_due(run: Run) -> list[Row]:
+    rate = await idle(run.server, 2 * run.plan.live_s)
+    return [Row(f"{SCHEDULES:,} schedules, none due, transactions of one evaluator", rate, "/s", "≤ 1/s")]
+
+
 CLAIMS: dict[str, Measure] = {
     "deferred": _claims(bulk("deferred"), "deferred", share=1),
     "lower-priority": _claims(bulk("lower_priority"), "of lower priority", share=1),
@@ -88,6 +100,7 @@ CLAIMS: dict[str, Measure] = {
 }
 HISTORY: dict[str, Measure] = {"year": _history}
 LIVE: dict[str, Measure] = {"streams": _streams, "first-word": _first_words, "looks": _looks}
+SCHEDULED: dict[str, Measure] = {"due": _due, "none-due": _none_due}
 BEFORE: dict[str, Measure] = {
     "ready": _before("ready", "brief, no history"),
     "kept": _before("kept", "brief, with history"),
