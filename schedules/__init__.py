@@ -8,7 +8,7 @@
 jobs_core only, and is the only room that knows croniter.
 """
 
-from schedules.book import Put, RunNow, get, listed, pause, put, remove, resume, run_now, ticks
+from schedules.book import Put, RunNow, get, late, listed, pause, put, remove, resume, run_now, ticks
 from schedules.errors import NameTaken, NoSuchSchedule
 from schedules.rules import Rule
 from schedules.schedule import Schedule, TickSeen
@@ -24,6 +24,7 @@ __all__ = [
     "Tick",
     "TickSeen",
     "get",
+    "late",
     "listed",
     "pause",
     "put",

@@ -19,6 +19,9 @@ from schedules.errors import NameTaken
 from schedules.rules import Due, Rule, utc_name
 from schedules.schedule import NAME, Schedule, TickSeen, Which, found, named, read
 
+MAX_INPUT_BYTES = 64 * 1024
+"""Of a schedule's input: after an outage a thousand jobs with it may be created in one transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Put:
@@ -58,7 +61,7 @@ async def put(
     wanted: dict[str, Any] = {
         "name": _checked_name(name),
         "job_type": job_type,
-        "input": gate.to_json(fitted, field="input", max_bytes=gate.MAX_INPUT_BYTES),
+        "input": gate.to_json(fitted, field="input", max_bytes=MAX_INPUT_BYTES),
         "user_id": user_id if user_id is None else gate.check_name(user_id, field="user_id"),
         "source": gate.check_name(source, field="source"),
     }
@@ -151,6 +154,13 @@ async def run_now(conn: Connection, jobs: Jobs, which: Which, *, key: str | None
             raise InvalidInput(f"schedule {schedule.name}: its job was refused: {made.error}", field="input")
         await creating.add_ticks(conn, [wanted], [made])
     return RunNow(made, to_wake[0])
+
+
+async def late(conn: Connection) -> tuple[int, float]:
+    """How many schedules are due and not seen to yet, and for how many seconds the first of them has been."""
+    row = await fetch_one(conn, statement("schedules", "schedule/late"))
+    assert row is not None
+    return row["n"], row["oldest_s"]
 
 
 async def remove(conn: Connection, which: Which) -> None:

@@ -263,6 +263,60 @@ async def test_a_type_that_keeps_no_history_of_what_completed_counts_it_all_the_
     assert (await schedules.get(conn, "s")).failures == 1
 
 
+@pytest.mark.parametrize("outcome", ["failed", "gone"])
+async def test_an_end_is_found_however_long_ago_if_history_has_it(
+    conn: Connection, put: Put, after: Pass, end: End, outcome: str
+) -> None:
+    await put()
+    await after(MINUTE)
+    await end(Fail("no"))
+    await conn.execute("UPDATE jobs.schedule_ticks SET made_at = now() - interval '11 days'")
+    await conn.execute("UPDATE jobs.history SET ended_at = now() - interval '10 days'")
+    if outcome == "gone":
+        await conn.execute("DELETE FROM jobs.history")
+    await after(2 * MINUTE)
+    assert [said for _, said in await seen(conn)] == [outcome, None]
+
+
+async def test_an_input_is_no_longer_than_a_thousand_of_it_can_be_created_at_once(
+    conn: Connection, put: Put, jobs: Jobs
+) -> None:
+    with pytest.raises(InvalidInput, match="at most 65536"):
+        await schedules.put(
+            conn,
+            jobs.table,
+            name="s",
+            job_type="ticked",
+            input={"text": "x" * 70_000},
+            rule=Rule(every_s=1),
+            source="cli",
+        )
+
+
+async def test_a_batch_has_no_more_ticks_than_it_says_unless_one_schedule_has(
+    conn: Connection, put: Put, after: Pass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schedules.evaluate.MOST_TICKS", 25)
+    for name in ("a", "b", "c"):
+        await put(name, missed="all", missed_max=19, overlap="queue")
+    done = [await after(40 * MINUTE) for _ in range(4)]
+    assert [(one.schedules, one.jobs, one.more) for one in done] == [
+        (1, 20, True),
+        (1, 20, True),
+        (1, 20, False),
+        (0, 0, False),
+    ]
+
+
+async def test_how_late_schedules_are_is_told(conn: Connection, put: Put) -> None:
+    assert await schedules.late(conn) == (0, 0.0)
+    await put()
+    await conn.execute("UPDATE jobs.schedules SET next_at = now() - interval '5 s'")
+    n, oldest_s = await schedules.late(conn)
+    assert n == 1
+    assert 5 <= oldest_s < 60
+
+
 async def test_telling_that_fails_keeps_nobody_from_their_ticks(conn: Connection, put: Put, after: Pass) -> None:
     await put("failing")
     await conn.execute("UPDATE jobs.schedules SET failures = 10")
