@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 import schedules
 from jobs_core import Connection, Database, HandlerTable, Jobs, JobType, db, fetch
-from schedules import Rule, Tick, clock
+from schedules import Rule, Tick, clock, cron
 from schedules.evaluate import evaluate
 from schedules.rules import Due, utc_name
 from tests.drills.report import show
@@ -237,7 +237,7 @@ def _croniters(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[Due
         at = ticks.get_next(datetime)
         slot = (
             utc_name(at.astimezone(UTC))
-            if schedules.rules.cron.is_interval(expression)
+            if cron.is_interval(expression)
             else f"{clock.wall_of(at, zone):%Y-%m-%dT%H:%M}"
         )
         yield Due(slot, at.astimezone(UTC))
