@@ -28,11 +28,6 @@ class Refused:
     error: str
 
 
-def is_the_databases(error: Exception) -> bool:
-    """Whether the database raised it: it says nothing of the schedule. All that psycopg raises has the attribute."""
-    return hasattr(error, "sqlstate")
-
-
 async def create(conn: Connection, jobs: Jobs, wanted: Sequence[Wanted]) -> tuple[list[int | Refused], list[Created]]:
     """For each tick its job's id, or why it was refused; and what to wake after the commit.
 
@@ -44,7 +39,7 @@ async def create(conn: Connection, jobs: Jobs, wanted: Sequence[Wanted]) -> tupl
         async with conn.transaction():
             created = await jobs.create_many([_job(jobs, one) for one in wanted], conn=conn, unchecked=True)
     except Exception as error:
-        if is_the_databases(error):
+        if _is_the_databases(error):
             raise
         return await _one_by_one(conn, jobs, wanted)
     return list(created.ids), [created]
@@ -80,13 +75,18 @@ async def _one_by_one(
             async with conn.transaction():
                 created = await jobs.create_many([_job(jobs, one)], conn=conn, unchecked=True)
         except Exception as error:
-            if is_the_databases(error):
+            if _is_the_databases(error):
                 raise
             made.append(Refused(gate.clean_text(f"{type(error).__name__}: {error}")))
         else:
             made.append(created.id)
             to_wake.append(created)
     return made, to_wake
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """Whether the database raised it: it says nothing of the schedule. All that psycopg raises has the attribute."""
+    return hasattr(error, "sqlstate")
 
 
 def _job(jobs: Jobs, wanted: Wanted) -> NewJob:

@@ -14,11 +14,11 @@ from random import sample
 
 import structlog
 
-from jobs_core import Connection, Created, HandlerTable, Jobs, execute, fetch, gate, statement
+from jobs_core import Connection, Created, HandlerTable, Jobs, db, execute, fetch, gate, statement
 from jobs_core import cancel as cancels
 from schedules import creating
 from schedules.book import get
-from schedules.creating import Refused, Wanted, is_the_databases
+from schedules.creating import Refused, Wanted
 from schedules.missed import to_run
 from schedules.past import MOST_FAILURES, counted, look_back
 from schedules.rules import Due
@@ -58,6 +58,7 @@ class _Turn:
     now: datetime
     due: list[Due] = field(default_factory=list)
     overlapped: list[Due] = field(default_factory=list)
+    to_cancel: list[int] = field(default_factory=list)
     next_at: datetime | None = None
     failures: int = 0
     paused_why: str | None = None
@@ -101,9 +102,12 @@ async def evaluate(
     turns = _worked_out([_Turn(read(row), row["now"]) for row in rows])
     done.schedules, done.more = len(turns), len(turns) < len(rows) or len(rows) == batch
     await _leave_out_known(conn, turns)
-    await _decide(conn, jobs.table, turns, done)
+    await _decide(conn, jobs.table, turns)
     await _create(conn, jobs, turns, done)
     await _move_on(conn, turns)
+    done.to_cancel = [job_id for turn in turns for job_id in turn.to_cancel]
+    if done.to_cancel:
+        await cancels.ask(conn, done.to_cancel, reason=_GAVE_WAY)
     for turn in turns:
         if turn.paused_why:
             done.paused.append(turn.schedule.id)
@@ -134,7 +138,7 @@ def _worked_out(turns: Sequence[_Turn]) -> list[_Turn]:
     return sorted(taken, key=lambda turn: turn.schedule.id)
 
 
-async def _decide(conn: Connection, table: HandlerTable, turns: Sequence[_Turn], done: Evaluated) -> None:
+async def _decide(conn: Connection, table: HandlerTable, turns: Sequence[_Turn]) -> None:
     """Who is paused, which ticks do not run as an earlier one's job has not ended, and which jobs are to end for them."""
     pasts = await look_back(conn, table, [turn.schedule for turn in turns])
     for turn in turns:
@@ -148,9 +152,7 @@ async def _decide(conn: Connection, table: HandlerTable, turns: Sequence[_Turn],
                 turn.due, turn.overlapped = turn.due[:free], turn.due[free:]
             case "cancel" if turn.due:
                 turn.due, turn.overlapped = turn.due[-1:], turn.due[:-1]
-                done.to_cancel += past.living
-    if done.to_cancel:
-        await cancels.ask(conn, done.to_cancel, reason=_GAVE_WAY)
+                turn.to_cancel = past.living
 
 
 async def _leave_out_known(conn: Connection, turns: Sequence[_Turn]) -> None:
@@ -176,6 +178,7 @@ async def _create(conn: Connection, jobs: Jobs, turns: Sequence[_Turn], done: Ev
         if isinstance(result, Refused):
             turn = turn_of[one.schedule.id]
             turn.failures = counted(turn.failures, "refused")
+            turn.to_cancel = []  # there is nothing to give way to
             log.warning("schedule.tick_refused", schedule=one.schedule.name, slot=one.due.slot)
 
 
@@ -198,6 +201,6 @@ async def _tell(conn: Connection, turn: _Turn, on_paused: OnPaused | None) -> No
         async with conn.transaction():
             await on_paused(conn, await get(conn, turn.schedule.id))
     except Exception as error:
-        if is_the_databases(error):
+        if db.will_pass(error):
             raise
-        log.warning("schedule.pause_not_told", schedule=turn.schedule.name, error=type(error).__name__)
+        log.warning("schedule.pause_not_told", schedule=turn.schedule.name, error=db.describe(error))

@@ -115,7 +115,8 @@ class Rule(BaseModel):
         if self.every_s is not None:
             return self._by_span(after, timedelta(seconds=self.every_s))
         if self.at is not None:
-            return iter([Due(utc_name(self.at), self.at)] if self.at > after else [])
+            at = self.at.astimezone(UTC)
+            return iter([Due(utc_name(at), at)] if at > after else [])
         assert self.cron is not None
         by = _by_interval if cron.is_interval(self.cron) else _by_wall
         return by(self.cron, clock.zone(self.zone), after)
@@ -149,7 +150,7 @@ class Rule(BaseModel):
         return max(after, clock.first_moment(walls[-1], zone) - _SECOND)
 
     def _by_span(self, after: datetime, every: timedelta) -> Iterator[Due]:
-        anchor = self.anchor or after
+        anchor = (self.anchor or after).astimezone(UTC)  # a row's may have the zone of somebody's connection
         nth = (after - anchor) // every + 1
         while True:
             try:

@@ -211,6 +211,14 @@ async def test_with_cancel_the_old_job_ends_and_the_new_one_begins_after_it(
     assert [row["job_id"] for row in await fetch(conn, "SELECT job_id FROM jobs.cancel_requests")] == [held.id]
 
 
+async def test_with_cancel_a_job_that_is_refused_has_none_give_way(conn: Connection, put: Put, after: Pass) -> None:
+    await put(overlap="cancel")
+    await after(MINUTE)
+    await conn.execute("""UPDATE jobs.schedules SET input = '{"text": []}'""")
+    assert (await after(2 * MINUTE)).to_cancel == []
+    assert len(await living(conn)) == 1
+
+
 async def test_with_a_lane_of_its_own_a_type_keeps_it(conn: Connection, put: Put, after: Pass) -> None:
     await put(job_type="lane_note", overlap="queue")
     await conn.execute("""UPDATE jobs.schedules SET input = '{"lane": "theirs"}'""")
@@ -322,8 +330,8 @@ async def test_telling_that_fails_keeps_nobody_from_their_ticks(conn: Connection
     await conn.execute("UPDATE jobs.schedules SET failures = 10")
     await put("other")
 
-    async def on_paused(_: Connection, __: Schedule) -> None:
-        raise ValueError("nobody to tell")
+    async def on_paused(same: Connection, _: Schedule) -> None:
+        await same.execute("SELECT nobody_to_tell")
 
     assert (await after(MINUTE, on_paused=on_paused)).jobs == 1
     assert (await schedules.get(conn, "failing")).paused_at

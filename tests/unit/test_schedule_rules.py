@@ -52,6 +52,12 @@ def test_a_moment_without_a_zone_is_read_by_the_clock_of_the_rules_zone() -> Non
     assert Rule(zone="Europe/Berlin", at=wall).at == datetime(2024, 3, 31, 1, tzinfo=UTC)
 
 
+def test_a_span_is_one_of_real_time_in_whatever_zone_a_row_was_read() -> None:
+    berlins = GAP.astimezone(clock.zone("Europe/Berlin"))
+    rule = Rule.model_construct(every_s=86_400, anchor=berlins)
+    assert due(rule, GAP, 1) == ["2024-03-31T12:00:00Z at 12:00"]
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
