@@ -50,7 +50,8 @@ _KILLED = 0.05
 _BATCH = 10
 NO_LOCK = ("    FOR NO KEY UPDATE SKIP LOCKED\n", "")
 
-AT_EACH_CHANGE = "5,35 0-3,23 * * *"
+AT_EACH_CHANGE = ("5,35 0-3,23 * * *", "*/20 0-3,23 * * *")
+"""Fixed times, and intervals, at which clocks change: in every zone."""
 DAYS = ("* * *", "* * *", "* * 1-5", "1,15 * *", "L * *", "13 * 5", "*/2 * *", "* 3,4,9-11 0")
 INTERVALS = (
     "*/15 * * * *",
@@ -141,8 +142,8 @@ async def run(dsn: str, plan: Plan) -> Report:
 
 def _rule(rng: random.Random, number: int) -> Rule:
     zone, how = ZONES[number % len(ZONES)], MISSED[number // len(ZONES) % len(MISSED)] | {"overlap": "queue"}
-    if number < len(ZONES):
-        return Rule(zone=zone, cron=AT_EACH_CHANGE, **how)
+    if number < len(AT_EACH_CHANGE) * len(ZONES):
+        return Rule(zone=zone, cron=AT_EACH_CHANGE[number // len(ZONES)], **how)
     if rng.random() < 0.25:
         return Rule(zone=zone, cron=rng.choice(INTERVALS), **how)
     minutes = ",".join(map(str, sorted(rng.sample(range(0, 60, 5), rng.choice((1, 1, 2))))))

@@ -33,7 +33,7 @@ async def test_without_lock_and_unique_key_ticks_run_twice(database_url: str) ->
 
 
 async def test_with_croniters_own_idea_of_changing_clocks_ticks_are_others(database_url: str) -> None:
-    plan = drill.Plan(12, *ONE_GAP, seed=1, around=timedelta(minutes=10), evaluators=2, croniters=True)
+    plan = drill.Plan(24, *ONE_GAP, seed=1, around=timedelta(minutes=10), evaluators=2, croniters=True)
     report = await drill.run(database_url, plan)
     assert report.missing
     assert report.extra
