@@ -65,8 +65,12 @@ async def ask(
     asked_by: str,
     may_decide: Sequence[str],
     has_read: HasRead,
+    quiet: bool = False,
 ) -> Asked:
-    """Write an action, in the transaction in which its job begins to wait for `event_of` it, and tell who may decide."""
+    """Write an action, in the transaction in which its job begins to wait for `event_of` it, and tell who may decide.
+
+    quiet: tell nobody; it stands in the list of what waits.
+    """
     arguments = canonical(call.input)
     values = {
         **asdict(place),
@@ -84,6 +88,8 @@ async def ask(
     row = await fetch_one(conn, statement("assistant", "action/ask"), values)
     assert row is not None, "an insert without a condition returns its row"
     action = Action(**row)
+    if quiet:
+        return Asked(action, in_its_chat=False, ready=())
     to, ready = await action_cards.asked(conn, action)
     await _tell_owner(conn, action, f"{action.tool} waits for approval", carded=bool(to))
     return Asked(action, any(receiver.chat == action.session_id for receiver in to), ready)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 from assistant import actions, approvals
 from assistant.action import Action, event_of
@@ -39,6 +40,13 @@ from sessions import (
     what_was_read,
 )
 
+Unattended = Literal["reject", "ask", "wait"]
+"""What becomes of a call that needs approval in a turn that nobody waits for: refused; put before those who may decide, as any
+other; or left in the list of what waits, without telling anybody."""
+NOBODY_IS_THERE = (
+    "This call needs approval, and nobody is there to give it: this turn runs by a schedule whose policy is to reject "
+    "such calls. Do without it, and say in your answer what you would have done."
+)
 EXPIRED = "Nobody decided about this call in time, so it was not run."
 CANCELLED = "This call was called off, so it was not run."
 CHANGED = "This call is not the one that was approved, so it was not run."
@@ -66,6 +74,7 @@ class Gatekeeper:
         action: Action | None,
         *,
         told: bool,
+        unattended: Unattended | None = None,
     ) -> None:
         self._database = database
         self._job = job
@@ -74,10 +83,13 @@ class Gatekeeper:
         self._action = action
         self._rule_of: dict[str, str] = {}
         self._told = told
+        self._unattended = unattended
 
     @classmethod
-    async def open(cls, database: Database, job: AnyJob, place: Place, policy: Policy) -> "Gatekeeper":
-        """Look at what the turn's last run left. Raises LeaseLost."""
+    async def open(
+        cls, database: Database, job: AnyJob, place: Place, policy: Policy, *, unattended: Unattended | None = None
+    ) -> "Gatekeeper":
+        """Look at what the turn's last run left. Raises LeaseLost. unattended: None where somebody waits for the turn."""
         async with database.connection() as conn:
             action, told = await actions.of_turn(conn, place.turn_id), None
             if action and action.state == "pending":
@@ -86,7 +98,8 @@ class Gatekeeper:
                 told = await emitted(conn, action.event)
             elif action and action.state == "executing":
                 await _learn_its_end(conn, job, action)
-            return cls(database, job, place, policy, await actions.of_turn(conn, place.turn_id), told=told is not None)
+            action = await actions.of_turn(conn, place.turn_id)
+            return cls(database, job, place, policy, action, told=told is not None, unattended=unattended)
 
     @property
     def waits(self) -> Wait | None:
@@ -131,7 +144,15 @@ class Gatekeeper:
             asked_by = self._rule_of.get(call.id, "")
             owners = [approvals.OWNERS]
             written = await actions.ask(
-                conn, self._job, drawn, self._place, asked, asked_by=asked_by, may_decide=owners, has_read=has_read
+                conn,
+                self._job,
+                drawn,
+                self._place,
+                asked,
+                asked_by=asked_by,
+                may_decide=owners,
+                has_read=has_read,
+                quiet=self._unattended == "wait",
             )
             said = f"{call.name} waits for approval: action {drawn[0]}."
             told = await remark(conn, said, session_id=self._place.session_id, owed=not written.in_its_chat)
@@ -169,6 +190,8 @@ class Gatekeeper:
             )
         if always is not None:
             return Allow(by=f"always allowed {always}")
+        if self._unattended == "reject":
+            return Deny(NOBODY_IS_THERE, by=f"{rule}; nobody is there")
         self._rule_of[call.id] = rule
         return Ask(by=rule)
 

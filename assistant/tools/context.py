@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from assistant.agents import DEFAULT_AGENT
 from assistant.effects import once
 from assistant.errors import AssistantError
 from assistant.people import User
@@ -17,7 +18,10 @@ from sessions import ToolRefused, current_call
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run of a turn. chat: the chat session's id. workspace: the folder that its agent works in; None: it has none."""
+    """One run of a turn. chat: the chat session's id. workspace: the folder that its agent works in; None: it has none.
+
+    agent: its name.
+    """
 
     database: Database
     user: User
@@ -25,6 +29,7 @@ class RunContext:
     turn_id: UUID
     job: AnyJob
     workspace: Path | None = None
+    agent: str = DEFAULT_AGENT
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:

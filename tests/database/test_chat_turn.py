@@ -17,7 +17,10 @@ from assistant import agents, chats, people, sending
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import list_deliveries, queue_of
 from assistant.workspaces import Workspaces
-from handlers import chat_turn
+from handlers import chat_turn, turn_kind
+from handlers import turns as turns_module
+from handlers.chat_turn import ChatTurns
+from handlers.turns import LEFT
 from jobs_core import (
     AnyJob,
     Connection,
@@ -265,7 +268,7 @@ async def test_a_run_whose_job_was_taken_before_it_bound_anything_binds_nothing(
         await handle(old)
     assert await fetch(conn, "SELECT FROM jobs.chat_message_history WHERE turn_id IS NOT NULL") == []
     assert bench.agent.asked == []
-    monkeypatch.setattr(chat_turn, "fence", AsyncMock())
+    monkeypatch.setattr(turns_module, "fence", AsyncMock())
     await handle(old)
     assert len(bench.agent.asked) == 1
 
@@ -458,8 +461,8 @@ async def test_a_turn_that_cannot_begin_is_told_in_the_chat(bench: Bench, conn: 
 
 
 async def test_a_turn_that_takes_too_long_is_stopped_and_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert CHAT_TURN.timeout > chat_turn.TURN_TIMEOUT
-    monkeypatch.setattr(chat_turn, "TURN_TIMEOUT", timedelta(milliseconds=20))
+    assert CHAT_TURN.timeout > ChatTurns().timeout
+    monkeypatch.setattr(turn_kind, "TIME_TO_SAY_SO", CHAT_TURN.timeout - timedelta(milliseconds=20))
     received = await bench.say("hello")
     await bench.spend_retries()
     bench.agent.meanwhile = asyncio.Event().wait
@@ -476,7 +479,7 @@ async def test_a_turn_whose_job_was_ended_for_it_is_told_by_the_chats_next_job(b
     bench.agent.raises = None
     assert await bench.run() == "complete"
     assert bench.agent.asked[-1]["prompt"] == "two"
-    told = f"This could not be answered: {chat_turn.LEFT}"
+    told = f"This could not be answered: {LEFT}"
     assert await bench.lines(second) == [("human", "one"), ("human", "two"), ("system", told), ("ai", "Hi.")]
 
 

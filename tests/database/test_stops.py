@@ -13,6 +13,7 @@ from assistant import chats, stopping
 from assistant.chats import CHAT_TURN
 from assistant.errors import NoSuchChat
 from handlers.chat_turn import ChatTurns
+from handlers.turns import Turns
 from jobs_core import Connection, Database, Jobs, fetch
 from jobs_core.claim import claim
 from jobs_core.leases import register
@@ -30,7 +31,7 @@ STOPPED, BEFORE, ANEW = stopping.STOPPED, stopping.STOPPED_BEFORE, stopping.ANEW
 @asynccontextmanager
 async def answering(database: Database, agent: ScriptedAgent, **settings: float) -> AsyncIterator[Jobs]:
     """A worker whose turns are this agent's."""
-    turns: Any = ChatTurns(database, agent, None)  # type: ignore[arg-type]  # a stand-in for the agent
+    turns: Any = Turns(ChatTurns(), database, agent, None)  # type: ignore[arg-type]  # a stand-in for the agent
     async with working(database, {CHAT_TURN: turns.run}, **settings) as (jobs, _):
         yield jobs
 
@@ -159,7 +160,7 @@ async def test_the_run_of_a_turn_that_was_stopped_asks_nobody(
 ) -> None:
     """Its worker died with the request unseen, and another one claims the job before upkeep looks."""
     agent = ScriptedAgent()
-    jobs.table.register_handler(CHAT_TURN, ChatTurns(database, agent, None).run)  # type: ignore[arg-type]  # a stand-in
+    jobs.table.register_handler(CHAT_TURN, Turns(ChatTurns(), database, agent, None).run)  # type: ignore[arg-type]  # a stand-in
     received = await say(jobs, "hello")
     worker_id = await register(conn, queues=["chat"], job_types=[CHAT_TURN.name], slots=1, lease_s=600)
     (job,) = await claim(conn, worker_id=worker_id, queues=["chat"], job_types=[CHAT_TURN.name], slots=1)
@@ -182,7 +183,7 @@ async def test_a_run_that_comes_to_its_end_as_its_chat_is_stopped_writes_nothing
 ) -> None:
     """It was not told in time. Its job is put back, and then ended by the request."""
     agent = ScriptedAgent()
-    jobs.table.register_handler(CHAT_TURN, ChatTurns(database, agent, None).run)  # type: ignore[arg-type]  # a stand-in
+    jobs.table.register_handler(CHAT_TURN, Turns(ChatTurns(), database, agent, None).run)  # type: ignore[arg-type]  # a stand-in
     received = await say(jobs, "hello")
     worker_id = await register(conn, queues=["chat"], job_types=[CHAT_TURN.name], slots=1, lease_s=600)
     (job,) = await claim(conn, worker_id=worker_id, queues=["chat"], job_types=[CHAT_TURN.name], slots=1)

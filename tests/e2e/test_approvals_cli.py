@@ -13,12 +13,13 @@ from assistant import actions, agents, approvals, chats
 from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN, ChatTurnInput
-from handlers import chat_turn
 from handlers.chat_turn import ChatTurns
+from handlers.turns import Turns
 from jobs_core import AnyJob, Connection, Database, HandlerTable, Jobs, LeaseLost, Snooze
 from jobs_core.claim import claim
 from jobs_core.leases import register
 from jobs_core.settle import settle
+from sessions.model_run import DATABASE_PAUSE
 from simulator.client import SimulatorControl
 from tests.support.sessions import agents as cli_agents
 
@@ -50,14 +51,14 @@ class Site:
         job = job or await self.claim()
         self.runs += 1
         async with cli_agents(self.jobs.database, self.sim, self.folder / str(self.runs)) as sessions:
-            outcome = await ChatTurns(self.jobs.database, sessions, None).run(job)
+            outcome = await Turns(ChatTurns(), self.jobs.database, sessions, None).run(job)
         async with self.jobs.database.connection() as conn:
             return (await settle(conn, job, outcome, CHAT_TURN)).state
 
     async def lose(self, job: AnyJob) -> AnyJob:
         """Take a job from its run, as a rescue does; the claim of the next one."""
         async with self.jobs.database.connection() as conn:
-            await settle(conn, job, Snooze(chat_turn.DATABASE_PAUSE * 0, because="drained"), CHAT_TURN)
+            await settle(conn, job, Snooze(DATABASE_PAUSE * 0, because="drained"), CHAT_TURN)
         return await self.claim()
 
     async def action(self) -> Action:
