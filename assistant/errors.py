@@ -17,6 +17,7 @@ AssistantError
 ├── NotResent       the delivery is not one that failed: the caller looks at it again
 ├── FileGone        its bytes were dropped for their age, all or in the middle: the caller does without it
 ├── MayNotDecide    it is not this person's to decide about
+├── MayNotSchedule  agents run by schedules of owners only: an owner makes it, or it is removed
 └── NotDecided      it was decided before, is over, or is not what the person was shown: the caller looks at it again
 """
 
@@ -91,3 +92,7 @@ class MayNotDecide(AssistantError):
 
 class NotDecided(AssistantError):
     """The decision changed nothing: it came too late, or for other arguments."""
+
+
+class MayNotSchedule(AssistantError):
+    """The schedule's person is no owner."""

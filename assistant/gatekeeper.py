@@ -14,12 +14,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
 
 from assistant import actions, approvals
 from assistant.action import Action, event_of
 from assistant.actions import Place
-from assistant.policy import Policy
+from assistant.policy import Policy, Unattended
 from assistant.remarks import remark
 from jobs_core import AnyJob, Connection, Database, Wait
 from jobs_core.waits import emitted
@@ -40,9 +39,6 @@ from sessions import (
     what_was_read,
 )
 
-Unattended = Literal["reject", "ask", "wait"]
-"""What becomes of a call that needs approval in a turn that nobody waits for: refused; put before those who may decide, as any
-other; or left in the list of what waits, without telling anybody."""
 NOBODY_IS_THERE = (
     "This call needs approval, and nobody is there to give it: this turn runs by a schedule whose policy is to reject "
     "such calls. Do without it, and say in your answer what you would have done."

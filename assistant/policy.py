@@ -25,6 +25,9 @@ from sessions import canonical
 
 Then = Literal["allow", "ask", "reject"]
 Role = Literal["owner", "external"]
+Unattended = Literal["reject", "ask", "wait"]
+"""What becomes of a call that needs approval in a turn that nobody waits for: refused; put before those who may decide, as any
+other; or left in the list of what waits, without telling anybody."""
 STRUCTURED = "StructuredOutput"
 """How an agent gives a structured result: an answer, not an act."""
 READ_ONLY = frozenset({"Read", "Glob", "Grep", "LS", "NotebookRead", "TodoWrite"})

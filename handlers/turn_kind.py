@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from assistant.agents import Cast
-from assistant.gatekeeper import Unattended
+from assistant.policy import Unattended
 from jobs_core import Connection, Job, JobType
 from jobs_core.wake import Ready
 
@@ -38,7 +38,7 @@ class TurnKind(ABC, Generic[InputT]):
         """The chat that the turn is in."""
 
     async def open(self, conn: Connection, job: Job[InputT]) -> None:
-        """Have the chat stand there with what is to be answered: in the first transaction of a run, and where none can begin."""
+        """Have the chat stand there with what is to be answered: in a run's first transaction, and where none can begin."""
 
     def check(self, cast: Cast) -> None:
         """Raise an AssistantError where no turn may run for these: the job fails with it at once."""

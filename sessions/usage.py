@@ -119,6 +119,12 @@ async def usage_of_turn(conn: Connection, turn_id: UUID, token: int | None = Non
     return Usage(**row)
 
 
+async def costs_of_turns(conn: Connection, turn_ids: Sequence[UUID]) -> dict[UUID, Decimal]:
+    """The US dollars that each of these turns has cost in all its runs, of those that have used anything."""
+    rows = await fetch(conn, statement("sessions", "usage/costs_of_turns"), {"turn_ids": list(turn_ids)})
+    return {row["turn_id"]: row["cost_usd"] for row in rows}
+
+
 async def usage_of_user(conn: Connection, user_id: str, since: datetime) -> Usage:
     """What turns for a user used in runs that began since then; open calls estimated."""
     row = await fetch_one(conn, statement("sessions", "usage/of_user"), {"user_id": user_id, "since": since})
