@@ -17,6 +17,7 @@ AssistantError
 ├── NotResent       the delivery is not one that failed: the caller looks at it again
 ├── FileGone        its bytes were dropped for their age, all or in the middle: the caller does without it
 ├── MayNotDecide    it is not this person's to decide about
+├── ScheduleOfFile  a file made the schedule, or something else made one that a file names: change it there, or take it over
 ├── MayNotSchedule  agents run by schedules of owners only: an owner makes it, or it is removed
 └── NotDecided      it was decided before, is over, or is not what the person was shown: the caller looks at it again
 """
@@ -96,3 +97,7 @@ class NotDecided(AssistantError):
 
 class MayNotSchedule(AssistantError):
     """The schedule's person is no owner."""
+
+
+class ScheduleOfFile(AssistantError):
+    """The schedule is not this caller's to change."""

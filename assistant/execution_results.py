@@ -9,7 +9,6 @@ Verbs take the connection first: the caller owns the transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
@@ -54,14 +53,14 @@ class Result:
     due_at: datetime
     started_at: datetime
     ended_at: datetime | None
-    cost_usd: Decimal | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a turn by a schedule has cost on average. of: the schedule itself, or, as it has not run, its agent's others."""
 
-    usd: Decimal
+    usd: float
     turns: int
     of: Literal["schedule", "agent"]
 
@@ -136,7 +135,7 @@ async def expected_cost(conn: Connection, *, schedule_id: int | None, agent: str
 
 def _mean(results: Sequence[Result], of: Literal["schedule", "agent"]) -> Cost | None:
     costs = [result.cost_usd for result in results if result.cost_usd is not None and result.ended_at is not None]
-    return Cost(sum(costs, Decimal(0)) / len(costs), len(costs), of) if costs else None
+    return Cost(sum(costs) / len(costs), len(costs), of) if costs else None
 
 
 async def _listed(

@@ -35,25 +35,11 @@ class ScheduledTurnInput(BaseModel):
     tick: Tick | None = None
 
 
-def _lane(given: ScheduledTurnInput) -> str:
-    """Of the chat: where a gap of the clock makes two ticks due at once, they are turns of one chat, one after the other."""
-    return (
-        f"turn:{_chat(given.agent, given.tick.due_at, str(given.tick.schedule_id))}" if given.tick else "turn:scheduled"
-    )
-
-
-def _chat(agent: str, due_at: datetime, whose: str) -> str:
-    due = due_at.astimezone(UTC)
-    micros = f".{due.microsecond:06d}" if due.microsecond else ""
-    return f"scheduled_{agent}_{due:%Y%m%dT%H%M%S}{micros}Z_{whose}"
-
-
 SCHEDULED_TURN = JobType(
     "scheduled_turn",
     ScheduledTurnInput,
     ChatTurnResult,
     queue="chat",
-    lane=_lane,
     priority=3,  # behind people, who wait for their answers
     retries=RetryPolicy(max_retries=3),
     timeout=timedelta(hours=1),
@@ -62,8 +48,9 @@ SCHEDULED_TURN = JobType(
 
 def chat_of(job: Job[ScheduledTurnInput]) -> str:
     """The id of the job's chat: made of its agent, when it was due, and its schedule, so that each run has the same."""
-    tick = job.input.tick
-    return _chat(job.input.agent, due_at(job), str(tick.schedule_id) if tick else f"job{job.id}")
+    tick, due = job.input.tick, due_at(job).astimezone(UTC)
+    micros = f".{due.microsecond:06d}" if due.microsecond else ""
+    return f"scheduled_{job.input.agent}_{due:%Y%m%dT%H%M%S}{micros}Z_{tick.schedule_id if tick else f'job{job.id}'}"
 
 
 def due_at(job: Job[ScheduledTurnInput]) -> datetime:
@@ -82,7 +69,8 @@ def check_person(user: User) -> None:
 async def open_chat(conn: Connection, job: Job[ScheduledTurnInput]) -> None:
     """Have the job's chat stand there, with the prompt said in it once, and its result begun.
 
-    A redrive, which is another job, says it anew in the same chat.
+    Another job of the tick, a redrive, says it anew in the same chat; so does that of a tick due at the same moment, as in a
+    gap of the clock: schedules have one of those run after the other.
     """
     chat, tick = chat_of(job), job.input.tick
     user_id = job.user_id or (await people.owner(conn)).id

@@ -33,6 +33,7 @@ from cli.commands import (
     role,
     scale,
     scheduler,
+    schedule,
     session,
     task,
     telegram,
@@ -63,6 +64,7 @@ agent.register(app)
 user.register(app)
 session.register(app)
 task.register(app)
+schedule.register(app)
 deliveries.register(app)
 voice.register(app)
 notifications.register(app)

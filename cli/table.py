@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from assistant.arrivals import FETCH_MEDIA
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import DELIVER
+from assistant.scheduled_turns import SCHEDULED_TURN
 from assistant.transcription import TRANSCRIBE
 from jobs_core import ConfigurationError, HandlerTable
 
@@ -31,7 +32,7 @@ def build_table(more: str = "") -> HandlerTable:
     Raises ConfigurationError naming the module that cannot be used.
     """
     table = HandlerTable()
-    table.declare_all([CHAT_TURN, DELIVER, TRANSCRIBE, FETCH_MEDIA])
+    table.declare_all([CHAT_TURN, DELIVER, TRANSCRIBE, FETCH_MEDIA, SCHEDULED_TURN])
     for name in HANDLERS:
         importlib.import_module(name).register(table)
     for name in filter(None, more.split(",")):

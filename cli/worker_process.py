@@ -60,13 +60,14 @@ def _agents(database: Database, table: HandlerTable, jobs: Jobs) -> list[Resourc
     if not settings.has_credentials:
         return []
     from assistant.workspaces import Workspaces
-    from handlers import chat_turn
+    from handlers import chat_turn, scheduled_turn
     from sessions.budget_keeper import BudgetKeeper
     from sessions.runner import ClaudeSessions
 
     sessions = ClaudeSessions(database, settings)
     root = AssistantSettings.read().workspaces or CliSettings.read().data / "workspaces"
     wake = jobs.notifier.wake
-    chat_turn.register(table, database=database, sessions=sessions, workspaces=Workspaces(root), wake=wake)
+    for turns in (chat_turn, scheduled_turn):
+        turns.register(table, database=database, sessions=sessions, workspaces=Workspaces(root), wake=wake)
     bind_agents(CliSettings.read().handlers, table, database=database, sessions=sessions, wake=wake)
     return [sessions, BudgetKeeper(database, settings, wake)]

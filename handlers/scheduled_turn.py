@@ -1,4 +1,4 @@
-"""`scheduled_turn`: an agent is asked something by a schedule. Queue `chat`, lane `turn:{chat}`. Created by the evaluator.
+"""`scheduled_turn`: an agent is asked something by a schedule. Queue `chat`, no lane of its own. Created by the evaluator.
 
     this tick's chat with the prompt in it ─▶ a turn ─▶ answer, result, notification, chat closed and job's end, one transaction
 

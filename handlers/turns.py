@@ -196,7 +196,7 @@ class Turns(Generic[InputT]):
     async def _gatekeeper(self, turn: Turn, job: Job[InputT], setup: AgentSetup) -> Gatekeeper:
         agent, user = turn.cast.agent, turn.cast.user
         place = Place(turn.chat, turn.claude_session_id, turn.id, user.id, agent.name)
-        own_tools = shown_names(setup.own_tools)
+        own_tools = shown_names([tool for tool in setup.own_tools if not tool.gated])
         rules = policy.parse(agent.gate_policy, role=user.role, workspace=setup.workspace, own_tools=own_tools)
         return await Gatekeeper.open(self._database, job, place, rules, unattended=self._kind.unattended(job))
 

@@ -61,13 +61,15 @@ class Tool(Generic[InputT]):
 
     name: lower-case letters, digits and underscores, 48 at most. fn: gets a valid `Input`, and returns text or a model; the
     first 20,000 characters are shown. It is cancelled after 120 s, or with its run. It raises ToolRefused, or
-    jobs_core.InvalidInput, with a text for the model; of whatever else it raises the model hears only that it failed.
+    jobs_core.InvalidInput, with a text for the model; of whatever else it raises the model hears only that it failed. gated: a
+    person is asked before it runs, unless a rule allows it.
     """
 
     name: str
     description: str
     Input: type[InputT]
     fn: Callable[[InputT], Awaitable[str | BaseModel]]
+    gated: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -119,10 +119,10 @@ async def usage_of_turn(conn: Connection, turn_id: UUID, token: int | None = Non
     return Usage(**row)
 
 
-async def costs_of_turns(conn: Connection, turn_ids: Sequence[UUID]) -> dict[UUID, Decimal]:
+async def costs_of_turns(conn: Connection, turn_ids: Sequence[UUID]) -> dict[UUID, float]:
     """The US dollars that each of these turns has cost in all its runs, of those that have used anything."""
     rows = await fetch(conn, statement("sessions", "usage/costs_of_turns"), {"turn_ids": list(turn_ids)})
-    return {row["turn_id"]: row["cost_usd"] for row in rows}
+    return {row["turn_id"]: float(row["cost_usd"]) for row in rows}
 
 
 async def usage_of_user(conn: Connection, user_id: str, since: datetime) -> Usage:

@@ -12,6 +12,7 @@ from assistant.tools.context import RunContext
 from assistant.tools.files import send_file_tool
 from assistant.tools.outsiders import outsiders_tools
 from assistant.tools.owner import owners_tools
+from assistant.tools.schedules import schedule_tools
 from sessions import Tool
 
 __all__ = ["RunContext", "tools_for"]
@@ -21,4 +22,5 @@ def tools_for(context: RunContext) -> list[Tool[Any]]:
     """The tools of this run's person."""
     if not context.user.is_owner:
         return outsiders_tools(context)
-    return owners_tools(context) + ([send_file_tool(context, context.workspace)] if context.workspace else [])
+    tools = owners_tools(context) + schedule_tools(context)
+    return tools + ([send_file_tool(context, context.workspace)] if context.workspace else [])

@@ -13,6 +13,7 @@ from assistant.effects import once
 from assistant.errors import AssistantError
 from assistant.people import User
 from jobs_core import AnyJob, Connection, Database, fence
+from schedules import NameTaken, NoSuchSchedule
 from sessions import ToolRefused, current_call
 
 
@@ -41,7 +42,7 @@ class RunContext:
             async with self.database.transaction() as conn:
                 await fence(conn, self.job)
                 yield conn
-        except AssistantError as error:
+        except (AssistantError, NameTaken, NoSuchSchedule) as error:
             raise ToolRefused(str(error)) from None
 
     async def once(

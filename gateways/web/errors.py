@@ -18,6 +18,7 @@ from assistant.errors import (
     AssistantError,
     ChatClosed,
     MayNotDecide,
+    MayNotSchedule,
     NoSuchAction,
     NoSuchAgent,
     NoSuchAlways,
@@ -29,10 +30,12 @@ from assistant.errors import (
     NotDecided,
     NotResent,
     RoleFixed,
+    ScheduleOfFile,
     TaskChanged,
     TaskExists,
 )
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
+from schedules.errors import NameTaken, NoSuchSchedule
 from sessions.errors import NotCopied
 
 log = structlog.get_logger()
@@ -54,6 +57,10 @@ _OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     NotResent: (409, "not_resent", "delivery_id"),
     MayNotDecide: (403, "may_not_decide", "decided_by"),
     NotDecided: (409, "not_decided", "decision"),
+    MayNotSchedule: (422, "may_not_schedule", "user_id"),
+    ScheduleOfFile: (409, "schedule_of_file", "name"),
+    NoSuchSchedule: (404, "no_such_schedule", "name"),
+    NameTaken: (409, "name_taken", "name"),
 }
 """Status, code and field of each that a route may raise."""
 
@@ -101,7 +108,7 @@ def _refused(error: Exception) -> Refused:
         case InvalidInput(field=field):
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
-        case AssistantError() | NotCopied():
+        case AssistantError() | NotCopied() | NoSuchSchedule() | NameTaken():
             status, code, field = _OF_ASSISTANT[type(error)]
             return Refused(status, code, str(error), field=field)
         case RequestValidationError():

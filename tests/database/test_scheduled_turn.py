@@ -223,5 +223,5 @@ async def test_a_cost_is_expected_by_what_the_schedule_cost_else_its_agent(bench
     for schedule_id, of in ((7, "schedule"), (8, "agent"), (None, "agent")):
         cost = await expected_cost(conn, schedule_id=schedule_id, agent="assistant")
         assert cost is not None
-        assert (float(cost.usd), cost.turns, cost.of) == (0.25, 1, of)
+        assert (cost.usd, cost.turns, cost.of) == (0.25, 1, of)
     assert await expected_cost(conn, schedule_id=8, agent="other") is None

@@ -55,7 +55,15 @@ async def tell(of_whom: RunContext, summary: str, run_id: UUID = FIRST, **of_cal
 
 def test_each_role_has_its_tools(of: Of) -> None:
     assert [tool.name for tool in tools_for(of(ADA))] == ["send_summary_to_owner", "get_my_tasks", "update_task_status"]
-    assert [tool.name for tool in tools_for(of(OWNER))] == ["create_task", "update_task", "list_tasks"]
+    assert [tool.name for tool in tools_for(of(OWNER))] == [
+        "create_task",
+        "update_task",
+        "list_tasks",
+        "try_schedule",
+        "create_schedule",
+        "remove_schedule",
+        "list_schedules",
+    ]
 
 
 def test_no_tool_of_an_outsider_has_an_argument_that_names_a_person(of: Of) -> None:

@@ -20,3 +20,15 @@ CREATE TABLE {schema}.agent_execution_results (
 CREATE INDEX agent_execution_results_of_schedule ON {schema}.agent_execution_results (schedule_id, id);
 CREATE INDEX agent_execution_results_of_agent ON {schema}.agent_execution_results (agent_name, id);
 CREATE INDEX agent_execution_results_running ON {schema}.agent_execution_results (id) WHERE status = 'running';
+
+-- The schedules that run agents, as those know them who only want these.
+CREATE VIEW {schema}.agent_schedules AS
+SELECT id, user_id, input ->> 'agent' AS agent_name, input ->> 'prompt' AS prompt, cron AS cron_expression,
+       jsonb_strip_nulls(jsonb_build_object(
+           'name', name, 'zone', zone, 'every_s', every_s, 'at', at, 'approvals', input ->> 'approvals', 'jitter_s', jitter_s,
+           'missed', missed, 'missed_max', missed_max, 'missed_window_s', missed_window_s, 'overlap', overlap, 'source', source,
+           'paused_at', paused_at, 'paused_why', paused_why
+       )) AS config,
+       next_at, created_at, changed_at
+FROM {schema}.schedules
+WHERE job_type = 'scheduled_turn';

@@ -1,0 +1,229 @@
+"""Schedules as people write them, of agents and of any job type, whatever door they come by: commands, the API, files, a tool.
+
+    Draft ─▶ save ─▶ whose is it? ─▶ may it be so? ─▶ put ─▶ Saved: the schedule, its next five ticks, what a turn may cost
+                        └─ a file's, and this is none: ScheduleOfFile
+
+What a schedule is stands in the room `schedules`; here stands what is particular to agents. Roll the transaction back to see
+what a draft would come to. Verbs take the connection first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self, cast
+from uuid import uuid4
+
+from pydantic import BaseModel, Field, model_validator
+
+import schedules
+from assistant import agents, people
+from assistant.agent_values import AgentName, Prompt
+from assistant.agents import DEFAULT_AGENT
+from assistant.errors import ScheduleOfFile
+from assistant.execution_results import Cost, expected_cost, owner_or_none
+from assistant.notifications import notify
+from assistant.policy import Unattended
+from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput, check_person
+from jobs_core import Connection, HandlerTable, execute, gate, statement
+from schedules import NoSuchSchedule, Rule, Schedule
+from schedules.book import Which
+
+FILE = "file:"
+"""How the source of a schedule begins that a file made."""
+SHOWN_TICKS = 5
+_KINDS = ("cron", "every_s", "at")
+_TURN = ("agent", "prompt", "approvals")
+
+
+class Draft(Rule):
+    """A schedule as it is written: its rule, and either what an agent is asked, or a job type with its input.
+
+    agent: DEFAULT_AGENT where only a prompt is given. user_id: for whom; None: the owner.
+    """
+
+    name: Annotated[str, Field(max_length=gate.MAX_NAME_CHARS)]
+    agent: AgentName | None = None
+    prompt: Prompt | None = None
+    approvals: Unattended | None = None
+    job_type: Annotated[str, Field(max_length=gate.MAX_NAME_CHARS)] | None = None
+    input: dict[str, Any] | None = None
+    user_id: Annotated[str, Field(max_length=gate.MAX_NAME_CHARS)] | None = None
+
+    @model_validator(mode="after")
+    def _one_work(self) -> Self:
+        if (self.prompt is None) == (self.job_type is None):
+            raise ValueError("give either prompt, for an agent, or job_type")
+        if self.job_type is not None and any(getattr(self, field) is not None for field in _TURN):
+            raise ValueError("agent, prompt and approvals: go without job_type")
+        if self.prompt is not None and self.input is not None:
+            raise ValueError("input: goes with job_type; an agent is asked the prompt")
+        return self
+
+    @property
+    def rule(self) -> Rule:
+        """When it is due."""
+        return Rule.model_validate(self.model_dump(include=set(Rule.model_fields)))
+
+    @property
+    def work(self) -> tuple[str, dict[str, Any]]:
+        """The type of its jobs, and their input."""
+        if self.job_type is not None:
+            return self.job_type, self.input or {}
+        given = {"agent": self.agent or DEFAULT_AGENT, "prompt": self.prompt, "approvals": self.approvals or "reject"}
+        return SCHEDULED_TURN.name, given
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to come of a schedule: its next ticks, five at most, in UTC; and what a turn costs, None: nothing is known."""
+
+    ticks: list[datetime]
+    cost: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A schedule that was saved, what that did, and what is to come of it."""
+
+    schedule: Schedule
+    did: Literal["made", "changed", "nothing"]
+    forecast: Forecast
+
+
+def read(values: Any) -> Draft:
+    """A draft of plain values. Raises InvalidInput naming the field."""
+    return cast("Draft", gate.fit(Draft, values, field="schedule"))
+
+
+async def save(
+    conn: Connection, table: HandlerTable, draft: Draft, *, source: str, new: bool = False, take_over: bool = False
+) -> Saved:
+    """Have the schedule of this name be as drafted; call it inside a transaction. source: who wants it so (schedules.put).
+
+    new: there may be none of the name yet. take_over: though a file made it, or, for a file, though no file did. Raises
+    InvalidInput, NameTaken, ScheduleOfFile; for agents also NoSuchAgent, NoSuchUser, MayNotSchedule: nothing was written then.
+    """
+    before = await _held(conn, draft.name)
+    if before is not None and not (new or take_over):
+        _check_whose(before, source)
+    job_type, given = draft.work
+    if job_type == SCHEDULED_TURN.name:
+        await _check_cast(conn, gate.fit(ScheduledTurnInput, given, field="input"), draft.user_id)
+    done = await schedules.put(
+        conn,
+        table,
+        name=draft.name,
+        job_type=job_type,
+        input=given,
+        rule=draft.rule,
+        user_id=draft.user_id,
+        source=source,
+        new=new,
+    )
+    return Saved(done.schedule, done.did, await forecast(conn, done.schedule))
+
+
+async def try_out(conn: Connection, table: HandlerTable, draft: Draft) -> Forecast:
+    """What would come of a draft, which is not saved. Raises as `save`, but not for what a file made."""
+    async with conn.transaction(force_rollback=True):
+        return (await save(conn, table, draft, source="try", take_over=True)).forecast
+
+
+def some_name() -> str:
+    """A name for a draft that is only tried out."""
+    return f"try-{uuid4().hex}"
+
+
+async def change(
+    conn: Connection,
+    table: HandlerTable,
+    which: Which,
+    changes: Mapping[str, Any],
+    *,
+    source: str,
+    take_over: bool = False,
+) -> Saved:
+    """Change some fields of a schedule, as they stand in a Draft; one of cron, every_s and at takes the others' place.
+
+    Call it inside a transaction. Raises as `save`, and NoSuchSchedule.
+    """
+    name = (await schedules.get(conn, which)).name
+    await _lock(conn, name)
+    values = draft_of(await schedules.get(conn, name))
+    if any(changes.get(kind) is not None for kind in _KINDS):
+        values = {field: value for field, value in values.items() if field not in {*_KINDS, "anchor"}}
+    return await save(conn, table, read(values | dict(changes) | {"name": name}), source=source, take_over=take_over)
+
+
+async def check_open(conn: Connection, which: Which) -> Schedule:
+    """The schedule, which nobody else writes until the caller's transaction ends. Raises NoSuchSchedule, ScheduleOfFile."""
+    name = (await schedules.get(conn, which)).name
+    before = await _held(conn, name)
+    if before is None:
+        raise NoSuchSchedule(f"There is no schedule {which!r} any more")
+    _check_whose(before, source="")
+    return before
+
+
+async def forecast(conn: Connection, schedule: Schedule) -> Forecast:
+    """What is to come of a schedule, as if it were not paused."""
+    cost = None
+    if schedule.job_type == SCHEDULED_TURN.name:
+        cost = await expected_cost(conn, schedule_id=schedule.id, agent=schedule.input["agent"])
+    return Forecast(schedule.rule.upcoming(datetime.now(UTC), SHOWN_TICKS), cost)
+
+
+def draft_of(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as it would be written."""
+    is_turn = schedule.job_type == SCHEDULED_TURN.name
+    work = (
+        {field: schedule.input[field] for field in _TURN}
+        if is_turn
+        else {"job_type": schedule.job_type, "input": schedule.input}
+    )
+    return {"name": schedule.name, "user_id": schedule.user_id} | work | schedule.rule.model_dump()
+
+
+async def tell_paused(conn: Connection, schedule: Schedule) -> None:
+    """Tell its person, in the transaction in which a schedule paused itself."""
+    await notify(
+        conn,
+        user_id=await owner_or_none(conn, schedule.user_id),
+        title=f"Schedule {schedule.name} paused itself",
+        body=f"{schedule.paused_why}. ./jobs schedule results {schedule.name} shows what came of its ticks; mend it, then "
+        f"./jobs schedule resume {schedule.name}",
+        category="schedule",
+        severity="error",
+        metadata={"schedule_id": schedule.id, "schedule": schedule.name},
+    )
+
+
+async def _check_cast(conn: Connection, asked: BaseModel, user_id: str | None) -> None:
+    assert isinstance(asked, ScheduledTurnInput)
+    await agents.load(conn, asked.agent)
+    if user_id is not None:
+        check_person(await people.get(conn, user_id))
+
+
+async def _held(conn: Connection, name: str) -> Schedule | None:
+    await _lock(conn, name)
+    try:
+        return await schedules.get(conn, name)
+    except NoSuchSchedule:
+        return None
+
+
+async def _lock(conn: Connection, name: str) -> None:
+    await execute(conn, statement("assistant", "agent_schedule/lock"), {"name": gate.check_name(name, field="name")})
+
+
+def _check_whose(before: Schedule, source: str) -> None:
+    by_file, is_file = before.source.startswith(FILE), source.startswith(FILE)
+    if by_file and not is_file:
+        raise ScheduleOfFile(
+            f"Schedule {before.name} was made by {before.source}: change that file and apply it, or take the schedule over"
+        )
+    if is_file and not by_file:
+        raise ScheduleOfFile(
+            f"There is a schedule {before.name} already, made by {before.source}, not by a file: remove it, or rename this one"
+        )

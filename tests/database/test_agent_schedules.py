@@ -1,0 +1,156 @@
+"""Schedules as people write them: saved and changed by any door, for owners only, and whose a file's are."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import schedules
+from assistant import people
+from assistant.agent_schedules import Saved, change, check_open, read, save, tell_paused, try_out
+from assistant.errors import MayNotSchedule, NoSuchAgent, NoSuchUser, ScheduleOfFile
+from assistant.notifications import list_notifications
+from assistant.scheduled_turns import SCHEDULED_TURN
+from jobs_core import Connection, HandlerTable, InvalidInput, UnknownJobType, execute, fetch
+from schedules import NameTaken, NoSuchSchedule
+from tests.support.job_types import NOTE
+
+NINE = {"cron": "0 9 * * mon-fri", "zone": "Europe/Berlin"}
+MORNING = {"name": "morning", "prompt": "What is on today?", **NINE}
+
+
+@pytest.fixture
+def table() -> HandlerTable:
+    known = HandlerTable()
+    known.declare_all([SCHEDULED_TURN, NOTE])
+    return known
+
+
+async def put(conn: Connection, table: HandlerTable, source: str = "cli", **given: Any) -> Saved:
+    how = {name: given.pop(name) for name in ("new", "take_over") if name in given}
+    async with conn.transaction():
+        return await save(conn, table, read(MORNING | given), source=source, **how)
+
+
+async def test_an_agent_s_schedule_is_a_row_of_the_view_that_is_named_for_them(
+    conn: Connection, table: HandlerTable
+) -> None:
+    saved = await put(conn, table, approvals="ask", jitter_s=60)
+    (row,) = await fetch(conn, "SELECT * FROM jobs.agent_schedules")
+    assert (row["id"], row["agent_name"], row["prompt"]) == (saved.schedule.id, "assistant", "What is on today?")
+    told = {name: row["config"][name] for name in ("name", "zone", "approvals", "jitter_s", "overlap", "source")}
+    told |= {"cron": row["cron_expression"]}
+    assert told == NINE | {"name": "morning", "approvals": "ask", "jitter_s": 60, "overlap": "skip", "source": "cli"}
+
+
+async def test_before_it_is_saved_its_ticks_and_cost_are_shown_and_nothing_is_written(
+    conn: Connection, table: HandlerTable
+) -> None:
+    forecast = await try_out(conn, table, read(MORNING))
+    assert len(forecast.ticks) == 5
+    assert all(tick.astimezone(UTC).hour in {7, 8} and tick > datetime.now(UTC) for tick in forecast.ticks)
+    assert forecast.cost is None
+    assert await fetch(conn, "SELECT FROM jobs.schedules") == []
+
+
+async def test_a_schedule_of_any_type_is_saved_and_one_of_a_type_is_none_of_the_view(
+    conn: Connection, table: HandlerTable
+) -> None:
+    note = {"name": "n", "job_type": "note", "input": {"text": "x"}, "every_s": 60, "prompt": None, "cron": None}
+    saved = await put(conn, table, **note)
+    assert (saved.schedule.job_type, saved.schedule.input["text"], saved.forecast.cost) == ("note", "x", None)
+    assert await fetch(conn, "SELECT FROM jobs.agent_schedules") == []
+
+
+async def test_what_is_changed_is_changed_and_one_kind_of_timing_takes_the_other_s_place(
+    conn: Connection, table: HandlerTable
+) -> None:
+    await put(conn, table)
+    async with conn.transaction():
+        saved = await change(conn, table, "morning", {"every_s": 3600, "approvals": "wait"}, source="api")
+    rule, given = saved.schedule.rule, saved.schedule.input
+    assert (saved.did, rule.every_s, rule.cron, rule.zone) == ("changed", 3600, None, "Europe/Berlin")
+    assert (given["prompt"], given["approvals"], saved.schedule.source) == ("What is on today?", "wait", "api")
+    async with conn.transaction():
+        same = await change(conn, table, "morning", {"prompt": "What is on today?"}, source="api")
+    assert (same.did, same.schedule.next_at) == ("nothing", saved.schedule.next_at)
+    with pytest.raises(NoSuchSchedule):
+        await change(conn, table, "evening", {"prompt": "?"}, source="api")
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"agent": "nobody"}, NoSuchAgent),
+        ({"user_id": "u_gone"}, NoSuchUser),
+        ({"user_id": "eve"}, MayNotSchedule),
+        ({"prompt": None, "job_type": "odd"}, UnknownJobType),
+        ({"prompt": None, "job_type": "scheduled_turn", "input": {"prompt": "x", "agent": "nobody"}}, NoSuchAgent),
+    ],
+)
+async def test_what_could_never_run_is_not_saved(
+    conn: Connection, table: HandlerTable, given: dict[str, Any], error: type[Exception]
+) -> None:
+    eve = await people.contact(conn, "telegram", "5", name="Eve")
+    if given.get("user_id") == "eve":
+        given = given | {"user_id": eve.id}
+    with pytest.raises(error):
+        await put(conn, table, **given)
+    assert await fetch(conn, "SELECT FROM jobs.schedules") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"prompt": None}, "give either prompt, for an agent, or job_type"),
+        ({"job_type": "note"}, "give either prompt"),
+        ({"prompt": None, "job_type": "note", "approvals": "ask"}, "go without job_type"),
+        ({"input": {}}, "input: goes with job_type"),
+        ({"approvals": "maybe"}, "schedule.approvals"),
+        ({"cron": "61 * * * *"}, "schedule.cron"),
+        ({"prompt": "a\0b"}, "schedule.prompt"),
+        ({"tick": None}, "schedule.tick"),
+    ],
+)
+def test_what_does_not_fit_is_told(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read(MORNING | given)
+
+
+async def test_what_a_file_made_is_changed_by_files_only_until_somebody_takes_it_over(
+    conn: Connection, table: HandlerTable
+) -> None:
+    await put(conn, table, source="file:a.toml")
+    for source in ("cli", "api", "agent:assistant"):
+        with pytest.raises(ScheduleOfFile, match=r"was made by file:a\.toml"):
+            await put(conn, table, source=source, prompt="?")
+    with pytest.raises(ScheduleOfFile):
+        await check_open(conn, "morning")
+    with pytest.raises(NameTaken):
+        await put(conn, table, new=True)
+    moved = await put(conn, table, source="file:b.toml")
+    assert (moved.did, moved.schedule.source) == ("changed", "file:b.toml")
+    taken = await put(conn, table, prompt="?", take_over=True)
+    assert taken.schedule.source == "cli"
+    with pytest.raises(ScheduleOfFile, match="made by cli"):
+        await put(conn, table, source="file:a.toml")
+
+
+async def test_whose_schedule_paused_itself_is_told_or_the_owner_where_they_have_no_say_any_more(
+    conn: Connection, table: HandlerTable
+) -> None:
+    owner = await people.owner(conn)
+    eve = await people.contact(conn, "telegram", "5", name="Eve")
+    for user_id, told in ((owner.id, owner.id), (eve.id, None), (None, None), ("u_gone", None)):
+        await put(conn, table)
+        await execute(
+            conn,
+            "UPDATE jobs.schedules SET user_id = %(user)s, next_at = NULL, paused_at = now(), "
+            "paused_why = '10 failures in a row'",
+            {"user": user_id},
+        )
+        async with conn.transaction():
+            await tell_paused(conn, await schedules.get(conn, "morning"))
+        newest = (await list_notifications(conn, limit=1))[0]
+        assert (newest.user_id, newest.title, newest.severity) == (told, "Schedule morning paused itself", "error")
+        assert "10 failures in a row. ./jobs schedule results morning" in newest.body
