@@ -26,7 +26,7 @@ from assistant.policy import Unattended
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput, check_person
 from jobs_core import Connection, HandlerTable, execute, gate, statement
 from schedules import NoSuchSchedule, Rule, Schedule
-from schedules.book import Which
+from schedules.schedule import Which
 
 FILE = "file:"
 """How the source of a schedule begins that a file made."""

@@ -101,6 +101,8 @@ def _read_file(path: Path) -> tuple[list[Entry], list[str]]:
     try:
         text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
+    except OSError as error:
+        return [], [f"{path.name}: cannot be read ({error.strerror}): change its permissions, or move it"]
     except UnicodeDecodeError:
         return [], [f"{path.name}: is not UTF-8 text: convert it with iconv"]
     except tomllib.TOMLDecodeError as error:
@@ -144,7 +146,7 @@ def _key(error: Exception) -> str:
 def _line_of(text: str, name: str, key: str) -> int:
     """The line of a key in the table of that name, else of its heading, else 1."""
     heading = re.compile(rf"\s*\[\s*[\"']?{re.escape(name)}[\"']?\s*[.\]]|{re.escape(name)}\s*=")
-    any_heading, wanted = re.compile(r"\s*\["), re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
+    any_heading, wanted = re.compile(r"\s*\[[^\[\]]+\]\s*(#.*)?$"), re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
     begins = 0
     for number, line in enumerate(text.splitlines(), start=1):
         if heading.match(line):

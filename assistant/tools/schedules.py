@@ -54,6 +54,15 @@ class NewSchedule(Timing):
     )
 
 
+class Paused(BaseModel):
+    """Whether a schedule is to be paused, or to go on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    paused: bool
+
+
 class Which(BaseModel):
     """A schedule."""
 
@@ -94,6 +103,14 @@ def schedule_tools(context: RunContext) -> list[Tool[Any]]:
 
         return await context.once("create_schedule", given, make, most=_MOST_NEW)
 
+    async def pause(given: Paused) -> str:
+        async with context.writing() as conn:
+            if given.paused:
+                schedule = await schedules.pause(conn, given.name, why=f"by agent {context.agent}")
+            else:
+                schedule = await schedules.resume(conn, given.name)
+        return _shown(schedule)
+
     async def remove(given: Which) -> str:
         async with context.writing() as conn:
             schedule = await check_open(conn, given.name)
@@ -120,6 +137,7 @@ def schedule_tools(context: RunContext) -> list[Tool[Any]]:
             create,
             gated=True,
         ),
+        Tool("pause_schedule", "Pause a schedule, or have a paused one go on.", Paused, pause),
         Tool("remove_schedule", "Remove a schedule for good.", Which, remove, gated=True),
         Tool("list_schedules", f"List schedules by name, {_SHOWN} at a time.", Page, list_some),
     ]

@@ -203,9 +203,10 @@ async def _run_now(name: str, data: Data) -> int | None:
     settings = CliSettings.read(data=data)
     async with opened(settings) as database, Jobs(database, build_table(settings.handlers)) as jobs:
         async with database.transaction() as conn:
-            created = await schedules.run_now(conn, jobs, name)
-        created.wake()
-    return created.id
+            ran = await schedules.run_now(conn, jobs, name)
+        if ran.created:
+            ran.created.wake()
+    return ran.job_id
 
 
 def _line(schedule: "Schedule") -> str:

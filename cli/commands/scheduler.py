@@ -14,7 +14,8 @@ def register(app: typer.Typer) -> None:
 def scheduler(data: Data = None, as_json: JsonLogs = False) -> None:
     """Create the jobs of schedules when they are due, on the database of ./jobs up or DATABASE_URL.
 
-    Any number of them share the work, and each tick has one job. ./jobs up runs one.
+    Any number of them share the work, and each tick has one job. ./jobs up runs one. What stands in DATA/schedules/*.toml is
+    applied first, as by ./jobs schedule apply.
     """
     import asyncio
     import os
@@ -28,9 +29,10 @@ def scheduler(data: Data = None, as_json: JsonLogs = False) -> None:
     if as_json:
         os.environ["JOBS_LOG_FORMAT"] = "json"
     set_up_logs(CoreSettings.read())
-    database_url = choose_database(CliSettings.read(data=data))
+    settings = CliSettings.read(data=data)
+    database_url = choose_database(settings)
     asyncio.run(require_usable(database_url))
-    asyncio.run(run_scheduler(database_url))
+    asyncio.run(run_scheduler(database_url, settings.data))
 
 
 def process() -> None:
@@ -41,6 +43,7 @@ def process() -> None:
     import asyncio
 
     from cli.scheduler_process import run_scheduler
+    from cli.settings import CliSettings
     from jobs_core.settings import CoreSettings
 
-    asyncio.run(run_scheduler(CoreSettings.read().database_url))
+    asyncio.run(run_scheduler(CoreSettings.read().database_url, CliSettings.read().data))

@@ -113,12 +113,13 @@ async def resume(context: Here, name: NamePath) -> core.Schedule:
         return await core.resume(conn, name)
 
 
-async def run(context: Here, name: NamePath) -> dict[str, int]:
+async def run(context: Here, name: NamePath) -> dict[str, int | None]:
     """Create a job of a schedule now, beside its ticks, also while it is paused."""
     async with context.database.transaction() as conn:
-        created = await core.run_now(conn, context.jobs, name)
-    created.wake()
-    return {"job_id": created.id}
+        ran = await core.run_now(conn, context.jobs, name)
+    if ran.created:
+        ran.created.wake()
+    return {"job_id": ran.job_id}
 
 
 async def results(context: Here, page: Annotated[Results, Query()]) -> dict[str, list[Result]]:

@@ -61,6 +61,7 @@ def test_each_role_has_its_tools(of: Of) -> None:
         "list_tasks",
         "try_schedule",
         "create_schedule",
+        "pause_schedule",
         "remove_schedule",
         "list_schedules",
     ]
