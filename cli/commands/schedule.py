@@ -184,7 +184,8 @@ def print_schedule(schedule: "Schedule", to_come: "Forecast", *, as_json: bool) 
         return
     print_plain(_line(schedule))
     for key, value in schedule.input.items():
-        print_plain(f"  {key:10}" + str(value).replace("\n", f"\n{'':12}"))
+        if value is not None:
+            print_plain(f"  {key:10}" + str(value).replace("\n", f"\n{'':12}"))
     rule = schedule.rule
     print_plain(f"  {'missed':10}{rule.missed} · overlap {rule.overlap} · jitter {rule.jitter_s} s")
     for at in to_come.ticks:
