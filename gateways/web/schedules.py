@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 import schedules as core
 from assistant import agent_schedules
-from assistant.agent_schedules import Draft, Saved, check_open
+from assistant.agent_schedules import Saved, check_open
 from assistant.execution_results import Result, list_results
 from gateways.web.body import read
 from gateways.web.context import Here
@@ -49,8 +49,8 @@ class Pause(BaseModel):
     reason: Annotated[str, Field(max_length=1_000)] = "by hand"
 
 
-class Changes(RootModel[dict[str, Any]]):
-    """Fields of a schedule, as they are given to make one; those that are left out stay."""
+class Fields(RootModel[dict[str, Any]]):
+    """Fields of a schedule (assistant.agent_schedules.Draft): all that it is to have, or those that are to change."""
 
 
 class Results(Page):
@@ -75,7 +75,7 @@ async def one(context: Here, name: NamePath) -> dict[str, Any]:
 
 async def create(request: Request, context: Here, how: Annotated[How, Query()]) -> dict[str, Any]:
     """Make a schedule; 409 where there is one of the name."""
-    draft = await read(request, Draft)
+    draft = agent_schedules.read((await read(request, Fields)).root)
     async with context.database.connection() as conn, conn.transaction(force_rollback=how.dry_run):
         saved = await agent_schedules.save(conn, context.jobs.table, draft, source=SOURCE, new=True)
     return _shown(saved, how)
@@ -83,7 +83,7 @@ async def create(request: Request, context: Here, how: Annotated[How, Query()]) 
 
 async def change(request: Request, context: Here, name: NamePath, how: Annotated[How, Query()]) -> dict[str, Any]:
     """Change the fields that are given; one of cron, every_s and at takes the others' place. 409 for what a file made."""
-    changes = (await read(request, Changes)).root
+    changes = (await read(request, Fields)).root
     async with context.database.connection() as conn, conn.transaction(force_rollback=how.dry_run):
         saved = await agent_schedules.change(
             conn, context.jobs.table, name, changes, source=SOURCE, take_over=how.take_over
