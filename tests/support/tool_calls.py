@@ -25,7 +25,14 @@ THEY_ARE_KNOWN = (
 
 
 async def call(
-    context: RunContext, name: str, *, run_id: UUID, call_id: str | None = None, known: Iterable[str] = (), **given: Any
+    context: RunContext,
+    name: str,
+    /,
+    *,
+    run_id: UUID,
+    call_id: str | None = None,
+    known: Iterable[str] = (),
+    **given: Any,
 ) -> str:
     """What the tool returns to a call of this run of a CLI; raises what it raises."""
     (tool,) = [tool for tool in tools_for(context) if tool.name == name]
