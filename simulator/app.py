@@ -75,7 +75,7 @@ class Simulator:
         except ApiError as error:
             self._recorder.close(entry, "failed", error.status)
             raise
-        said = conversation.read(content["messages"])
+        said = conversation.read(content["messages"], content.get("tools") or ())
         self._recorder.understood(entry, raw, said)
         return content, said
 

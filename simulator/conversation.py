@@ -9,7 +9,7 @@ that a retry, or a resume by another worker on another host, gets the same answe
     assistant      ?                                         ← response number 1 of the script
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,12 +27,13 @@ _NOTES: Final = (
 
 @dataclass(frozen=True)
 class Conversation:
-    """The turn a request belongs to: the person's `prompts`, how far it got, and what the last message brought."""
+    """The turn a request belongs to: the person's `prompts`, how far it got, what the last message brought; its tools."""
 
     prompts: tuple[str, ...]
     round: int
     tool_results: tuple[str, ...]
     asked: str
+    tools: tuple[str, ...] = ()
 
     @property
     def prompt(self) -> str:
@@ -40,8 +41,8 @@ class Conversation:
         return self.prompts[-1] if self.prompts else ""
 
 
-def read(messages: list[Any]) -> Conversation:
-    """Return the conversation that valid API `messages` hold."""
+def read(messages: list[Any], tools: Sequence[Any] = ()) -> Conversation:
+    """Return the conversation that valid API `messages` hold; `tools` as the request has them."""
     prompts: list[str] = []
     answers, previous = 0, ""
     for message in messages:
@@ -56,7 +57,8 @@ def read(messages: list[Any]) -> Conversation:
     results = tuple(_flat(block.get("content")) for block in last if block["type"] == "tool_result")
     texts = [block["text"] for block in last if block["type"] == "text"]
     asked = "\n".join([*prompts[-1:], *results, *(text for text in texts if text not in prompts[-1:])])
-    return Conversation(tuple(prompts), answers, results, asked)
+    names = tuple(str(tool.get("name")) for tool in tools if isinstance(tool, dict))
+    return Conversation(tuple(prompts), answers, results, asked, names)
 
 
 def blocks(content: Any) -> list[dict[str, Any]]:

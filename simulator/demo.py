@@ -6,8 +6,16 @@ Short and honest: it names itself, and shows by what it quotes that the conversa
 from typing import Final
 
 from simulator.conversation import Conversation
+from simulator.demo_schedule import scheduling
+from simulator.script import Response, Text
 
 _QUOTED_CHARACTERS: Final = 500
+
+
+def respond(conversation: Conversation) -> Response:
+    """Return what the demo does: it makes a schedule that it is asked for, and answers."""
+    call = scheduling(conversation)
+    return (call,) if call else (Text(reply(conversation)),)
 
 
 def reply(conversation: Conversation) -> str:

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from simulator.conversation import Conversation
-from simulator.demo import reply
+from simulator.demo import respond
 from simulator.errors import ScriptError
 from simulator.script import Response, Text, parse
 
@@ -75,7 +75,7 @@ class Director:
             return (Text(f"This is the simulator. The script in your message cannot be read: {error}."),)
         if conversation.round < len(responses):
             return responses[conversation.round]
-        return (Text(reply(conversation)),)
+        return respond(conversation)
 
     async def hold(self, name: str) -> None:
         """Wait until the hold `name` is released, or all are by `reset`; one that is released already lets pass.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from cli.folder import Folder
 from cli.table import build_table
 from jobs_core import db
 from schedules import Rule
-from tests.support.database import rows_of
+from tests.support.database import rows_of, run_sql
 from tests.support.processes import until
 from tests.support.up import Home, Started
 
@@ -103,6 +104,37 @@ def test_on_a_terminal_text_comes_before_the_answer_and_ctrl_c_stops_the_waiting
     with on_terminal(home, "chat", "[[text The whole answer.]]") as (chat, read):
         assert read("session web_").count("The whole answer.") == 1
         assert chat.wait(30) == 0
+
+
+def test_a_schedule_made_through_the_chat_runs_and_reports(home: Home, running: Started) -> None:
+    """The owner asks, approves the call, and is told what came of it; time is moved in rows, to after the next tick."""
+    with httpx.Client(base_url=running.url, headers=token(home), timeout=60) as client:
+        asked = "every weekday at nine, tell me what is open"
+        said = client.post("/api/chat", params={"wait_s": 0}, json={"session_id": None, "message": asked}).json()
+        until(lambda: client.get("/api/approvals").json()["approvals"], "the call waits for approval", 60)
+        (action,) = client.get("/api/approvals").json()["approvals"]
+        assert action["tool"] == "mcp__jobs__create_schedule"
+        decision = {"decision": "approve", "digest": action["digest"]}
+        assert client.post(f"/api/approvals/{action['id']}/decision", json=decision).status_code == 200
+        until(lambda: client.get("/api/schedules").json()["schedules"], "the schedule is made", 60)
+        (made,) = client.get("/api/schedules").json()["schedules"]
+        assert (made["rule"]["cron"], made["source"]) == ("0 9 * * mon-fri", "agent:assistant")
+        run_sql(
+            json.loads((home.folder / "data" / "joins").read_text())["DATABASE_URL"],
+            "UPDATE jobs.schedules SET seen_until = now() - interval '8 days', next_at = now()",
+        )
+
+        def ended() -> list[dict[str, Any]]:
+            return [one for one in client.get("/api/schedule-results").json()["results"] if one["ended_at"]]
+
+        until(ended, "the tick's turn has ended", 60)
+        (result,) = ended()
+        assert (result["status"], result["due_at"][11:]) == ("complete", "09:00:00Z")
+        assert "tell me what is open" in result["result_content"]
+        told = client.get("/api/notifications").json()["notifications"][0]
+        assert (told["title"], told["body"]) == ("Schedule weekday-0900 is done", result["result_content"])
+        answer = client.get(f"/api/chat/{said['session_id']}/messages").json()["messages"][-1]["content"]
+        assert "Schedule weekday-0900 was made. Next: " in answer
 
 
 def test_another_shell_asks_for_more_workers_and_for_fewer(home: Home, running: Started) -> None:
