@@ -9,7 +9,8 @@ what a draft would come to. Verbs take the connection first.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from typing import Annotated, Any, Literal, Self, cast
 from uuid import uuid4
 
@@ -23,8 +24,9 @@ from assistant.errors import ScheduleOfFile
 from assistant.execution_results import Cost, expected_cost, owner_or_none
 from assistant.notifications import notify
 from assistant.policy import Unattended
+from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput, check_person
-from jobs_core import Connection, HandlerTable, execute, gate, statement
+from jobs_core import Connection, HandlerTable, InvalidInput, execute, gate, statement
 from schedules import NoSuchSchedule, Rule, Schedule
 from schedules.schedule import Which
 
@@ -75,9 +77,12 @@ class Draft(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is to come of a schedule: its next ticks, five at most, in UTC; and what a turn costs, None: nothing is known."""
+    """What is to come of a schedule: its next ticks, five at most, in UTC; how many there are in the next 30 days, MOST_COUNTED
+    stands for more; and what a turn costs, None: nothing is known.
+    """
 
     ticks: list[datetime]
+    in_30_days: int
     cost: Cost | None
 
 
@@ -143,15 +148,19 @@ async def change(
     source: str,
     take_over: bool = False,
 ) -> Saved:
-    """Change some fields of a schedule, as they stand in a Draft; one of cron, every_s and at takes the others' place.
+    """Change some fields of a schedule, as they stand in a Draft; one of cron, every_s and at takes the others' place, as a
+    prompt takes that of a job type.
 
     Call it inside a transaction. Raises as `save`, and NoSuchSchedule.
     """
     name = (await schedules.get(conn, which)).name
+    if changes.get("name", name) != name:
+        raise InvalidInput("name: a schedule keeps its name: make one of the other name, and remove this", field="name")
     await _lock(conn, name)
     values = draft_of(await schedules.get(conn, name))
-    if any(changes.get(kind) is not None for kind in _KINDS):
-        values = {field: value for field, value in values.items() if field not in {*_KINDS, "anchor"}}
+    for alternatives in ((*_KINDS, "anchor"), (*_TURN, "job_type", "input")):
+        if any(changes.get(field) is not None and values.get(field) is None for field in alternatives):
+            values = {field: value for field, value in values.items() if field not in alternatives}
     return await save(conn, table, read(values | dict(changes) | {"name": name}), source=source, take_over=take_over)
 
 
@@ -170,7 +179,10 @@ async def forecast(conn: Connection, schedule: Schedule) -> Forecast:
     cost = None
     if schedule.job_type == SCHEDULED_TURN.name:
         cost = await expected_cost(conn, schedule_id=schedule.id, agent=schedule.input["agent"])
-    return Forecast(schedule.rule.upcoming(datetime.now(UTC), SHOWN_TICKS), cost)
+    now = datetime.now(UTC)
+    soon = takewhile(lambda due: due.at <= now + timedelta(days=30), schedule.rule.due(now))
+    in_30_days = sum(1 for _ in islice(soon, MOST_COUNTED))
+    return Forecast(schedule.rule.upcoming(now, SHOWN_TICKS), in_30_days, cost)
 
 
 def draft_of(schedule: Schedule) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from schedules.clock import zone as zone_of
 
 if TYPE_CHECKING:
     from assistant.agent_schedules import Forecast
-    from assistant.execution_results import Cost
+
+MOST_COUNTED = 1_000
+"""Ticks of 30 days; counting them takes 20 ms."""
 
 
 def timing_of(rule: Rule) -> str:
@@ -26,12 +28,15 @@ def local(at: datetime | None, zone: str) -> str:
 def shown_forecast(forecast: "Forecast", zone: str) -> str:
     """The next ticks, and what each may cost."""
     ticks = "; ".join(local(at, zone) for at in forecast.ticks) or "it never runs"
-    return f"Next: {ticks}. {shown_cost(forecast.cost)}"
+    return f"Next: {ticks}. {shown_cost(forecast)}"
 
 
-def shown_cost(cost: "Cost | None") -> str:
-    """What one turn may cost, and how that is known."""
+def shown_cost(forecast: "Forecast") -> str:
+    """What a run and a month may cost, and how that is known."""
+    runs = f"{forecast.in_30_days}{'+' if forecast.in_30_days == MOST_COUNTED else ''} in the next 30 days"
+    cost = forecast.cost
     if cost is None:
-        return "What a run costs is not known yet: none has ended."
+        return f"{runs}; what a run costs is not known yet: none has ended."
     whose = "its" if cost.of == "schedule" else "its agent's"
-    return f"A run costs about ${cost.usd:.4f}, the mean of {whose} last {cost.turns}."
+    month = f"about ${cost.usd * forecast.in_30_days:.2f}{' or more' if forecast.in_30_days == MOST_COUNTED else ''}"
+    return f"{runs}, {month}: a run costs ${cost.usd:.4f}, the mean of {whose} last {cost.turns}."

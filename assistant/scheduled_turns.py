@@ -15,7 +15,7 @@ from assistant import people
 from assistant.agent_values import AgentName, Prompt
 from assistant.agents import DEFAULT_AGENT
 from assistant.chats import ChatTurnResult
-from assistant.errors import MayNotSchedule
+from assistant.errors import MayNotSchedule, NoSuchUser
 from assistant.execution_results import begin_result
 from assistant.incoming import NewChat, begin_chat, say
 from assistant.people import User
@@ -73,7 +73,7 @@ async def open_chat(conn: Connection, job: Job[ScheduledTurnInput]) -> None:
     gap of the clock: schedules have one of those run after the other.
     """
     chat, tick = chat_of(job), job.input.tick
-    user_id = job.user_id or (await people.owner(conn)).id
+    user_id = await _person(conn, job.user_id)
     await begin_chat(conn, NewChat("scheduled", user_id, job.input.agent), session_id=chat)
     if await say(conn, chat, job.input.prompt, (), f"job:{job.id}", media=()) is None:  # an earlier run has
         return
@@ -87,3 +87,13 @@ async def open_chat(conn: Connection, job: Job[ScheduledTurnInput]) -> None:
         job_id=job.id,
         due_at=due_at(job),
     )
+
+
+async def _person(conn: Connection, user_id: str | None) -> str:
+    """For whom it is: the owner where nobody is named, and whoever the named one turned out to be."""
+    if user_id is None:
+        return (await people.owner(conn)).id
+    try:
+        return (await people.get(conn, user_id)).id
+    except NoSuchUser:
+        return user_id  # the run tells

@@ -191,7 +191,7 @@ def print_schedule(schedule: "Schedule", to_come: "Forecast", *, as_json: bool) 
     for at in to_come.ticks:
         print_plain(f"  {'due':10}{local(at, rule.zone)}")
     if schedule.job_type == SCHEDULED_TURN.name:
-        print_plain(f"  {'cost':10}{shown_cost(to_come.cost)}")
+        print_plain(f"  {'cost':10}{shown_cost(to_come)}")
 
 
 async def _run_now(name: str, data: Data) -> int | None:

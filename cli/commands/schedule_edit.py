@@ -193,7 +193,14 @@ def _fields(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(given: str) -> str:
-    return Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    from cli.errors import CommandFailed
+
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise CommandFailed(f"{given[1:]} is not UTF-8 text: convert it with iconv") from None
 
 
 def _json(text: str) -> Any:
@@ -238,4 +245,4 @@ def _print_forecast(saved: "Saved", *, as_json: bool) -> None:
         return
     for at in saved.forecast.ticks:
         print_plain(local(at, saved.schedule.rule.zone))
-    print_plain(shown_cost(saved.forecast.cost))
+    print_plain(shown_cost(saved.forecast))

@@ -10,6 +10,7 @@ from assistant import people
 from assistant.agent_schedules import Saved, change, check_open, read, save, tell_paused, try_out
 from assistant.errors import MayNotSchedule, NoSuchAgent, NoSuchUser, ScheduleOfFile
 from assistant.notifications import list_notifications
+from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN
 from jobs_core import Connection, HandlerTable, InvalidInput, UnknownJobType, execute, fetch
 from schedules import NameTaken, NoSuchSchedule
@@ -49,7 +50,8 @@ async def test_before_it_is_saved_its_ticks_and_cost_are_shown_and_nothing_is_wr
     forecast = await try_out(conn, table, read(MORNING))
     assert len(forecast.ticks) == 5
     assert all(tick.astimezone(UTC).hour in {7, 8} and tick > datetime.now(UTC) for tick in forecast.ticks)
-    assert forecast.cost is None
+    assert (forecast.cost, forecast.in_30_days in {20, 21, 22}) == (None, True)
+    assert (await try_out(conn, table, read(MORNING | {"cron": "* * * * *"}))).in_30_days == MOST_COUNTED
     assert await fetch(conn, "SELECT FROM jobs.schedules") == []
 
 
@@ -74,6 +76,14 @@ async def test_what_is_changed_is_changed_and_one_kind_of_timing_takes_the_other
     async with conn.transaction():
         same = await change(conn, table, "morning", {"prompt": "What is on today?"}, source="api")
     assert (same.did, same.schedule.next_at) == ("nothing", saved.schedule.next_at)
+    async with conn.transaction():
+        work = await change(conn, table, "morning", {"job_type": "note", "input": {"text": "x"}}, source="api")
+    assert (work.schedule.job_type, work.schedule.input["text"]) == ("note", "x")
+    async with conn.transaction():
+        work = await change(conn, table, "morning", {"prompt": "?"}, source="api")
+    assert (work.schedule.job_type, work.schedule.input["prompt"]) == ("scheduled_turn", "?")
+    with pytest.raises(InvalidInput, match="keeps its name"):
+        await change(conn, table, "morning", {"name": "evening"}, source="api")
     with pytest.raises(NoSuchSchedule):
         await change(conn, table, "evening", {"prompt": "?"}, source="api")
 
