@@ -1,5 +1,6 @@
 """Schedules as people write them: saved and changed by any door, for owners only, and whose a file's are."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from assistant.errors import MayNotSchedule, NoSuchAgent, NoSuchUser, ScheduleOf
 from assistant.notifications import list_notifications
 from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN
-from jobs_core import Connection, HandlerTable, InvalidInput, UnknownJobType, execute, fetch
+from jobs_core import Connection, Database, HandlerTable, InvalidInput, Jobs, UnknownJobType, execute, fetch
 from schedules import NameTaken, NoSuchSchedule
+from schedules.evaluate import Evaluated, evaluate
 from tests.support.job_types import NOTE
 
 NINE = {"cron": "0 9 * * mon-fri", "zone": "Europe/Berlin"}
@@ -164,3 +166,22 @@ async def test_whose_schedule_paused_itself_is_told_or_the_owner_where_they_have
         newest = (await list_notifications(conn, limit=1))[0]
         assert (newest.user_id, newest.title, newest.severity) == (told, "Schedule morning paused itself", "error")
         assert "10 failures in a row. ./jobs schedule results morning" in newest.body
+
+
+async def test_two_evaluators_make_one_job_of_a_tick_and_tell_once_of_a_schedule_that_pauses_itself(
+    conn: Connection, database: Database, table: HandlerTable
+) -> None:
+    await put(conn, table)
+    await put(conn, table, name="failing")
+    await execute(conn, "UPDATE jobs.schedules SET next_at = now(), seen_until = now() - interval '8 days'")
+    await execute(conn, "UPDATE jobs.schedules SET failures = 10 WHERE name = 'failing'")
+
+    async def one() -> Evaluated:
+        async with Jobs(database, table) as jobs, database.transaction() as own:
+            return await evaluate(own, jobs, on_paused=tell_paused)
+
+    done = await asyncio.gather(one(), one())
+    assert (sum(each.jobs for each in done), sum(len(each.paused) for each in done)) == (1, 1)
+    (job,) = await fetch(conn, "SELECT job_type, user_id, input FROM jobs.jobs")
+    assert (job["job_type"], job["input"]["tick"]["name"]) == ("scheduled_turn", "morning")
+    assert [one.title for one in await list_notifications(conn)] == ["Schedule failing paused itself"]
