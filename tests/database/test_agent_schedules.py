@@ -16,6 +16,7 @@ from assistant.scheduled_turns import SCHEDULED_TURN
 from jobs_core import Connection, Database, HandlerTable, InvalidInput, Jobs, UnknownJobType, execute, fetch
 from schedules import NameTaken, NoSuchSchedule
 from schedules.evaluate import Evaluated, evaluate
+from tests.support.database import until_blocked
 from tests.support.job_types import NOTE
 
 NINE = {"cron": "0 9 * * mon-fri", "zone": "Europe/Berlin"}
@@ -185,3 +186,16 @@ async def test_two_evaluators_make_one_job_of_a_tick_and_tell_once_of_a_schedule
     (job,) = await fetch(conn, "SELECT job_type, user_id, input FROM jobs.jobs")
     assert (job["job_type"], job["input"]["tick"]["name"]) == ("scheduled_turn", "morning")
     assert [one.title for one in await list_notifications(conn)] == ["Schedule failing paused itself"]
+
+
+async def test_who_writes_a_name_at_once_with_a_file_finds_what_the_file_wrote(
+    conn: Connection, other: Connection, database: Database, table: HandlerTable
+) -> None:
+    """Without the lock the second finds no schedule, waits for the first one's row, and changes it."""
+    async with conn.transaction():
+        await save(conn, table, read(MORNING), source="file:a.toml")
+        late = asyncio.create_task(put(other, table, prompt="?"))
+        async with database.connection() as third:
+            await until_blocked(third)
+    with pytest.raises(ScheduleOfFile):
+        await late
