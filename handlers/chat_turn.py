@@ -3,25 +3,12 @@
 It acts for the user whose chat it is. What it does to the world, and why it may be repeated, turns.py says.
 """
 
+from functools import partial
+
 from assistant.chats import CHAT_TURN, ChatTurnInput
-from assistant.workspaces import Workspaces
+from handlers import turns
 from handlers.turn_kind import TurnKind
-from handlers.turns import Turns
-from jobs_core import Database, HandlerTable, Job
-from sessions import ClaudeSessions
-from sessions.model_run import Wake, nobody
-
-
-def register(
-    table: HandlerTable,
-    *,
-    database: Database,
-    sessions: ClaudeSessions,
-    workspaces: Workspaces | None = None,
-    wake: Wake = nobody,
-) -> None:
-    """Bind the handler to its type; the arguments are those of `Turns`."""
-    table.register_handler(CHAT_TURN, Turns(ChatTurns(), database, sessions, workspaces, wake).run)
+from jobs_core import Job
 
 
 class ChatTurns(TurnKind[ChatTurnInput]):
@@ -32,3 +19,7 @@ class ChatTurns(TurnKind[ChatTurnInput]):
     def chat_of(self, job: Job[ChatTurnInput]) -> str:
         """The chat in which something was said."""
         return job.input.session_id
+
+
+register = partial(turns.register, ChatTurns())
+"""Bind the handler to its type, in a table, with the arguments of `Turns`."""

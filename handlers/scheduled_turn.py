@@ -7,29 +7,16 @@ turns.py says: the chat's id is made of the tick, so that a retry finds what the
 calls: the schedule says what becomes of those that need it.
 """
 
+from functools import partial
+
 from assistant import scheduled_turns
 from assistant.agents import Cast
 from assistant.execution_results import end_result
 from assistant.policy import Unattended
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput
-from assistant.workspaces import Workspaces
+from handlers import turns
 from handlers.turn_kind import End, TurnKind
-from handlers.turns import Turns
-from jobs_core import Connection, Database, HandlerTable, Job
-from sessions import ClaudeSessions
-from sessions.model_run import Wake, nobody
-
-
-def register(
-    table: HandlerTable,
-    *,
-    database: Database,
-    sessions: ClaudeSessions,
-    workspaces: Workspaces | None = None,
-    wake: Wake = nobody,
-) -> None:
-    """Bind the handler to its type; the arguments are those of `Turns`."""
-    table.register_handler(SCHEDULED_TURN, Turns(ScheduledTurns(), database, sessions, workspaces, wake).run)
+from jobs_core import Connection, Job
 
 
 class ScheduledTurns(TurnKind[ScheduledTurnInput]):
@@ -57,3 +44,7 @@ class ScheduledTurns(TurnKind[ScheduledTurnInput]):
     async def ended(self, conn: Connection, job: Job[ScheduledTurnInput], end: End) -> None:
         """Keep what came of it, tell the schedule's person, close the chat."""
         await end_result(conn, job.id, "complete" if end.answered else "failed", end.text)
+
+
+register = partial(turns.register, ScheduledTurns())
+"""Bind the handler to its type, in a table, with the arguments of `Turns`."""

@@ -42,6 +42,7 @@ from jobs_core import (
     Connection,
     Database,
     Fail,
+    HandlerTable,
     Job,
     LeaseLost,
     Outcome,
@@ -73,6 +74,19 @@ from sessions.model_run import DATABASE_PAUSE, ModelRun, Wake, nobody
 log = structlog.get_logger()
 
 LEFT = "its job ended before there was an answer. Please ask once more."
+
+
+def register(
+    kind: TurnKind[InputT],
+    table: HandlerTable,
+    *,
+    database: Database,
+    sessions: ClaudeSessions,
+    workspaces: Workspaces | None = None,
+    wake: Wake = nobody,
+) -> None:
+    """Bind the handler of one kind of turns to its type; the other arguments are those of `Turns`."""
+    table.register_handler(kind.job_type, Turns(kind, database, sessions, workspaces, wake).run)
 
 
 @dataclass(frozen=True, slots=True)
