@@ -127,7 +127,7 @@ class Turns(Generic[InputT]):
         """Answer what was said in a chat and not yet answered. Raises LeaseLost, with nothing written."""
         given_up_after = self._kind.job_type.give_up_after
         model = ModelRun(self._database, job, give_up_after=given_up_after, alarms=TELL_OWNER, wake=self._wake)
-        say = partial(remark, session_id=self._kind.chat_of(job))
+        say = partial(self._say, job)
         try:
             put_back = await model.enter(interactive=self._kind.interactive)
             if put_back and not model.gives_up:
@@ -145,6 +145,10 @@ class Turns(Generic[InputT]):
             return await model.leave(self._failed(turn, job, f"{put_back.reason}; {self._kind.given_up}"))
         with structlog.contextvars.bound_contextvars(chat=turn.chat, turn_id=str(turn.id)), acting_for(turn.cast.user):
             return await model.leave(await self._answer(turn, job, model))
+
+    async def _say(self, job: Job[InputT], conn: Connection, text: str) -> Sequence[Ready]:
+        await self._kind.open(conn, job)
+        return await remark(conn, text, session_id=self._kind.chat_of(job))
 
     async def _begin(self, job: Job[InputT], model: ModelRun) -> Turn | None:
         """Find the job's turn, or bind what was said to a new one; None where everything is seen to already."""

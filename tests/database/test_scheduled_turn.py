@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from jobs_core.leases import register
 from jobs_core.settle import settle
 from schedules import Tick
 from sessions import AgentBroke, DeferredCall, Deny, TurnFailed
+from sessions.budgets import Scope
+from sessions.caps import raise_cap, set_cap
 from tests.database.test_chat_turn import Executor, ScriptedAgent
 
 DUE = datetime(2030, 3, 4, 9, 0, tzinfo=UTC)
@@ -182,6 +185,19 @@ async def test_a_call_that_needs_approval_becomes_what_the_schedule_says(
     assert action.session_id == CHAT
     told = [one for one in await list_notifications(conn) if one.category == "approval"]
     assert len(told) == (policy == "ask")
+
+
+async def test_a_turn_that_has_no_money_waits_in_its_chat_which_says_so(bench: Bench, conn: Connection) -> None:
+    """The run's first transaction, in which its chat was made, is rolled back then."""
+    day = Scope("day")
+    await set_cap(conn, day, Decimal(0), set_by="a test")
+    await bench.tick()
+    assert await bench.run() == "waiting"
+    assert [kind for kind, _ in await bench.lines()] == ["human", "system"]
+    assert (await bench.result()).status == "running"
+    await raise_cap(conn, day, Decimal(5), set_by="a test")
+    assert await bench.run() == "complete"
+    assert [kind for kind, _ in await bench.lines()] == ["human", "system", "ai"]
 
 
 async def test_what_its_job_left_is_ended_by_the_next_tick_or_whoever_looks(bench: Bench, conn: Connection) -> None:
