@@ -155,7 +155,7 @@ def results(
 
     rows = [asdict(result) for result in ask(listed, data)]
     if not as_json:
-        rows = [row | {"result_content": line(row["result_content"])[:200]} for row in rows]
+        rows = [row | {"result_content": line(row["result_content"])[:80]} for row in rows]
     headings = {
         "id": "id",
         "schedule_name": "schedule",

@@ -91,24 +91,19 @@ async def test_what_is_changed_is_changed_and_one_kind_of_timing_takes_the_other
         await change(conn, table, "evening", {"prompt": "?"}, source="api")
 
 
-@pytest.mark.parametrize(
-    ("given", "error"),
-    [
+async def test_what_could_never_run_is_not_saved(conn: Connection, table: HandlerTable) -> None:
+    eve = await people.contact(conn, "telegram", "5", name="Eve")
+    hidden = {"prompt": None, "job_type": "scheduled_turn", "input": {"prompt": "x", "agent": "nobody"}}
+    cases: list[tuple[dict[str, Any], type[Exception]]] = [
         ({"agent": "nobody"}, NoSuchAgent),
         ({"user_id": "u_gone"}, NoSuchUser),
-        ({"user_id": "eve"}, MayNotSchedule),
+        ({"user_id": eve.id}, MayNotSchedule),
         ({"prompt": None, "job_type": "odd"}, UnknownJobType),
-        ({"prompt": None, "job_type": "scheduled_turn", "input": {"prompt": "x", "agent": "nobody"}}, NoSuchAgent),
-    ],
-)
-async def test_what_could_never_run_is_not_saved(
-    conn: Connection, table: HandlerTable, given: dict[str, Any], error: type[Exception]
-) -> None:
-    eve = await people.contact(conn, "telegram", "5", name="Eve")
-    if given.get("user_id") == "eve":
-        given = given | {"user_id": eve.id}
-    with pytest.raises(error):
-        await put(conn, table, **given)
+        (hidden, NoSuchAgent),
+    ]
+    for given, error in cases:
+        with pytest.raises(error):
+            await put(conn, table, **given)
     assert await fetch(conn, "SELECT FROM jobs.schedules") == []
 
 
