@@ -51,15 +51,15 @@ async def reset(database: Database, jobs: Jobs, session_id: str) -> Stopped:
 
 
 async def reset_all(database: Database, jobs: Jobs, user_id: str) -> list[Stopped]:
-    """Reset every chat of a user, the newest first; those that are begun meanwhile are left alone."""
-    done = list[Stopped]()
+    """Reset every open chat of a user, the newest first; those that are begun meanwhile are left alone."""
+    done, before = list[Stopped](), None
     while True:
-        before = done[-1].session_id if done else None
         async with database.connection() as conn:
             page = await list_chats(conn, user_id=user_id, limit=_PAGE, before=before)
         if not page:
             return done
-        done += [await reset(database, jobs, chat.session_id) for chat in page]
+        done += [await reset(database, jobs, chat.session_id) for chat in page if chat.is_active]
+        before = page[-1].session_id
 
 
 async def _change(database: Database, jobs: Jobs, session_id: str, *, anew: bool) -> Stopped:

@@ -11,6 +11,7 @@ from assistant import actions, chats, people
 from assistant.execution_results import Result, expected_cost, list_results
 from assistant.notifications import Notification, list_notifications
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput
+from assistant.stopping import reset_all
 from handlers import scheduled_turn
 from jobs_core import AnyJob, Connection, Database, HandlerTable, Jobs, Snooze, execute, fetch
 from jobs_core.claim import claim
@@ -241,3 +242,11 @@ async def test_a_cost_is_expected_by_what_the_schedule_cost_else_its_agent(bench
         assert cost is not None
         assert (cost.usd, cost.turns, cost.of) == (0.25, 1, of)
     assert await expected_cost(conn, schedule_id=8, agent="other") is None
+
+
+async def test_a_reset_of_all_chats_leaves_the_closed_ones_of_schedules_alone(bench: Bench, conn: Connection) -> None:
+    await bench.tick()
+    await bench.run()
+    before = await bench.lines()
+    assert await reset_all(bench.jobs.database, bench.jobs, (await people.owner(conn)).id) == []
+    assert await bench.lines() == before
