@@ -76,14 +76,16 @@ async def test_a_failure_is_owed_once_however_often_it_is_told(jobs: Jobs, conn:
     ]
 
 
-async def test_the_web_reads_its_history_and_is_owed_nothing(jobs: Jobs, conn: Connection) -> None:
-    chat, turn_id = await bound_turn(jobs, conn, "web")
+@pytest.mark.parametrize("channel", ["web", "scheduled"])
+async def test_what_is_read_in_its_history_is_owed_nothing(jobs: Jobs, conn: Connection, channel: str) -> None:
+    chat, turn_id = await bound_turn(jobs, conn, channel)
+    await remark(conn, "A word.", session_id=chat)
     await chats.answer(conn, chat, turn_id, "Hi.")
     assert await list_deliveries(conn) == []
 
 
 async def test_the_longest_answer_can_be_owed(jobs: Jobs, conn: Connection) -> None:
-    chat, turn_id = await bound_turn(jobs, conn, "scheduled")
+    chat, turn_id = await bound_turn(jobs, conn, "telegram")
     await chats.answer(conn, chat, turn_id, "\x01" * chats.MAX_ANSWER_CHARS)
     (owed,) = await list_deliveries(conn)
     assert len(owed.payload["text"]) == chats.MAX_ANSWER_CHARS
