@@ -1,1 +1,1 @@
-"""One module per job type: what its jobs do."""
+"""One module per job type: what its jobs do. What turns of all types share stands in turns.py and turn_kind.py."""
