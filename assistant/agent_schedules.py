@@ -11,68 +11,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
-from typing import Annotated, Any, Literal, Self, cast
-from uuid import uuid4
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel
 
 import schedules
 from assistant import agents, people
-from assistant.agent_values import AgentName, Prompt
-from assistant.agents import DEFAULT_AGENT
 from assistant.errors import ScheduleOfFile
 from assistant.execution_results import Cost, expected_cost, owner_or_none
 from assistant.notifications import notify
-from assistant.policy import Unattended
+from assistant.schedule_drafts import TURN_FIELDS, Draft, draft_of, read
 from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput, check_person
-from jobs_core import Connection, HandlerTable, InvalidInput, execute, gate, statement
-from schedules import NoSuchSchedule, Rule, Schedule
+from jobs_core import Connection, HandlerTable, execute, gate, statement
+from schedules import NoSuchSchedule, Schedule
 from schedules.schedule import Which
 
 FILE = "file:"
 """How the source of a schedule begins that a file made."""
 SHOWN_TICKS = 5
 _KINDS = ("cron", "every_s", "at")
-_TURN = ("agent", "prompt", "approvals")
-
-
-class Draft(Rule):
-    """A schedule as it is written: its rule, and either what an agent is asked, or a job type with its input.
-
-    agent: DEFAULT_AGENT where only a prompt is given. user_id: for whom; None: the owner.
-    """
-
-    name: Annotated[str, Field(max_length=gate.MAX_NAME_CHARS)]
-    agent: AgentName | None = None
-    prompt: Prompt | None = None
-    approvals: Unattended | None = None
-    job_type: Annotated[str, Field(max_length=gate.MAX_NAME_CHARS)] | None = None
-    input: dict[str, Any] | None = None
-    user_id: Annotated[str, Field(max_length=gate.MAX_NAME_CHARS)] | None = None
-
-    @model_validator(mode="after")
-    def _one_work(self) -> Self:
-        if (self.prompt is None) == (self.job_type is None):
-            raise ValueError("give either prompt, for an agent, or job_type")
-        if self.job_type is not None and any(getattr(self, field) is not None for field in _TURN):
-            raise ValueError("agent, prompt and approvals: go without job_type")
-        if self.prompt is not None and self.input is not None:
-            raise ValueError("input: goes with job_type; an agent is asked the prompt")
-        return self
-
-    @property
-    def rule(self) -> Rule:
-        """When it is due."""
-        return Rule.model_validate(self.model_dump(include=set(Rule.model_fields)))
-
-    @property
-    def work(self) -> tuple[str, dict[str, Any]]:
-        """The type of its jobs, and their input."""
-        if self.job_type is not None:
-            return self.job_type, self.input or {}
-        given = {"agent": self.agent or DEFAULT_AGENT, "prompt": self.prompt, "approvals": self.approvals or "reject"}
-        return SCHEDULED_TURN.name, given
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +51,6 @@ class Saved:
     schedule: Schedule
     did: Literal["made", "changed", "nothing"]
     forecast: Forecast
-
-
-def read(values: Any) -> Draft:
-    """A draft of plain values. Raises InvalidInput naming the field."""
-    return cast("Draft", gate.fit(Draft, values, field="schedule"))
 
 
 async def save(
@@ -134,11 +87,6 @@ async def try_out(conn: Connection, table: HandlerTable, draft: Draft) -> Foreca
         return (await save(conn, table, draft, source="try", take_over=True)).forecast
 
 
-def some_name() -> str:
-    """A name for a draft that is only tried out."""
-    return f"try-{uuid4().hex}"
-
-
 async def change(
     conn: Connection,
     table: HandlerTable,
@@ -154,11 +102,9 @@ async def change(
     Call it inside a transaction. Raises as `save`, and NoSuchSchedule.
     """
     name = (await schedules.get(conn, which)).name
-    if changes.get("name", name) != name:
-        raise InvalidInput("name: a schedule keeps its name: make one of the other name, and remove this", field="name")
     await _lock(conn, name)
     values = draft_of(await schedules.get(conn, name))
-    for alternatives in ((*_KINDS, "anchor"), (*_TURN, "job_type", "input")):
+    for alternatives in ((*_KINDS, "anchor"), (*TURN_FIELDS, "job_type", "input")):
         if any(changes.get(field) is not None and values.get(field) is None for field in alternatives):
             values = {field: value for field, value in values.items() if field not in alternatives}
     return await save(conn, table, read(values | dict(changes) | {"name": name}), source=source, take_over=take_over)
@@ -183,17 +129,6 @@ async def forecast(conn: Connection, schedule: Schedule) -> Forecast:
     soon = takewhile(lambda due: due.at <= now + timedelta(days=30), schedule.rule.due(now))
     in_30_days = sum(1 for _ in islice(soon, MOST_COUNTED))
     return Forecast(schedule.rule.upcoming(now, SHOWN_TICKS), in_30_days, cost)
-
-
-def draft_of(schedule: Schedule) -> dict[str, Any]:
-    """A schedule as it would be written."""
-    is_turn = schedule.job_type == SCHEDULED_TURN.name
-    work = (
-        {field: schedule.input[field] for field in _TURN}
-        if is_turn
-        else {"job_type": schedule.job_type, "input": schedule.input}
-    )
-    return {"name": schedule.name, "user_id": schedule.user_id} | work | schedule.rule.model_dump()
 
 
 async def tell_paused(conn: Connection, schedule: Schedule) -> None:

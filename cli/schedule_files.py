@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import schedules
-from assistant.agent_schedules import FILE, Draft, Saved, read, save
+from assistant.agent_schedules import FILE, Saved, save
 from assistant.errors import AssistantError
+from assistant.schedule_drafts import Draft, read
 from cli.errors import CommandFailed
 from jobs_core import Connection, HandlerTable, InvalidInput, JobsError
 from schedules import Schedule

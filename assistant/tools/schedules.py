@@ -11,9 +11,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 import schedules
-from assistant.agent_schedules import Draft, check_open, read, save, some_name, try_out
+from assistant.agent_schedules import check_open, save, try_out
 from assistant.policy import Unattended
 from assistant.preferences import hold_preferences
+from assistant.schedule_drafts import Draft, read, some_name
 from assistant.schedule_words import shown_forecast, timing_of
 from assistant.scheduled_turns import SCHEDULED_TURN
 from assistant.tools.context import RunContext

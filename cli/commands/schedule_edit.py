@@ -66,7 +66,8 @@ def add(
     data: Data = None,
 ) -> None:
     """Add a schedule, and show its next five ticks and what a turn of it may cost."""
-    from assistant.agent_schedules import read, save
+    from assistant.agent_schedules import save
+    from assistant.schedule_drafts import read
 
     fields = _fields(locals())
     draft = read(fields | {"name": name})
@@ -124,7 +125,8 @@ def try_out(
     data: Data = None,
 ) -> None:
     """Show the next five ticks of a rule, and what a turn of the agent may cost; nothing is saved."""
-    from assistant.agent_schedules import read, save, some_name
+    from assistant.agent_schedules import save
+    from assistant.schedule_drafts import read, some_name
 
     draft = read(_fields(locals()) | {"name": some_name(), "prompt": "?"})
 

@@ -4,12 +4,13 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field
 
 import schedules as core
 from assistant import agent_schedules
 from assistant.agent_schedules import Saved, check_open
 from assistant.execution_results import Result, list_results
+from assistant.schedule_drafts import Draft, DraftChange
 from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.parameters import Name, Page
@@ -49,10 +50,6 @@ class Pause(BaseModel):
     reason: Annotated[str, Field(max_length=1_000)] = "by hand"
 
 
-class Fields(RootModel[dict[str, Any]]):
-    """Fields of a schedule (assistant.agent_schedules.Draft): all that it is to have, or those that are to change."""
-
-
 class Results(Page):
     """Which results, the newest first."""
 
@@ -75,7 +72,7 @@ async def one(context: Here, name: NamePath) -> dict[str, Any]:
 
 async def create(request: Request, context: Here, how: Annotated[How, Query()]) -> dict[str, Any]:
     """Make a schedule; 409 where there is one of the name."""
-    draft = agent_schedules.read((await read(request, Fields)).root)
+    draft = await read(request, Draft)
     async with context.database.connection() as conn, conn.transaction(force_rollback=how.dry_run):
         saved = await agent_schedules.save(conn, context.jobs.table, draft, source=SOURCE, new=True)
     return _shown(saved, how)
@@ -83,7 +80,7 @@ async def create(request: Request, context: Here, how: Annotated[How, Query()]) 
 
 async def change(request: Request, context: Here, name: NamePath, how: Annotated[How, Query()]) -> dict[str, Any]:
     """Change the fields that are given; one of cron, every_s and at takes the others' place. 409 for what a file made."""
-    changes = (await read(request, Fields)).root
+    changes = (await read(request, DraftChange)).model_dump(exclude_unset=True)
     async with context.database.connection() as conn, conn.transaction(force_rollback=how.dry_run):
         saved = await agent_schedules.change(
             conn, context.jobs.table, name, changes, source=SOURCE, take_over=how.take_over

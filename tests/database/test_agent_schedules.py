@@ -8,9 +8,10 @@ import pytest
 
 import schedules
 from assistant import people
-from assistant.agent_schedules import Saved, change, check_open, read, save, tell_paused, try_out
+from assistant.agent_schedules import Saved, change, check_open, save, tell_paused, try_out
 from assistant.errors import MayNotSchedule, NoSuchAgent, NoSuchUser, ScheduleOfFile
 from assistant.notifications import list_notifications
+from assistant.schedule_drafts import read
 from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN
 from jobs_core import Connection, Database, HandlerTable, InvalidInput, Jobs, UnknownJobType, execute, fetch
@@ -85,8 +86,6 @@ async def test_what_is_changed_is_changed_and_one_kind_of_timing_takes_the_other
     async with conn.transaction():
         work = await change(conn, table, "morning", {"prompt": "?"}, source="api")
     assert (work.schedule.job_type, work.schedule.input["prompt"]) == ("scheduled_turn", "?")
-    with pytest.raises(InvalidInput, match="keeps its name"):
-        await change(conn, table, "morning", {"name": "evening"}, source="api")
     with pytest.raises(NoSuchSchedule):
         await change(conn, table, "evening", {"prompt": "?"}, source="api")
 

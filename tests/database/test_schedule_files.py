@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import schedules
-from assistant.agent_schedules import read, save
+from assistant.agent_schedules import save
+from assistant.schedule_drafts import read
 from assistant.scheduled_turns import SCHEDULED_TURN
 from cli.errors import CommandFailed
 from cli.schedule_files import Applied, apply, read_folder

@@ -8,10 +8,11 @@ import pytest
 
 import schedules
 from assistant import agents, policy
-from assistant.agent_schedules import read, save
+from assistant.agent_schedules import save
 from assistant.people import User
 from assistant.preferences import Preferences
 from assistant.routing import set_preferences
+from assistant.schedule_drafts import read
 from assistant.scheduled_turns import SCHEDULED_TURN
 from assistant.tools import RunContext, tools_for
 from jobs_core import AnyJob, Connection, Database, HandlerTable, InvalidInput, LeaseLost, Snooze, execute

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from assistant.agent_schedules import read, save
+from assistant.agent_schedules import save
+from assistant.schedule_drafts import read
 from assistant.scheduled_turns import SCHEDULED_TURN
 from jobs_core import Connection, Database, HandlerTable, Jobs, fetch
 from tests.support.job_types import NOTE
@@ -67,17 +68,19 @@ async def test_what_a_file_made_is_left_unless_it_is_taken_over(known: Jobs, con
 
 
 UNFIT: list[tuple[tuple[str, str, dict[str, Any]], int, str]] = [
-    (("POST", "", {"json": {}}), 422, "schedule.name"),
-    (("POST", "", {"json": MORNING | {"cron": "61 * * * *"}}), 422, "schedule.cron"),
-    (("POST", "", {"json": MORNING | {"zone": "Mars"}}), 422, "schedule.zone"),
+    (("POST", "", {"json": {}}), 422, "name"),
+    (("POST", "", {"json": MORNING | {"cron": "61 * * * *"}}), 422, "cron"),
+    (("POST", "", {"json": MORNING | {"zone": "Mars"}}), 422, "zone"),
     (("POST", "", {"json": MORNING | {"name": "A b"}}), 422, "name"),
-    (("POST", "", {"json": MORNING | {"source": "file:x"}}), 422, "schedule.source"),
+    (("POST", "", {"json": MORNING | {"source": "file:x"}}), 422, "source"),
     (("POST", "", {"json": MORNING | {"agent": "gone"}}), 404, "name"),
     (("POST", "", {"json": MORNING | {"user_id": "u_gone"}}), 404, "user_id"),
-    (("POST", "", {"json": MORNING | {"every_s": 5}}), 422, "schedule"),
+    (("POST", "", {"json": MORNING | {"every_s": 5}}), 400, "body"),
     (("POST", "", {"json": MORNING, "params": {"dry": True}}), 422, "dry"),
     (("PATCH", "/gone", {"json": {"every_s": 5}}), 404, "name"),
     (("PATCH", "/gone", {"json": []}), 400, "body"),
+    (("PATCH", "/gone", {"json": {"name": "evening"}}), 422, "name"),
+    (("PATCH", "/gone", {"json": {"missed": "maybe"}}), 422, "missed"),
     (("POST", "/gone/run", {}), 404, "name"),
     (("POST", "/gone/pause", {"json": {"reason": "a\0"}}), 422, "reason"),
     (("GET", "", {"params": {"limit": 101}}), 422, "limit"),
