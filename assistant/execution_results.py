@@ -37,7 +37,7 @@ _OUTCOMES: dict[Status, tuple[str, Severity]] = {
 class Result:
     """One of them. schedule_id: None: its job was created by hand. result_content: the answer, or why there is none.
 
-    status: `waiting`: running, and somebody must approve a call. cost_usd: so far; None: not known.
+    status: `waiting`: for somebody to approve a call, or for money. cost_usd: so far; None: not known.
     """
 
     id: int

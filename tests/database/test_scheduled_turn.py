@@ -196,7 +196,7 @@ async def test_a_turn_that_has_no_money_waits_in_its_chat_which_says_so(bench: B
     await bench.tick()
     assert await bench.run() == "waiting"
     assert [kind for kind, _ in await bench.lines()] == ["human", "system"]
-    assert (await bench.result()).status == "running"
+    assert (await bench.result()).status == "waiting"
     await raise_cap(conn, day, Decimal(5), set_by="a test")
     assert await bench.run() == "complete"
     assert [kind for kind, _ in await bench.lines()] == ["human", "system", "ai"]
