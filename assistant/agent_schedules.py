@@ -1,6 +1,6 @@
 """Schedules as people write them, of agents and of any job type, whatever door they come by: commands, the API, files, a tool.
 
-    Draft ─▶ save ─▶ whose is it? ─▶ may it be so? ─▶ put ─▶ Saved: the schedule, its next five ticks, what a turn may cost
+    Draft ─▶ save ─▶ whose is it? ─▶ may it be so? ─▶ put          forecast: its next five ticks, and what they may cost
                         └─ a file's, and this is none: ScheduleOfFile
 
 What a schedule is stands in the room `schedules`; here stands what is particular to agents. Roll the transaction back to see
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -24,7 +24,7 @@ from assistant.schedule_drafts import TURN_FIELDS, Draft, draft_of, read
 from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput, check_person
 from jobs_core import Connection, HandlerTable, execute, gate, statement
-from schedules import NoSuchSchedule, Schedule
+from schedules import NoSuchSchedule, Put, Schedule
 from schedules.schedule import Which
 
 FILE = "file:"
@@ -44,18 +44,9 @@ class Forecast:
     cost: Cost | None
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A schedule that was saved, what that did, and what is to come of it."""
-
-    schedule: Schedule
-    did: Literal["made", "changed", "nothing"]
-    forecast: Forecast
-
-
 async def save(
     conn: Connection, table: HandlerTable, draft: Draft, *, source: str, new: bool = False, take_over: bool = False
-) -> Saved:
+) -> Put:
     """Have the schedule of this name be as drafted; call it inside a transaction. source: who wants it so (schedules.put).
 
     new: there may be none of the name yet. take_over: though a file made it, or, for a file, though no file did. Raises
@@ -67,7 +58,7 @@ async def save(
     job_type, given = draft.work
     if job_type == SCHEDULED_TURN.name:
         await _check_cast(conn, gate.fit(ScheduledTurnInput, given, field="input"), draft.user_id)
-    done = await schedules.put(
+    return await schedules.put(
         conn,
         table,
         name=draft.name,
@@ -78,13 +69,12 @@ async def save(
         source=source,
         new=new,
     )
-    return Saved(done.schedule, done.did, await forecast(conn, done.schedule))
 
 
 async def try_out(conn: Connection, table: HandlerTable, draft: Draft) -> Forecast:
     """What would come of a draft, which is not saved. Raises as `save`, but not for what a file made."""
     async with conn.transaction(force_rollback=True):
-        return (await save(conn, table, draft, source="try", take_over=True)).forecast
+        return await forecast(conn, (await save(conn, table, draft, source="try", take_over=True)).schedule)
 
 
 async def change(
@@ -95,7 +85,7 @@ async def change(
     *,
     source: str,
     take_over: bool = False,
-) -> Saved:
+) -> Put:
     """Change some fields of a schedule, as they stand in a Draft; one of cron, every_s and at takes the others' place, as a
     prompt takes that of a job type.
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import schedules
-from assistant.agent_schedules import FILE, Saved, save
+from assistant.agent_schedules import FILE, save
 from assistant.errors import AssistantError
 from assistant.schedule_drafts import Draft, read
 from cli.errors import CommandFailed
 from jobs_core import Connection, HandlerTable, InvalidInput, JobsError
-from schedules import Schedule
+from schedules import Put, Schedule
 
 SUBFOLDER = "schedules"
 _PAGE = 1_000
@@ -46,7 +46,7 @@ class Entry:
 class Applied:
     """What it came to. removed: because no file has them any more. left: likewise, but nobody asked to remove them."""
 
-    saved: Sequence[Saved]
+    saved: Sequence[Put]
     removed: Sequence[Schedule]
     left: Sequence[Schedule]
 
@@ -74,7 +74,7 @@ async def apply(
     prune: remove those that files made and no file has. dry_run: say what would be done.
     """
     async with conn.transaction(force_rollback=dry_run):
-        saved, wrong = list[Saved](), list[str]()
+        saved, wrong = list[Put](), list[str]()
         for entry in entries:  # by name, so that two who apply wait for each other in one order
             try:
                 async with conn.transaction():

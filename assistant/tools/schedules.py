@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 import schedules
-from assistant.agent_schedules import check_open, save, try_out
+from assistant.agent_schedules import check_open, forecast, save, try_out
 from assistant.policy import Unattended
 from assistant.preferences import hold_preferences
 from assistant.schedule_drafts import Draft, read, some_name
@@ -100,7 +100,7 @@ def schedule_tools(context: RunContext) -> list[Tool[Any]]:
         async def make(conn: Connection) -> str:
             draft = await drafted(conn, given, name=given.name, prompt=given.prompt, approvals=given.approvals)
             saved = await save(conn, table, draft, source=f"agent:{context.agent}", new=True)
-            return f"Schedule {draft.name} was made. {shown_forecast(saved.forecast, draft.zone)}"
+            return f"Schedule {draft.name} was made. {shown_forecast(await forecast(conn, saved.schedule), draft.zone)}"
 
         return await context.once("create_schedule", given, make, most=_MOST_NEW)
 

@@ -10,8 +10,9 @@ from cli.options import Data, Json
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from assistant.agent_schedules import Saved
+    from assistant.agent_schedules import Forecast
     from jobs_core import Connection, HandlerTable
+    from schedules import Put
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name: lower-case letters, digits, - and _")]
 Cron = Annotated[str | None, typer.Option(help='Five fields, as "0 9 * * mon-fri", or a name such as @daily')]
@@ -72,10 +73,10 @@ def add(
     fields = _fields(locals())
     draft = read(fields | {"name": name})
 
-    async def made(conn: "Connection", table: "HandlerTable") -> "Saved":
+    async def made(conn: "Connection", table: "HandlerTable") -> "Put":
         return await save(conn, table, draft, source="cli", new=True)
 
-    _show(_saved(made, data, dry_run=dry_run), as_json=as_json, dry_run=dry_run)
+    _show(*_done(made, data, dry_run=dry_run), as_json=as_json, dry_run=dry_run)
 
 
 def change(
@@ -109,10 +110,10 @@ def change(
     if not fields and not take_over:
         raise typer.BadParameter("nothing is to be changed: see ./jobs schedule change --help for what can be")
 
-    async def changed(conn: "Connection", table: "HandlerTable") -> "Saved":
+    async def changed(conn: "Connection", table: "HandlerTable") -> "Put":
         return await change_in(conn, table, name, fields, source="cli", take_over=take_over)
 
-    _show(_saved(changed, data, dry_run=dry_run), as_json=as_json, dry_run=dry_run)
+    _show(*_done(changed, data, dry_run=dry_run), as_json=as_json, dry_run=dry_run)
 
 
 def try_out(
@@ -124,16 +125,26 @@ def try_out(
     as_json: Json = False,
     data: Data = None,
 ) -> None:
-    """Show the next five ticks of a rule, and what a turn of the agent may cost; nothing is saved."""
-    from assistant.agent_schedules import save
+    """Show the next five ticks of a rule, and what turns of the agent may cost; nothing is saved."""
+    from dataclasses import asdict
+
+    from assistant.agent_schedules import try_out as tried
     from assistant.schedule_drafts import read, some_name
+    from assistant.schedule_words import local, shown_cost
+    from cli.database import ask
+    from cli.printing import print_json, print_plain
+    from cli.settings import CliSettings
+    from cli.table import build_table
 
     draft = read(_fields(locals()) | {"name": some_name(), "prompt": "?"})
-
-    async def made(conn: "Connection", table: "HandlerTable") -> "Saved":
-        return await save(conn, table, draft, source="cli", new=True)
-
-    _print_forecast(_saved(made, data, dry_run=True), as_json=as_json)
+    table = build_table(CliSettings.read(data=data).handlers)
+    to_come = ask(lambda conn: tried(conn, table, draft), data)
+    if as_json:
+        print_json(asdict(to_come))
+        return
+    for tick in to_come.ticks:
+        print_plain(local(tick, draft.zone))
+    print_plain(shown_cost(to_come))
 
 
 def apply(
@@ -146,7 +157,6 @@ def apply(
     data: Data = None,
 ) -> None:
     """Have the schedules of files be as these say: all, or none where one is wrong. Applied again, nothing changes."""
-    from dataclasses import asdict
 
     from cli.database import ask
     from cli.printing import print_json, print_plain
@@ -159,7 +169,7 @@ def apply(
     table, entries = build_table(settings.handlers), read_folder(folder or settings.data)
     done = ask(lambda conn: apply_all(conn, table, entries, prune=prune, dry_run=dry_run), data)
     if as_json:
-        applied = [{"name": saved.schedule.name, "did": saved.did, **asdict(saved.forecast)} for saved in done.saved]
+        applied = [{"name": saved.schedule.name, "did": saved.did} for saved in done.saved]
         names = {"removed": [one.name for one in done.removed], "left": [one.name for one in done.left]}
         print_json({"applied": applied, **names, "dry_run": dry_run})
         return
@@ -208,43 +218,34 @@ def _text(given: str) -> str:
 def _json(text: str) -> Any:
     from jobs_core import gate
 
-    return gate.from_json(text.encode(), field="--input", max_bytes=gate.MAX_INPUT_BYTES)
+    return gate.from_json(text, field="--input", max_bytes=gate.MAX_INPUT_BYTES)
 
 
-def _saved(verb: "Callable[[Connection, HandlerTable], Awaitable[Saved]]", data: Data, *, dry_run: bool) -> "Saved":
+def _done(
+    verb: "Callable[[Connection, HandlerTable], Awaitable[Put]]", data: Data, *, dry_run: bool
+) -> "tuple[Put, Forecast]":
+    """What was saved, or with dry_run would be, and what is to come of it."""
+    from assistant.agent_schedules import forecast
     from cli.database import ask
     from cli.settings import CliSettings
     from cli.table import build_table
 
     table = build_table(CliSettings.read(data=data).handlers)
 
-    async def done(conn: "Connection") -> "Saved":
+    async def done(conn: "Connection") -> "tuple[Put, Forecast]":
         async with conn.transaction(force_rollback=dry_run):
-            return await verb(conn, table)
+            put = await verb(conn, table)
+            return put, await forecast(conn, put.schedule)
 
     return ask(done, data)
 
 
-def _show(saved: "Saved", *, as_json: bool, dry_run: bool) -> None:
+def _show(put: "Put", to_come: "Forecast", *, as_json: bool, dry_run: bool) -> None:
     from cli.commands.schedule import plain_schedule, print_schedule
     from cli.printing import print_json, print_plain
 
     if as_json:
-        print_json(plain_schedule(saved.schedule, saved.forecast) | {"did": saved.did, "dry_run": dry_run})
+        print_json(plain_schedule(put.schedule, to_come) | {"did": put.did, "dry_run": dry_run})
         return
-    print_schedule(saved.schedule, saved.forecast, as_json=False)
-    print_plain("nothing was saved: leave out --dry-run to do so" if dry_run else _DID[saved.did])
-
-
-def _print_forecast(saved: "Saved", *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from assistant.schedule_words import local, shown_cost
-    from cli.printing import print_json, print_plain
-
-    if as_json:
-        print_json(asdict(saved.forecast))
-        return
-    for at in saved.forecast.ticks:
-        print_plain(local(at, saved.schedule.rule.zone))
-    print_plain(shown_cost(saved.forecast))
+    print_schedule(put.schedule, to_come, as_json=False)
+    print_plain("nothing was saved: leave out --dry-run to do so" if dry_run else _DID[put.did])

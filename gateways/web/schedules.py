@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import schedules as core
 from assistant import agent_schedules
-from assistant.agent_schedules import Saved, check_open
+from assistant.agent_schedules import check_open
 from assistant.execution_results import Result, list_results
 from assistant.schedule_drafts import Draft, DraftChange
 from gateways.web.body import read
 from gateways.web.context import Here
 from gateways.web.parameters import Name, Page
+from jobs_core import Connection
 
 SOURCE = "api"
 
@@ -74,18 +75,18 @@ async def create(request: Request, context: Here, how: Annotated[How, Query()]) 
     """Make a schedule; 409 where there is one of the name."""
     draft = await read(request, Draft)
     async with context.database.connection() as conn, conn.transaction(force_rollback=how.dry_run):
-        saved = await agent_schedules.save(conn, context.jobs.table, draft, source=SOURCE, new=True)
-    return _shown(saved, how)
+        put = await agent_schedules.save(conn, context.jobs.table, draft, source=SOURCE, new=True)
+        return await _shown(conn, put, how)
 
 
 async def change(request: Request, context: Here, name: NamePath, how: Annotated[How, Query()]) -> dict[str, Any]:
     """Change the fields that are given; one of cron, every_s and at takes the others' place. 409 for what a file made."""
     changes = (await read(request, DraftChange)).model_dump(exclude_unset=True)
     async with context.database.connection() as conn, conn.transaction(force_rollback=how.dry_run):
-        saved = await agent_schedules.change(
+        put = await agent_schedules.change(
             conn, context.jobs.table, name, changes, source=SOURCE, take_over=how.take_over
         )
-    return _shown(saved, how)
+        return await _shown(conn, put, how)
 
 
 async def remove(context: Here, name: NamePath, how: Annotated[How, Query()]) -> dict[str, str]:
@@ -129,5 +130,6 @@ async def results(context: Here, page: Annotated[Results, Query()]) -> dict[str,
     return {"results": found}
 
 
-def _shown(saved: Saved, how: How) -> dict[str, Any]:
-    return asdict(saved.schedule) | {"forecast": saved.forecast, "did": saved.did, "dry_run": how.dry_run}
+async def _shown(conn: Connection, put: core.Put, how: How) -> dict[str, Any]:
+    to_come = await agent_schedules.forecast(conn, put.schedule)
+    return asdict(put.schedule) | {"forecast": to_come, "did": put.did, "dry_run": how.dry_run}

@@ -8,14 +8,14 @@ import pytest
 
 import schedules
 from assistant import people
-from assistant.agent_schedules import Saved, change, check_open, save, tell_paused, try_out
+from assistant.agent_schedules import change, check_open, forecast, save, tell_paused, try_out
 from assistant.errors import MayNotSchedule, NoSuchAgent, NoSuchUser, ScheduleOfFile
 from assistant.notifications import list_notifications
 from assistant.schedule_drafts import read
 from assistant.schedule_words import MOST_COUNTED
 from assistant.scheduled_turns import SCHEDULED_TURN
 from jobs_core import Connection, Database, HandlerTable, InvalidInput, Jobs, UnknownJobType, execute, fetch
-from schedules import NameTaken, NoSuchSchedule
+from schedules import NameTaken, NoSuchSchedule, Put
 from schedules.evaluate import Evaluated, evaluate
 from tests.support.database import until_blocked
 from tests.support.job_types import NOTE
@@ -31,7 +31,7 @@ def table() -> HandlerTable:
     return known
 
 
-async def put(conn: Connection, table: HandlerTable, source: str = "cli", **given: Any) -> Saved:
+async def put(conn: Connection, table: HandlerTable, source: str = "cli", **given: Any) -> Put:
     how = {name: given.pop(name) for name in ("new", "take_over") if name in given}
     async with conn.transaction():
         return await save(conn, table, read(MORNING | given), source=source, **how)
@@ -51,10 +51,10 @@ async def test_an_agent_s_schedule_is_a_row_of_the_view_that_is_named_for_them(
 async def test_before_it_is_saved_its_ticks_and_cost_are_shown_and_nothing_is_written(
     conn: Connection, table: HandlerTable
 ) -> None:
-    forecast = await try_out(conn, table, read(MORNING))
-    assert len(forecast.ticks) == 5
-    assert all(tick.astimezone(UTC).hour in {7, 8} and tick > datetime.now(UTC) for tick in forecast.ticks)
-    assert (forecast.cost, forecast.in_30_days in {20, 21, 22}) == (None, True)
+    to_come = await try_out(conn, table, read(MORNING))
+    assert len(to_come.ticks) == 5
+    assert all(tick.astimezone(UTC).hour in {7, 8} and tick > datetime.now(UTC) for tick in to_come.ticks)
+    assert (to_come.cost, to_come.in_30_days in {20, 21, 22}) == (None, True)
     assert (await try_out(conn, table, read(MORNING | {"cron": "* * * * *"}))).in_30_days == MOST_COUNTED
     assert await fetch(conn, "SELECT FROM jobs.schedules") == []
 
@@ -64,7 +64,11 @@ async def test_a_schedule_of_any_type_is_saved_and_one_of_a_type_is_none_of_the_
 ) -> None:
     note = {"name": "n", "job_type": "note", "input": {"text": "x"}, "every_s": 60, "prompt": None, "cron": None}
     saved = await put(conn, table, **note)
-    assert (saved.schedule.job_type, saved.schedule.input["text"], saved.forecast.cost) == ("note", "x", None)
+    assert (saved.schedule.job_type, saved.schedule.input["text"], (await forecast(conn, saved.schedule)).cost) == (
+        "note",
+        "x",
+        None,
+    )
     assert await fetch(conn, "SELECT FROM jobs.agent_schedules") == []
 
 
