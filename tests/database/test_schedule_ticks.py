@@ -1,5 +1,6 @@
 """Ticks: each has one job, whoever evaluates; and what becomes of those that were missed, overlap or fail."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -448,6 +449,33 @@ async def test_an_evaluator_looks_until_all_is_made_and_then_waits_for_the_next(
     await evaluator.run_once()
     assert len(await living(conn)) == 5
     assert 0 < await evaluator.run_once() <= 1.0
+
+
+async def test_an_evaluator_goes_on_when_the_database_was_away(
+    conn: Connection, put: Put, jobs: Jobs, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schedules.evaluator.LOOK_S", 0.02)
+    async with Database(database_url, name="evaluator") as its_own, Jobs(its_own, jobs.table) as its_jobs:
+        evaluator = Evaluator(its_own, its_jobs)
+        running = asyncio.create_task(evaluator.run())
+        async with asyncio.timeout(60):
+            while not await _cut(conn):  # it is connected by now
+                await asyncio.sleep(0.01)
+            await put(cron=None, every_s=60)
+            await conn.execute(
+                "UPDATE jobs.schedules SET next_at = now(), anchor = now(), seen_until = now() - interval '1 s'"
+            )
+            while not await living(conn):
+                await asyncio.sleep(0.01)
+        evaluator.drain()
+        await running
+
+
+async def _cut(conn: Connection) -> list[db.Row]:
+    """Cut the connections of the evaluator that there are."""
+    return await fetch(
+        conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'evaluator%'"
+    )
 
 
 async def test_a_drained_evaluator_ends(put: Put, database: Database, jobs: Jobs) -> None:
