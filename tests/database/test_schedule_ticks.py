@@ -124,9 +124,9 @@ async def test_what_another_evaluator_has_in_hand_is_passed_over_and_taken_if_it
 async def test_a_tick_that_is_there_already_makes_no_second_job_when_its_schedule_is_set_back(
     conn: Connection, put: Put, after: Pass
 ) -> None:
-    await put(overlap="queue")
+    await put(overlap="queue", missed="all")
     await after(MINUTE)
-    await put(overlap="queue")
+    await put(overlap="queue", missed="all")
     assert (await after(2 * MINUTE)).jobs == 1
     assert len(await seen(conn)) == len(await living(conn)) == 2
 
