@@ -21,6 +21,8 @@ from cli.commands import (
     emit,
     explain,
     health,
+
+    hook,
     lane,
     limit,
     look,
@@ -67,6 +69,7 @@ task.register(app)
 schedule.register(app)
 deliveries.register(app)
 voice.register(app)
+hook.register(app)
 notifications.register(app)
 token.register(app)
 create.register(app)

@@ -6,6 +6,7 @@ _TREES = (
     "assistant.errors.AssistantError",
     "sessions.errors.SessionsError",
     "gateways.telegram.errors.TelegramError",
+    "gateways.webhooks.errors.WebhookError",
 )
 """Errors of rooms whose text is one line for people."""
 

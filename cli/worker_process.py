@@ -8,6 +8,7 @@ from assistant.media_keeper import MediaKeeper
 from assistant.settings import AssistantSettings, MediaSettings, VoiceSettings
 from cli.settings import CliSettings
 from cli.table import bind_agents, bind_senders, build_table
+from gateways.webhooks.taking import prune as prune_webhook_events
 from handlers import transcribe
 from jobs_core import Database, HandlerTable, Jobs, Resource
 from jobs_core.log import set_up_logs
@@ -41,7 +42,7 @@ async def run_worker(queues: Sequence[str], link: GuardLink | None, *, alone: bo
         out = bind_senders(CliSettings.read().handlers, table, database=database)
         if not alone:
             resources += [
-                Housekeeping(database, HistorySettings.read()),
+                Housekeeping(database, HistorySettings.read(), also=[prune_webhook_events]),
                 MediaKeeper(database, MediaSettings.read()),
             ]
         worker = (AloneRunner if alone else Worker)(

@@ -8,6 +8,7 @@ Apart from upkeep: this may take minutes, and a rescue may not wait for it.
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -26,15 +27,18 @@ from jobs_core.waits import forget as forget_waits
 
 log = structlog.get_logger()
 
+Duty = Callable[[Connection], Awaitable[object]]
+
 _FIRST_S, _EVERY_S = 60.0, 3600.0
 
 
 class Housekeeping:
-    """A Resource of a worker process; `run_once` is one round."""
+    """A Resource of a worker process; `run_once` is one round. also: what higher rooms have to forget."""
 
-    def __init__(self, database: Database, history: HistorySettings) -> None:
+    def __init__(self, database: Database, history: HistorySettings, also: Sequence[Duty] = ()) -> None:
         self._database = database
         self._history = history
+        self._also = also
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -62,6 +66,7 @@ class Housekeeping:
             forget_paused_times,
             forget_sticky_keys,
             self._keep_history,
+            *self._also,
         ):
             try:
                 async with self._database.connection() as conn:

@@ -1,6 +1,5 @@
 """`./jobs create`: one job, by hand."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,6 +46,8 @@ def create(
     """Create a job and print its id, or that of the job that has its key."""
     import asyncio
 
+    from cli.given import json_of
+
     if in_ and at:
         raise typer.BadParameter("give --in or --at, not both")
     new = {
@@ -60,7 +61,7 @@ def create(
         "debounce": _span(debounce, "--debounce"),
         "debounce_at_most": _span(debounce_at_most, "--debounce-at-most"),
     }
-    return asyncio.run(_create(job_type, _read(input_text), new, wait=wait, as_json=as_json, data=data))
+    return asyncio.run(_create(job_type, json_of(input_text, "input"), new, wait=wait, as_json=as_json, data=data))
 
 
 def _due(in_: str | None, at: str | None) -> Any:
@@ -73,20 +74,6 @@ def _span(text: str | None, option: str) -> Any:
     from cli.durations import parse_duration
 
     return None if text is None else parse_duration(text, option=option)
-
-
-def _read(text: str) -> Any:
-    from pathlib import Path
-
-    from jobs_core import gate
-
-    given: str | bytes = text
-    if text == "-":
-        given = sys.stdin.buffer.read(gate.MAX_INPUT_BYTES + 1)
-    elif text.startswith("@"):
-        with Path(text[1:]).open("rb") as file:
-            given = file.read(gate.MAX_INPUT_BYTES + 1)
-    return gate.from_json(given, field="input", max_bytes=gate.MAX_INPUT_BYTES)
 
 
 async def _create(name: str, job_input: Any, new: Any, *, wait: bool, as_json: bool, data: Any) -> int:

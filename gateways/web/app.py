@@ -15,6 +15,7 @@ from gateways.web.metrics import look_for_metrics
 from gateways.web.replies import Replies
 from gateways.web.routes import OPEN, ROUTES
 from gateways.web.shared import Shared
+from gateways.web.webhooks import Hooks
 from jobs_core import ConfigurationError
 
 SHORTEST_TOKEN = 16
@@ -40,5 +41,6 @@ def app(context: Context) -> FastAPI:
     tell_errors(api)
     api.add_middleware(Surprises)  # the last one added is the outermost
     api.add_middleware(Guard, hosts=context.hosts, token=context.token, open_routes=OPEN)
+    api.add_middleware(Hooks, jobs=context.jobs)  # before the guard: who sends events signs them, and has no token
     api.add_middleware(SecurityHeaders)
     return api

@@ -34,6 +34,7 @@ from assistant.errors import (
     TaskChanged,
     TaskExists,
 )
+from gateways.webhooks.errors import NoSuchEvent, NoSuchSource, NotReplayed, SourceExists, WebhookError
 from jobs_core import ConnectionFailed, InvalidInput, KeyReused, db
 from schedules.errors import NameTaken, NoSuchSchedule
 from sessions.errors import NotCopied
@@ -61,6 +62,11 @@ _OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     ScheduleOfFile: (409, "schedule_of_file", "name"),
     NoSuchSchedule: (404, "no_such_schedule", "name"),
     NameTaken: (409, "name_taken", "name"),
+
+    NoSuchSource: (404, "no_such_source", "name"),
+    SourceExists: (409, "source_exists", "name"),
+    NoSuchEvent: (404, "no_such_event", "event_id"),
+    NotReplayed: (409, "not_replayed", "again"),
 }
 """Status, code and field of each that a route may raise."""
 
@@ -109,6 +115,8 @@ def _refused(error: Exception) -> Refused:
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
         case AssistantError() | NotCopied() | NoSuchSchedule() | NameTaken():
+
+        case AssistantError() | NotCopied() | WebhookError():
             status, code, field = _OF_ASSISTANT[type(error)]
             return Refused(status, code, str(error), field=field)
         case RequestValidationError():
@@ -116,11 +124,12 @@ def _refused(error: Exception) -> Refused:
         case HTTPException(status_code=status, headers=headers):
             code = str(error.detail).lower().replace(" ", "_")
             return Refused(status, code, f"{error.detail}: there is no such path or method here", headers=headers)
-    return _unavailable(error)
+    return unavailable(error)
 
 
-def _unavailable(error: Exception) -> Refused:
-    if isinstance(error, db.Retryable):
+def unavailable(error: Exception) -> Refused:
+    """What is told where Postgres rolled a transaction back, made it wait too long, or cannot be reached."""
+    if isinstance(error, (*db.Retryable, db.LockNotAvailable)):
         message = "Others were faster each time; nothing was acknowledged. Try again."
         return Refused(503, "busy", message, headers={"Retry-After": "1"})
     log.warning("database.away", error=db.describe(error))

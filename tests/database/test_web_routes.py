@@ -18,6 +18,7 @@ def path_of(template: str) -> str:
         .replace("{notification_id}", "1")
         .replace("{delivery_id}", "1")
         .replace("{event}", "e")
+        .replace("{event_id}", "1")
         .replace("{name}", "a")
         .replace("{user_id}", "u")
         .replace("{action_id}", "1")

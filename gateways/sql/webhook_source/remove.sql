@@ -1,0 +1,2 @@
+-- Takes name. Deletes the source, and its secrets with it.
+DELETE FROM {schema}.webhook_sources WHERE name = %(name)s

@@ -1,0 +1,45 @@
+"""From a request whose sender is known to the job that its source wants of it: for the door, a replay and a dry run alike."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from gateways.webhooks.errors import NotMapped
+from gateways.webhooks.mapping import Event, job_of
+from gateways.webhooks.sources import Definition
+from jobs_core import InvalidInput, Jobs, NewJob, gate
+
+MAX_BODY_BYTES = 1024 * 1024
+_KEPT = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "idempotency-key"})
+_TELLING = re.compile(r"auth|cookie|forwarded|key|passw|real-ip|secret|sign|token")
+_MOST_KEPT, _MAX_KEPT_CHARS = 40, 500
+
+
+def kept(headers: Mapping[str, str], secret: Iterable[str]) -> dict[str, str]:
+    """Of headers by lower-case name those that say what an event is: never one that may show a secret, or who passed it on."""
+    shown = {
+        name: value[:_MAX_KEPT_CHARS]
+        for name, value in headers.items()
+        if name not in secret and (name in _KEPT or (name.startswith("x-") and not _TELLING.search(name)))
+    }
+    return dict(list(shown.items())[:_MOST_KEPT])
+
+
+def read_event(source: str, key: str, headers: Mapping[str, str], body: bytes) -> Event:
+    """The event that a body tells, a JSON object or array. Raises InvalidInput."""
+    told = gate.from_json(body, field="body", max_bytes=MAX_BODY_BYTES)
+    if not isinstance(told, dict | list):
+        raise InvalidInput(f"body: is {type(told).__name__}, not a JSON object or array", field="body")
+    return Event(source, key, headers, told)
+
+
+def made_of(jobs: Jobs, definition: Definition, event: Event) -> NewJob | NotMapped | None:
+    """The job to create, None where the filter lets the event out, or why there can be none."""
+    try:
+        job = job_of(definition.mapping, definition.job_type, event)
+        if job is not None:
+            jobs.lane_of(job)  # checks all that can be known of it before it is written
+    except NotMapped as error:
+        return error
+    except InvalidInput as error:
+        return NotMapped(str(error))
+    return job
