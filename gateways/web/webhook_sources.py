@@ -52,9 +52,19 @@ class KnownSources:
             name, secrets = row.pop("name"), row.pop("secrets")
             try:
                 definition = define(row)
+                scheme = scheme_of(definition.scheme, definition.settings)
             except InvalidInput as error:  # newer code, or a hand, wrote it; the others must not suffer
                 log.warning("webhook_source.unusable", source=name, why=str(error))
                 continue
-            known[name] = KnownSource(name, definition, scheme_of(definition.scheme, definition.settings), secrets)
+            known[name] = KnownSource(name, definition, scheme, [one for one in secrets if _suits(scheme, one)])
         self._stale_at = began + self._fresh_s
         return known
+
+
+def _suits(scheme: Scheme, secret: str) -> bool:
+    """Not one of another scheme, which the source had before."""
+    try:
+        scheme.check_secret(secret)
+    except InvalidInput:
+        return False
+    return True

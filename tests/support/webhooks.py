@@ -5,11 +5,13 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-from httpx import AsyncClient, Response
+from httpx import ASGITransport, AsyncClient, Response
+from starlette.types import ASGIApp
 
 from gateways.webhooks import signing
 from gateways.webhooks.sources import add_source, define
@@ -23,6 +25,14 @@ TO_NOTE = {"input": {"text": "body.text"}}
 async def a_source(conn: Connection, name: str = "shop", secret: str = SIGNING_SECRET, **changes: Any) -> None:
     """A source of Standard Webhooks that makes notes of `body.text`, unless told otherwise."""
     await add_source(conn, name, define({"job_type": "note", "mapping": TO_NOTE, **changes}), secret)
+
+
+@asynccontextmanager
+async def sending(served: ASGIApp) -> AsyncIterator[AsyncClient]:
+    """A program that sends events, by another name of ours than people use; what the door raises is seen as it would see it."""
+    transport = ASGITransport(served, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url="http://hooks.example") as client:
+        yield client
 
 
 def standard(
