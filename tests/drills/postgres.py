@@ -79,14 +79,14 @@ async def _kill_again_and_again(server: EmbeddedPostgres, plan: Plan, report: Re
         await asyncio.sleep(
             every_s * rng.uniform(0.0 if plan.durable else 0.3, 0.5)
         )  # to lose some, there must be some
-        _kill(server)
-        await _until_port_opens(server.dsn)
+        kill_server(server)
+        await until_port_opens(server.dsn)
         opened_at = time.monotonic()
         await _until_work_goes_on(server.dsn)
         report.goes_on_s.append(time.monotonic() - opened_at)
 
 
-def _kill(server: EmbeddedPostgres) -> None:
+def kill_server(server: EmbeddedPostgres) -> None:
     """The postmaster first: it would end the others in order."""
     postmaster = psutil.Process(server.postmaster_pid())
     backends = postmaster.children()
@@ -96,7 +96,7 @@ def _kill(server: EmbeddedPostgres) -> None:
     psutil.wait_procs(backends, timeout=10)
 
 
-async def _until_port_opens(dsn: str) -> None:
+async def until_port_opens(dsn: str) -> None:
     address = urlsplit(dsn)
     async with asyncio.timeout(60):
         while True:
