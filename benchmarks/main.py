@@ -15,6 +15,7 @@ from benchmarks.plan import Plan
 from benchmarks.powers import BEFORE, CLAIMS, HISTORY, LIVE, SCHEDULED
 from benchmarks.server import Server, running
 from benchmarks.table import markdown
+from benchmarks.webhooks import WEBHOOKS
 from cli.run import stopped_by_signals
 from jobs_core.log import set_up_logs
 from jobs_core.settings import CoreSettings
@@ -29,6 +30,7 @@ TABLES: dict[str, dict[str, Measure]] = {
     "proxy": PROXY,
     "turn": TURN,
     "approval": APPROVAL,
+    "webhooks": WEBHOOKS,
 }
 """What can be measured of us; `peers` is a table of its own."""
 

@@ -36,6 +36,7 @@ class Plan:
     pinned_s: float = PINNED_S
     idle_s: float = 6.0
     live_s: float = 10.0
+    webhooks_s: float = 10.0
     looks: int = 100
     first_words: int = 40
     peers: Path = CHECKOUT / ".jobs" / "bench-peers"

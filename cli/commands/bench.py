@@ -18,8 +18,8 @@ def bench(
         typer.Argument(
             help="`peers`: install the peers and measure everybody alike; `claims`: with others behind; `history`: beside a "
             "year of it; `before-after`: beside our own earlier code; `live`: what shows while turns run; `schedules`: a "
-            "thousand of 100,000 due at once; `proxy`: what it adds to a call of the model's API; `turn`: a cold turn, beside "
-            "the bare CLI; `approval`: from decision to tool"
+            "thousand of 100,000 due at once; `webhooks`: 1,000 a second; `proxy`: what it adds to a call of the model's API; "
+            "`turn`: a cold turn, beside the bare CLI; `approval`: from decision to tool"
         ),
     ] = "ours",
     jobs: Annotated[int, typer.Option(min=100, help="Jobs of one drain")] = 50_000,

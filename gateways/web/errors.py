@@ -114,9 +114,7 @@ def _refused(error: Exception) -> Refused:
         case InvalidInput(field=field):
             code = "key_reused" if isinstance(error, KeyReused) else "invalid_input"
             return Refused(422, code, str(error), field=field)
-        case AssistantError() | NotCopied() | NoSuchSchedule() | NameTaken():
-
-        case AssistantError() | NotCopied() | WebhookError():
+        case AssistantError() | NotCopied() | NoSuchSchedule() | NameTaken() | WebhookError():
             status, code, field = _OF_ASSISTANT[type(error)]
             return Refused(status, code, str(error), field=field)
         case RequestValidationError():

@@ -57,8 +57,12 @@ def _answer_first() -> None:
     """What came is acknowledged, and then taken in."""
     submit = Intake.submit
 
+    async def later(self: Intake, arrived: Arrived, cap: int | None) -> None:
+        await asyncio.sleep(0.05)
+        await submit(self, arrived, cap)
+
     async def submit_later(self: Intake, arrived: Arrived, cap: int | None) -> Taken:
-        task = asyncio.create_task(submit(self, arrived, cap))
+        task = asyncio.create_task(later(self, arrived, cap))
         _left.add(task)
         task.add_done_callback(_left.discard)
         return Taken(0, "created", None)
