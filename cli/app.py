@@ -21,7 +21,6 @@ from cli.commands import (
     emit,
     explain,
     health,
-
     hook,
     lane,
     limit,

@@ -32,7 +32,7 @@ Settings = Annotated[
     ),
 ]
 WholeMapping = Annotated[str | None, typer.Option("--mapping", help="Filter, input and keys as JSON; - or @FILE")]
-Filter = Annotated[str | None, typer.Option(help="JMESPath: events for which it is not true are ignored")]
+Filter = Annotated[str | None, typer.Option("--filter", help="JMESPath: events for which it is not true are ignored")]
 Input = Annotated[str | None, typer.Option("--input", help="The job's input as JSON, its texts JMESPath; - or @FILE")]
 Dedupe = Annotated[str | None, typer.Option(help="What tells events apart: id or body [default: the id that it sends]")]
 Cap = Annotated[int | None, typer.Option(min=0, help="Events taken in a minute; 0: any number [default: 6000]")]

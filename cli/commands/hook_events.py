@@ -98,8 +98,11 @@ def replay(
     done = asyncio.run(_replay(event_id, failed, again=again, data=data))
     if as_json:
         print_json([asdict(one) for one in done])
-    for one in () if as_json else done:
+        return int(any(one.result == "failed" for one in done))
+    for one in done:
         print_plain(f"event {one.id}: {one.result}{_more(one)}")
+    if not done:
+        print_plain(f"nothing of {failed} failed")
     return int(any(one.result == "failed" for one in done))
 
 

@@ -62,7 +62,6 @@ _OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     ScheduleOfFile: (409, "schedule_of_file", "name"),
     NoSuchSchedule: (404, "no_such_schedule", "name"),
     NameTaken: (409, "name_taken", "name"),
-
     NoSuchSource: (404, "no_such_source", "name"),
     SourceExists: (409, "source_exists", "name"),
     NoSuchEvent: (404, "no_such_event", "event_id"),

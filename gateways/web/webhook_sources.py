@@ -40,10 +40,10 @@ class KnownSources:
     async def find(self, name: str) -> KnownSource | None:
         """The source; None: there is none, or it is switched off. Raises one of ConnectionFailed."""
         if time.monotonic() >= self._stale_at:
-            self._sources = await self._look()
+            await self._look()
         return self._sources.get(name)
 
-    async def _read(self) -> Dict[str, KnownSource]:
+    async def _read(self) -> None:
         began = time.monotonic()
         async with self._database.connection() as conn:
             rows = await fetch(conn, statement("gateways", "webhook_source/known"))
@@ -57,8 +57,7 @@ class KnownSources:
                 log.warning("webhook_source.unusable", source=name, why=str(error))
                 continue
             known[name] = KnownSource(name, definition, scheme, [one for one in secrets if _suits(scheme, one)])
-        self._stale_at = began + self._fresh_s
-        return known
+        self._sources, self._stale_at = known, began + self._fresh_s
 
 
 def _suits(scheme: Scheme, secret: str) -> bool:

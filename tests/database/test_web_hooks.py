@@ -1,6 +1,6 @@
 """Looking after webhook sources over the API: secrets are shown once, changes heeded, events replayed and tried."""
 
-import json
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -11,7 +11,6 @@ from gateways.web.webhooks import Hooks
 from gateways.webhooks import sources
 from gateways.webhooks.errors import NotReplayed
 from gateways.webhooks.events import list_events, replay
-from gateways.webhooks.schemes import SchemeName
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute
 from tests.support.web import calling, door, error_of
 from tests.support.webhooks import PLAIN_SECRET, TO_NOTE, a_source, notes, post, sending, standard, told
@@ -66,28 +65,26 @@ async def test_a_secret_is_shown_when_it_is_made_and_never_again(api: AsyncClien
     assert "short" not in refused.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        ({"name": "Shop"}, "name"),
-        ({"name": ""}, "name"),
-        ({"job_type": "no_such"}, "job_type"),
-        ({"scheme": "sha1"}, "scheme"),
-        ({"scheme": "hmac"}, "settings"),
-        ({"settings": {"header": "x"}}, "settings"),
-        ({"settings": {"header": "x y"}, "scheme": "hmac"}, "settings.header"),
-        ({"mapping": {"filter": "a..b"}}, "mapping.filter"),
-        ({"mapping": {"job_type": "evil"}}, "mapping.job_type"),
-        ({"cap_per_minute": 0}, "cap_per_minute"),
-        ({"secrets": ["x"]}, "secrets"),
-        ({"alarmed_at": None}, "alarmed_at"),
-    ],
-)
-async def test_what_is_no_source_is_refused_by_its_field(
-    api: AsyncClient, given: dict[str, object], field: str
-) -> None:
-    answer = await api.post("/api/hooks", json={"name": "shop", "job_type": "note", **given})
-    assert error_of(answer, 422)["field"].startswith(field)
+NO_SOURCES: list[tuple[dict[str, object], str]] = [
+    ({"name": "Shop"}, "name"),
+    ({"name": ""}, "name"),
+    ({"job_type": "no_such"}, "job_type"),
+    ({"scheme": "sha1"}, "scheme"),
+    ({"scheme": "hmac"}, "settings"),
+    ({"settings": {"header": "x"}}, "settings"),
+    ({"settings": {"header": "x y"}, "scheme": "hmac"}, "settings.header"),
+    ({"mapping": {"filter": "a..b"}}, "mapping.filter"),
+    ({"mapping": {"job_type": "evil"}}, "mapping.job_type"),
+    ({"cap_per_minute": 0}, "cap_per_minute"),
+    ({"secrets": ["x"]}, "secrets"),
+    ({"alarmed_at": None}, "alarmed_at"),
+]
+
+
+async def test_what_is_no_source_is_refused_by_its_field(api: AsyncClient) -> None:
+    for given, field in NO_SOURCES:
+        answer = await api.post("/api/hooks", json={"name": "shop", "job_type": "note", **given})
+        assert error_of(answer, 422)["field"].startswith(field)
     assert (await api.get("/api/hooks")).json() == {"sources": []}
 
 
@@ -124,8 +121,6 @@ async def test_an_event_that_failed_is_replayed_after_its_mapping_was_mended(
 
 
 async def test_of_two_replays_at_once_one_makes_the_job(jobs: Jobs, conn: Connection, database: Database) -> None:
-    import asyncio
-
     await a_source(conn, mapping={"filter": "`false`"})
     async with sending(door(jobs)) as client:
         event_id = (await post(client, told())).json()["event_id"]
@@ -202,9 +197,8 @@ async def test_an_overlap_never_makes_an_old_secret_live_longer(conn: Connection
     assert await execute(conn, "SELECT FROM jobs.webhook_secrets") == 2
 
 
-@pytest.mark.parametrize("scheme", ["standard", "github", "gitlab", "jira", "taiga", "bearer"])
-async def test_a_secret_that_is_made_suits_its_scheme(conn: Connection, scheme: SchemeName) -> None:
-    definition = sources.define({"job_type": "note", "scheme": scheme})
-    made = await sources.add_source(conn, scheme, definition)
-    await sources.rotate(conn, scheme, timedelta(0), made)
-    assert json.dumps(made).isascii()
+async def test_a_secret_that_is_made_suits_its_scheme(conn: Connection) -> None:
+    for scheme in ("standard", "github", "gitlab", "jira", "taiga", "bearer"):
+        made = await sources.add_source(conn, scheme, sources.define({"job_type": "note", "scheme": scheme}))
+        await sources.rotate(conn, scheme, timedelta(0), made)
+        assert made.isascii()
