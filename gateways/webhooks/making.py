@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping
 
+import structlog
+
 from gateways.webhooks.errors import NotMapped
 from gateways.webhooks.mapping import Event, job_of
 from gateways.webhooks.sources import Definition
 from jobs_core import InvalidInput, Jobs, NewJob, gate
+
+log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
 _KEPT = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "idempotency-key"})
@@ -42,4 +46,7 @@ def made_of(jobs: Jobs, definition: Definition, event: Event) -> NewJob | NotMap
         return error
     except InvalidInput as error:
         return NotMapped(str(error))
+    except Exception as error:  # noqa: BLE001 - its type's own code (lane, limits, keys) met what it does not expect
+        log.warning("webhook.type_broke", job_type=definition.job_type, error=type(error).__name__)
+        return NotMapped(f"{definition.job_type}: its code for lane, limits or keys raised {type(error).__name__}")
     return job

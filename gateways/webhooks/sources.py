@@ -104,12 +104,14 @@ async def add_source(conn: Connection, name: str, definition: Definition, secret
 async def change_source(conn: Connection, name: str, changes: Dict[str, Any]) -> Source:
     """Change what is named in `changes`, fields of Definition. Raises NoSuchSource, InvalidInput.
 
-    Another scheme needs its settings beside it, and a secret that suits it: rotate.
+    Another scheme begins without settings of the old one, and needs a secret that suits it: rotate.
     """
     async with conn.transaction():
         row = await fetch_one(conn, statement("gateways", "webhook_source/lock"), {"name": name})
         if row is None:
             raise _none(name)
+        if changes.get("scheme", row["scheme"]) != row["scheme"]:
+            row["settings"] = {}
         await execute(conn, statement("gateways", "webhook_source/change"), _columns(name, define({**row, **changes})))
     return await find_source(conn, name)
 

@@ -10,14 +10,14 @@ import pytest
 from httpx import AsyncClient
 
 from gateways.web.webhooks import Hooks
-from gateways.webhooks.sources import add_source, change_source, define, remove_source, rotate
+from gateways.webhooks.sources import change_source, remove_source, rotate
 from gateways.webhooks.taking import prune
-from jobs_core import Connection, Database, Jobs, execute, fetch, fetch_one
+from jobs_core import Connection, Database, Jobs, JobType, execute, fetch, fetch_one
+from tests.support.job_types import Note
 from tests.support.web import door, error_of
 from tests.support.webhooks import (
     PLAIN_SECRET,
     SIGNING_SECRET,
-    TO_NOTE,
     a_source,
     mac,
     notes,
@@ -307,9 +307,21 @@ async def test_a_row_that_no_code_can_read_stops_its_own_source_alone(client: As
     assert (await post(client, told(), source="broken")).status_code == 404
 
 
-async def test_after_a_change_of_scheme_the_secrets_of_the_old_one_are_not_tried(
-    client: AsyncClient, conn: Connection
+async def test_after_a_change_of_scheme_nothing_of_the_old_one_is_left(client: AsyncClient, conn: Connection) -> None:
+    await a_source(conn, secret=PLAIN_SECRET, scheme="bearer", settings={"header": "x-own"})
+    source = await change_source(conn, "shop", {"scheme": "standard"})
+    assert source.settings == {}
+    for headers in (standard(told()), {"x-own": PLAIN_SECRET}, {"authorization": f"Bearer {PLAIN_SECRET}"}):
+        assert (await post(client, told(), headers)).status_code == 401
+    secret = await rotate(conn, "shop", timedelta(0))
+    assert (await post(client, told(), standard(told(), secret=secret))).status_code == 202
+
+
+async def test_a_type_whose_own_code_breaks_on_an_event_fails_that_event(
+    client: AsyncClient, conn: Connection, jobs: Jobs
 ) -> None:
-    await add_source(conn, "shop", define({"job_type": "note", "mapping": TO_NOTE, "scheme": "bearer"}), PLAIN_SECRET)
-    await change_source(conn, "shop", {"scheme": "standard"})
-    assert (await post(client, told())).status_code == 401
+    jobs.table.declare(JobType("cutting", Note, lane=lambda note: note.text.split("/")[1]))
+    await a_source(conn, job_type="cutting")
+    assert (await post(client, told("no slash"))).json()["result"] == "failed"
+    assert (await post(client, told("a/b"))).json()["result"] == "created"
+    assert "IndexError" in (await events(conn))[0]["error"]

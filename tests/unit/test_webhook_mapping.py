@@ -84,7 +84,8 @@ def test_keys_and_users_are_texts_or_whole_numbers_or_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["length(body.issue.id)", "no_such(@)", "body.issue.title", "sum(body.issue.labels)"]
+    "expression",
+    ["length(body.issue.id)", "no_such(@)", '`"x"` < `1` && sum(body)', "body.issue.title", "sum(body.issue.labels)"],
 )
 def test_an_expression_that_fails_is_named(expression: str) -> None:
     with pytest.raises(NotMapped, match="input"):
@@ -104,6 +105,7 @@ def test_an_expression_that_fails_is_named(expression: str) -> None:
         ({"lane": "body.id"}, "mapping.lane"),
         ([], "mapping"),
         ({"filter": "x" * 5000}, "mapping.filter"),
+        ({"filter": "(" * 2000}, "mapping.filter"),
     ],
 )
 def test_a_mapping_that_is_none_is_refused_by_its_place(mapping: Any, place: str) -> None:
