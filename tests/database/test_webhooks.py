@@ -112,8 +112,10 @@ async def test_another_body_under_a_known_id_is_refused_and_the_owner_told_once(
     assert "shop" in told_of["title"]
     assert (told_of["category"], told_of["severity"]) == ("webhooks", "warning")
     await execute(conn, "UPDATE jobs.webhook_sources SET alarmed_at = alarmed_at - interval '1 hour'")
-    await execute(conn, "UPDATE jobs.webhook_events SET conflicts = 0 WHERE key = 'msg_second'")
-    await post(client, told("x"), standard(told("x"), message_id="msg_second"))
+    await post(client, told("x"), standard(told("x"), message_id="msg_first"))
+    assert await fetch(conn, "SELECT FROM jobs.notifications") == [{}]
+    await post(client, told("third"), standard(told("third"), message_id="msg_third"))
+    await post(client, told("x"), standard(told("x"), message_id="msg_third"))
     assert await fetch(conn, "SELECT FROM jobs.notifications") == [{}, {}]
 
 
