@@ -16,14 +16,15 @@ from gateways.webhooks.making import MAX_BODY_BYTES
 
 READ_WITHIN_S = 10.0
 _READ_ON_BYTES = 4 * MAX_BODY_BYTES
+_FREE_BYTES = 64 * 1024
 _MOST_HELD_BYTES = 64 * 1024 * 1024
-"""Of all bodies at once, until they are answered."""
+"""Of all bodies at once, until they are answered, beside the free part of each: strangers keep only long ones out."""
 _CUT = {"Connection": "close"}
 
 
 @dataclass(slots=True)
 class Held:
-    """How many bytes of bodies a door holds."""
+    """How many bytes of bodies a door holds, but for the free part of each."""
 
     n: int = 0
 
@@ -64,7 +65,7 @@ class Body:
             chunk, more = await self._next()
             size += len(chunk)
             if size <= MAX_BODY_BYTES:
-                self._hold(chunk)
+                self._hold(size)
                 chunks.append(chunk)
         if size > MAX_BODY_BYTES:
             raise _too_long(f"{'more than ' * more}{size} bytes")
@@ -76,10 +77,11 @@ class Body:
             raise Refused(400, "cut_off", "The request's body was cut off")
         return message.get("body", b""), message.get("more_body", False)
 
-    def _hold(self, chunk: bytes) -> None:
-        self._mine += len(chunk)
-        self._held.n += len(chunk)
-        if self._held.n > _MOST_HELD_BYTES:
+    def _hold(self, size: int) -> None:
+        more = max(0, size - _FREE_BYTES) - self._mine
+        self._mine += more
+        self._held.n += more
+        if more and self._held.n > _MOST_HELD_BYTES:
             message = "Too much is being received at once; nothing was acknowledged. Try again."
             raise Refused(503, "busy", message, headers={**_CUT, "Retry-After": "2"})
 

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 _FLIGHTS = 2
 """While one waits for its commit, another is put together."""
 _MOST_TOGETHER, _MOST_BYTES = 200, 8 * 1024 * 1024
+_MOST_WAITING = 5_000
+"""More would wait for longer than senders do, ten seconds mostly."""
 _LOCK_WAIT_S = 0.02
 """Of many together: one whose lane somebody holds must not keep the others."""
 _LOCK_WAIT_ALONE_S = 1.0
@@ -69,6 +71,8 @@ class Intake:
 
         Raises one of ConnectionFailed, db.Retryable and db.LockNotAvailable: then it may be sent again.
         """
+        if len(self._waiting) >= _MOST_WAITING:
+            raise db.SerializationFailure(f"{_MOST_WAITING} webhook events wait to be taken in: try again")
         waiting = _Waiting(arrived, cap)
         self._waiting.append(waiting)
         if len(self._flights) < _FLIGHTS:
@@ -131,7 +135,7 @@ class Intake:
             (taken,) = await take(self._jobs, conn, [arrived], lock_wait_s=_LOCK_WAIT_ALONE_S)
         except (
             InvalidInput
-        ) as error:  # what only the queue can tell: its key stands for another input, it cannot be merged
+        ) as error:  # only the queue can tell: a key that stands for another input, a merge that fails
             arrived.made = NotMapped(str(error))
             (taken,) = await take(self._jobs, conn, [arrived], lock_wait_s=_LOCK_WAIT_ALONE_S)
         return taken

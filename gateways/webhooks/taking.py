@@ -4,8 +4,9 @@
       ▲                                                                    │ another door was faster
       └───────────────────────── roll back, look again ◀───────────────────┘
 
-Two events of one call never have the same source and key. Events are inserted in the order of their keys, and after all that
-their jobs lock, so that two calls wait for each other's commits and never in a circle.
+Two events of one call never have the same source and key. Jobs are created in the order in which their events came, for the
+sake of their lanes; events are inserted in the order of their keys, and after all that their jobs lock, so that two calls wait
+for each other's commits and never in a circle.
 """
 
 from collections.abc import Sequence
@@ -78,41 +79,36 @@ async def _round(
     keys = {"sources": [one.source for one in arrived], "keys": [one.key for one in arrived]}
     rows = await fetch(conn, statement("gateways", "webhook_event/known"), keys)
     known = {(row["source"], row["key"]): row for row in rows}
-    fresh = sorted((one for one in arrived if _name(one) not in known), key=_name)
+    fresh = [one for one in arrived if _name(one) not in known]
+    if not fresh:
+        return [_repeated(one, known[_name(one)]) for one in arrived], None
+    await execute(conn, statement("gateways", "webhook_event/wait_for_locks"), {"ms": f"{lock_wait_s * 1000:.0f}"})
     wanted = [one.made for one in fresh if isinstance(one.made, NewJob)]
-    created = None
-    if wanted:
-        await execute(conn, statement("gateways", "webhook_event/wait_for_locks"), {"ms": f"{lock_wait_s * 1000:.0f}"})
-        created = await jobs.create_many(wanted, conn=conn)
+    created = await jobs.create_many(wanted, conn=conn) if wanted else None
     inserted = await _insert(conn, fresh, created)
     return [inserted.get(_name(one)) or _repeated(one, known[_name(one)]) for one in arrived], created
 
 
 async def _insert(conn: Connection, fresh: Sequence[Arrived], created: Created | None) -> dict[tuple[str, str], Taken]:
-    if not fresh:
-        return {}
+    """Insert the events with their jobs; what became of each, by source and key. Raises _Overtaken."""
     job_ids = iter(created.ids if created else ())
-    jobs_of = [next(job_ids) if isinstance(one.made, NewJob) else None for one in fresh]
     met = created.met if created else frozenset[int]()
-    results = [result_of(one.made, job_id, met) for one, job_id in zip(fresh, jobs_of, strict=True)]
+    with_job = [(one, next(job_ids) if isinstance(one.made, NewJob) else None) for one in fresh]
+    with_job.sort(key=lambda pair: _name(pair[0]))
     values = {
-        "sources": [one.source for one in fresh],
-        "keys": [one.key for one in fresh],
-        "digests": [one.digest for one in fresh],
-        "bodies": [one.body for one in fresh],
-        "headers": [gate.to_json(one.headers, field="headers", max_bytes=_MAX_HEADERS_BYTES) for one in fresh],
-        "results": results,
-        "errors": [error_of(one.made) for one in fresh],
-        "job_ids": jobs_of,
+        "sources": [one.source for one, _ in with_job],
+        "keys": [one.key for one, _ in with_job],
+        "digests": [one.digest for one, _ in with_job],
+        "bodies": [one.body for one, _ in with_job],
+        "headers": [gate.to_json(one.headers, field="headers", max_bytes=_MAX_HEADERS_BYTES) for one, _ in with_job],
+        "results": [result_of(one.made, job_id, met) for one, job_id in with_job],
+        "errors": [error_of(one.made) for one, _ in with_job],
+        "job_ids": [job_id for _, job_id in with_job],
     }
     rows = await fetch(conn, statement("gateways", "webhook_event/add"), values)
     if len(rows) < len(fresh):
         raise _Overtaken
-    ids = {(row["source"], row["key"]): row["id"] for row in rows}
-    return {
-        _name(one): Taken(ids[_name(one)], result, job_id)
-        for one, result, job_id in zip(fresh, results, jobs_of, strict=True)
-    }
+    return {(row["source"], row["key"]): Taken(row["id"], row["result"], row["job_id"]) for row in rows}
 
 
 def result_of(made: NewJob | NotMapped | None, job_id: int | None, met: frozenset[int]) -> Result:

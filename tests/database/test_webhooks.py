@@ -10,9 +10,10 @@ import pytest
 from httpx import AsyncClient
 
 from gateways.web.webhooks import Hooks
+from gateways.webhooks import intake
 from gateways.webhooks.sources import change_source, remove_source, rotate
-from gateways.webhooks.taking import prune
-from jobs_core import Connection, Database, Jobs, JobType, execute, fetch, fetch_one
+from gateways.webhooks.taking import Arrived, prune, take
+from jobs_core import Connection, Database, Jobs, JobType, NewJob, execute, fetch, fetch_one
 from tests.support.job_types import Note
 from tests.support.web import door, error_of
 from tests.support.webhooks import (
@@ -273,6 +274,27 @@ async def test_events_that_come_together_share_a_transaction(client: AsyncClient
     [row] = await fetch(conn, "SELECT count(DISTINCT xmin::text) AS n, count(*) AS events FROM jobs.webhook_events")
     assert row["events"] == 50
     assert row["n"] < 10
+
+
+async def test_events_that_came_together_stand_in_their_lane_in_that_order(jobs: Jobs, conn: Connection) -> None:
+    made = [NewJob("lane_note", {"text": str(n), "lane": "a"}) for n in range(8)]
+    events = [Arrived("s", key, b"", b"", {}, job) for key, job in zip("hgfedcba", made, strict=True)]
+    taken = await take(jobs, conn, events, lock_wait_s=1.0)
+    rows = await fetch(conn, "SELECT id, input ->> 'text' AS text FROM jobs.jobs ORDER BY lane_pos")
+    assert [row["text"] for row in rows] == [str(n) for n in range(8)]
+    assert [one.job_id for one in taken] == [row["id"] for row in rows]
+
+
+async def test_a_door_that_has_too_much_waiting_says_so(
+    client: AsyncClient, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_source(conn)
+    monkeypatch.setattr(intake, "_MOST_WAITING", 3)
+    answers = await asyncio.gather(*(post(client, told(str(n))) for n in range(60)))
+    taken, busy = ([one for one in answers if one.status_code == status] for status in (202, 503))
+    assert len(taken) + len(busy) == 60
+    assert busy
+    assert len(await events(conn)) == len(taken)
 
 
 async def test_a_lane_that_somebody_holds_keeps_only_its_own_events(
