@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from gateways.web.access import OPEN, required
 from gateways.web.context import Context
 from gateways.web.errors import Surprises, tell_errors
 from gateways.web.events import Streams
@@ -13,7 +14,7 @@ from gateways.web.health import look_for_health
 from gateways.web.inbox_feed import Inbox
 from gateways.web.metrics import look_for_metrics
 from gateways.web.replies import Replies
-from gateways.web.routes import OPEN, ROUTES
+from gateways.web.routes import ROUTES, is_open
 from gateways.web.shared import Shared
 from gateways.web.webhooks import Hooks
 from jobs_core import ConfigurationError
@@ -37,10 +38,13 @@ def app(context: Context) -> FastAPI:
     api.state.look_for_health = Shared(partial(look_for_health, context))
     api.state.look_for_metrics = Shared(partial(look_for_metrics, context))
     for route in ROUTES:
-        api.add_api_route(route.path, route.answer, methods=[route.method], status_code=route.status)
+        asks = [] if route.access is OPEN else [Depends(required(route.access))]
+        api.add_api_route(route.path, route.answer, methods=[route.method], status_code=route.status, dependencies=asks)
     tell_errors(api)
     api.add_middleware(Surprises)  # the last one added is the outermost
     api.add_middleware(Guard, hosts=context.hosts, token=context.token, open_routes=OPEN)
     api.add_middleware(Hooks, jobs=context.jobs)  # before the guard: who sends events signs them, and has no token
+
+    api.add_middleware(Guard, hosts=context.hosts, token=context.token, is_open=is_open)
     api.add_middleware(SecurityHeaders)
     return api

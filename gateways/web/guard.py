@@ -6,10 +6,12 @@ token. No CORS header is ever sent: no other page is meant to read anything here
 """
 
 import hmac
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateways.web.caller import OPERATOR, note_caller
 from gateways.web.errors import Refused, refusal
 
 _ALWAYS = {
@@ -40,16 +42,16 @@ class SecurityHeaders:
 class Guard:
     """Lets in requests to our own name, from no foreign page, that carry the token or go to an open route.
 
-    hosts: Host headers that are ours. open_routes: method and path of the routes that need no token.
+    hosts: Host headers that are ours. is_open: of a method and a path, whether they need no token.
     """
 
     def __init__(
-        self, inner: ASGIApp, *, hosts: frozenset[str], token: str, open_routes: frozenset[tuple[str, str]]
+        self, inner: ASGIApp, *, hosts: frozenset[str], token: str, is_open: Callable[[str, str], bool]
     ) -> None:
         self._inner = inner
         self._hosts = hosts
         self._token = token.encode()
-        self._open = open_routes
+        self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -68,8 +70,9 @@ class Guard:
         host = self._our_host(headers.getlist("host"))
         if any(origin != f"{scope['scheme']}://{host}" for origin in headers.getlist("origin")):
             raise Refused(403, "foreign_origin", "Requests from web pages of other origins are not taken")
-        if (scope["method"], scope["path"]) not in self._open:
+        if not self._is_open(scope["method"], scope["path"]):
             self._require_token(headers.getlist("authorization"))
+            note_caller(scope, OPERATOR)
 
     def _our_host(self, hosts: list[str]) -> str:
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:

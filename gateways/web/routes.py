@@ -1,8 +1,10 @@
-"""Every route of the door: path, method, whether it needs the token. What is not in here is not served."""
+"""Every route of the door: method, path, and who may call it (access.py). What is not in here is not served."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from starlette.routing import compile_path
 
 from gateways.web import (
     agents,
@@ -12,7 +14,6 @@ from gateways.web import (
     chats,
     events,
     health,
-    hooks,
     inbox,
     jobs,
     lanes,
@@ -30,106 +31,102 @@ from gateways.web import (
     usage,
     users,
 )
+from gateways.web.access import OPEN, Access, by_owners, by_people
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route; `status` is that of its plain success."""
+    """One route; `access`: who may call it; `status` is that of its plain success."""
 
     method: str
     path: str
     answer: Callable[..., Any]
-    needs_token: bool = True
+    access: Access
     status: int = 200
 
 
 ROUTES = (
-    Route("GET", "/health", health.health, needs_token=False),
-    Route("GET", "/metrics", metrics.metrics, needs_token=False),
-    Route("POST", "/api/chat", chat.say),
-    Route("GET", "/api/chat/{session_id}/messages", chat.messages),
-    Route("GET", "/api/chat/{session_id}/events", live.stream),
-    Route("GET", "/api/chats", chats.listed),
-    Route("POST", "/api/chats/reset", chats.reset_all),
-    Route("PATCH", "/api/chats/{session_id}", chats.rename),
-    Route("POST", "/api/chats/{session_id}/stop", chats.stop),
-    Route("POST", "/api/chats/{session_id}/reset", chats.reset),
-    Route("POST", "/api/chats/{session_id}/fork", chats.fork, status=201),
-    Route("POST", "/api/jobs", jobs.create, status=201),
-    Route("GET", "/api/jobs", jobs.newest),
-    Route("POST", "/api/jobs/redrive", redrive.redrive),
-    Route("GET", "/api/jobs/{job_id}", jobs.one),
-    Route("GET", "/api/jobs/{job_id}/explain", jobs.explain),
-    Route("GET", "/api/jobs/{job_id}/events", events.stream),
-    Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel),
-    Route("POST", "/api/events/{event}", steer.emit),
-    Route("GET", "/api/job-types", jobs.job_types),
-    Route("GET", "/api/limits", limits.listed),
-    Route("GET", "/api/limits/{key:path}", limits.one),
-    Route("PUT", "/api/limits/{key:path}", limits.put),
-    Route("DELETE", "/api/limits/{key:path}", limits.remove),
-    Route("GET", "/api/lanes", lanes.listed),
-    Route("GET", "/api/lanes/{lane:path}", lanes.one),
-    Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold),
-    Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release),
-    Route("GET", "/api/schedules", schedules.listed),
-    Route("POST", "/api/schedules", schedules.create, status=201),
-    Route("GET", "/api/schedules/{name}", schedules.one),
-    Route("PATCH", "/api/schedules/{name}", schedules.change),
-    Route("DELETE", "/api/schedules/{name}", schedules.remove),
-    Route("POST", "/api/schedules/{name}/pause", schedules.pause),
-    Route("POST", "/api/schedules/{name}/resume", schedules.resume),
-    Route("POST", "/api/schedules/{name}/run", schedules.run, status=201),
-    Route("GET", "/api/schedule-results", schedules.results),
-    Route("GET", "/api/agents", agents.listed),
-    Route("GET", "/api/agents/{name}", agents.one),
-    Route("PUT", "/api/agents/{name}", agents.put),
-    Route("POST", "/api/agents/{name}/try", agents.try_one),
-    Route("GET", "/api/users", users.listed),
-    Route("GET", "/api/users/search", users.found),
-    Route("GET", "/api/users/{user_id}", users.one),
-    Route("PATCH", "/api/users/{user_id}", users.change),
-    Route("GET", "/api/budgets", budgets.listed),
-    Route("GET", "/api/budgets/{scope:path}", budgets.one),
-    Route("PUT", "/api/budgets/{scope:path}", budgets.put),
-    Route("POST", "/api/budgets/{scope:path}/raise", budgets.raised),
-    Route("DELETE", "/api/budgets/{scope:path}", budgets.remove),
-    Route("GET", "/api/provider", provider.show),
-    Route("POST", "/api/provider/resume", provider.resumed),
-    Route("GET", "/api/approvals", approvals.listed),
-    Route("GET", "/api/approvals/always", approvals.always),
-    Route("DELETE", "/api/approvals/always/{always_id}", approvals.revoke),
-    Route("GET", "/api/approvals/{action_id}", approvals.one),
-    Route("POST", "/api/approvals/{action_id}/decision", approvals.decide),
-    Route("GET", "/api/workers", jobs.workers),
-    Route("GET", "/api/usage", usage.added_up),
-    Route("GET", "/api/pauses", pauses.in_force),
-    Route("POST", "/api/pauses", pauses.pause, status=201),
-    Route("DELETE", "/api/pauses", pauses.resume),
-    Route("GET", "/api/tasks", tasks.listed),
-    Route("POST", "/api/tasks", tasks.create, status=201),
-    Route("GET", "/api/tasks/{task_id}", tasks.one),
-    Route("PATCH", "/api/tasks/{task_id}", tasks.change),
-    Route("GET", "/api/deliveries", owed.deliveries),
-    Route("GET", "/api/deliveries/{delivery_id}", owed.delivery),
-    Route("POST", "/api/deliveries/{delivery_id}/retry", owed.resend),
-    Route("GET", "/api/hooks", hooks.listed),
-    Route("POST", "/api/hooks", hooks.add, status=201),
-    Route("GET", "/api/hooks/{name}", hooks.one),
-    Route("PATCH", "/api/hooks/{name}", hooks.change),
-    Route("DELETE", "/api/hooks/{name}", hooks.remove),
-    Route("POST", "/api/hooks/{name}/rotate", hooks.rotated),
-    Route("POST", "/api/hooks/{name}/try", hooks.tried),
-    Route("GET", "/api/hook-deliveries", hooks.events),
-    Route("GET", "/api/hook-deliveries/{event_id}", hooks.event),
-    Route("POST", "/api/hook-deliveries/{event_id}/replay", hooks.replayed),
-    Route("GET", "/api/notifications", notifications.listed),
-    Route("GET", "/api/notifications/events", inbox.stream),
-    Route("POST", "/api/notifications/read", notifications.all_read),
-    Route("GET", "/api/notifications/preferences", notifications.preferences),
-    Route("PUT", "/api/notifications/preferences", notifications.put_preferences),
-    Route("POST", "/api/notifications/{notification_id}/read", notifications.read),
+    Route("GET", "/health", health.health, OPEN),
+    Route("GET", "/metrics", metrics.metrics, OPEN),
+    Route("POST", "/api/chat", chat.say, by_people("chats:write")),
+    Route("GET", "/api/chat/{session_id}/messages", chat.messages, by_people("chats:read")),
+    Route("GET", "/api/chat/{session_id}/events", live.stream, by_people("chats:read")),
+    Route("GET", "/api/chats", chats.listed, by_people("chats:read")),
+    Route("POST", "/api/chats/reset", chats.reset_all, by_people("chats:write")),
+    Route("PATCH", "/api/chats/{session_id}", chats.rename, by_people("chats:write")),
+    Route("POST", "/api/chats/{session_id}/stop", chats.stop, by_people("chats:write")),
+    Route("POST", "/api/chats/{session_id}/reset", chats.reset, by_people("chats:write")),
+    Route("POST", "/api/chats/{session_id}/fork", chats.fork, by_people("chats:write"), status=201),
+    Route("POST", "/api/jobs", jobs.create, by_owners("jobs:write"), status=201),
+    Route("GET", "/api/jobs", jobs.newest, by_owners("jobs:read")),
+    Route("POST", "/api/jobs/redrive", redrive.redrive, by_owners("jobs:write")),
+    Route("GET", "/api/jobs/{job_id}", jobs.one, by_owners("jobs:read")),
+    Route("GET", "/api/jobs/{job_id}/explain", jobs.explain, by_owners("jobs:read")),
+    Route("GET", "/api/jobs/{job_id}/events", events.stream, by_owners("jobs:read")),
+    Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel, by_owners("jobs:write")),
+    Route("POST", "/api/events/{event}", steer.emit, by_owners("jobs:write")),
+    Route("GET", "/api/job-types", jobs.job_types, by_owners("jobs:read")),
+    Route("GET", "/api/limits", limits.listed, by_owners("jobs:read")),
+    Route("GET", "/api/limits/{key:path}", limits.one, by_owners("jobs:read")),
+    Route("PUT", "/api/limits/{key:path}", limits.put, by_owners("jobs:write")),
+    Route("DELETE", "/api/limits/{key:path}", limits.remove, by_owners("jobs:write")),
+    Route("GET", "/api/lanes", lanes.listed, by_owners("jobs:read")),
+    Route("GET", "/api/lanes/{lane:path}", lanes.one, by_owners("jobs:read")),
+    Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold, by_owners("jobs:write")),
+    Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release, by_owners("jobs:write")),
+    Route("GET", "/api/schedules", schedules.listed, by_owners("schedules:read")),
+    Route("POST", "/api/schedules", schedules.create, by_owners("schedules:write"), status=201),
+    Route("GET", "/api/schedules/{name}", schedules.one, by_owners("schedules:read")),
+    Route("PATCH", "/api/schedules/{name}", schedules.change, by_owners("schedules:write")),
+    Route("DELETE", "/api/schedules/{name}", schedules.remove, by_owners("schedules:write")),
+    Route("POST", "/api/schedules/{name}/pause", schedules.pause, by_owners("schedules:write")),
+    Route("POST", "/api/schedules/{name}/resume", schedules.resume, by_owners("schedules:write")),
+    Route("POST", "/api/schedules/{name}/run", schedules.run, by_owners("schedules:write"), status=201),
+    Route("GET", "/api/schedule-results", schedules.results, by_owners("schedules:read")),
+    Route("GET", "/api/agents", agents.listed, by_owners("agents:read")),
+    Route("GET", "/api/agents/{name}", agents.one, by_owners("agents:read")),
+    Route("PUT", "/api/agents/{name}", agents.put, by_owners("agents:write")),
+    Route("POST", "/api/agents/{name}/try", agents.try_one, by_owners("agents:write")),
+    Route("GET", "/api/users", users.listed, by_owners("users:read")),
+    Route("GET", "/api/users/search", users.found, by_owners("users:read")),
+    Route("GET", "/api/users/{user_id}", users.one, by_owners("users:read")),
+    Route("PATCH", "/api/users/{user_id}", users.change, by_owners("users:write")),
+    Route("GET", "/api/budgets", budgets.listed, by_owners("jobs:read")),
+    Route("GET", "/api/budgets/{scope:path}", budgets.one, by_owners("jobs:read")),
+    Route("PUT", "/api/budgets/{scope:path}", budgets.put, by_owners("jobs:write")),
+    Route("POST", "/api/budgets/{scope:path}/raise", budgets.raised, by_owners("jobs:write")),
+    Route("DELETE", "/api/budgets/{scope:path}", budgets.remove, by_owners("jobs:write")),
+    Route("GET", "/api/provider", provider.show, by_owners("jobs:read")),
+    Route("POST", "/api/provider/resume", provider.resumed, by_owners("jobs:write")),
+    Route("GET", "/api/approvals", approvals.listed, by_people("approvals:read")),
+    Route("GET", "/api/approvals/always", approvals.always, by_owners("approvals:read")),
+    Route("DELETE", "/api/approvals/always/{always_id}", approvals.revoke, by_owners("approvals:write")),
+    Route("GET", "/api/approvals/{action_id}", approvals.one, by_people("approvals:read")),
+    Route("POST", "/api/approvals/{action_id}/decision", approvals.decide, by_people("approvals:write")),
+    Route("GET", "/api/workers", jobs.workers, by_owners("jobs:read")),
+    Route("GET", "/api/usage", usage.added_up, by_people("usage:read")),
+    Route("GET", "/api/pauses", pauses.in_force, by_owners("jobs:read")),
+    Route("POST", "/api/pauses", pauses.pause, by_owners("jobs:write"), status=201),
+    Route("DELETE", "/api/pauses", pauses.resume, by_owners("jobs:write")),
+    Route("GET", "/api/tasks", tasks.listed, by_owners("tasks:read")),
+    Route("POST", "/api/tasks", tasks.create, by_owners("tasks:write"), status=201),
+    Route("GET", "/api/tasks/{task_id}", tasks.one, by_owners("tasks:read")),
+    Route("PATCH", "/api/tasks/{task_id}", tasks.change, by_owners("tasks:write")),
+    Route("GET", "/api/deliveries", owed.deliveries, by_owners("jobs:read")),
+    Route("GET", "/api/deliveries/{delivery_id}", owed.delivery, by_owners("jobs:read")),
+    Route("POST", "/api/deliveries/{delivery_id}/retry", owed.resend, by_owners("jobs:write")),
+    Route("GET", "/api/notifications", notifications.listed, by_people("notifications:read")),
+    Route("GET", "/api/notifications/events", inbox.stream, by_people("notifications:read")),
+    Route("POST", "/api/notifications/read", notifications.all_read, by_people("notifications:write")),
+    Route("GET", "/api/notifications/preferences", notifications.preferences, by_people("notifications:read")),
+    Route("PUT", "/api/notifications/preferences", notifications.put_preferences, by_people("notifications:write")),
+    Route("POST", "/api/notifications/{notification_id}/read", notifications.read, by_people("notifications:write")),
 )
 
-OPEN = frozenset((route.method, route.path) for route in ROUTES if not route.needs_token)
-"""Method and path of what needs no token; no parameter stands in such a path, so that it can be compared as it is."""
+
+def is_open(method: str, path: str) -> bool:
+    """Whether a request to this path needs no token."""
+    return any(method == opened and pattern.fullmatch(path) for opened, pattern in _OPEN)
+
+
+_OPEN = [(route.method, compile_path(route.path)[0]) for route in ROUTES if route.access is OPEN]

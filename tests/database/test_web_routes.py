@@ -1,9 +1,13 @@
-"""Every route is declared, and asks for the token unless it is declared open."""
+"""Every route is declared, with who may call it, and asks for the token unless it is declared open."""
 
+import pytest
 from fastapi.routing import APIRoute
 from httpx import AsyncClient
 
-from gateways.web.routes import OPEN, ROUTES
+from gateways.scopes import SCOPES
+from gateways.web import app as put_together
+from gateways.web.access import OPEN, Access
+from gateways.web.routes import ROUTES, Route, is_open
 from jobs_core import Jobs
 from tests.support.web import calling, door, error_of
 
@@ -35,7 +39,32 @@ async def test_no_route_is_served_that_is_not_declared(jobs: Jobs) -> None:
         assert isinstance(route, APIRoute), f"{route} is not declared in gateways/web/routes.py"
         served |= {(method, route.path) for method in route.methods}
     assert served == {(route.method, route.path) for route in ROUTES}
-    assert sorted(OPEN) == [("GET", "/health"), ("GET", "/metrics")]
+    opened = sorted((route.method, route.path) for route in ROUTES if route.access is OPEN)
+    assert opened == [("GET", "/health"), ("GET", "/metrics")]
+
+
+def test_every_route_says_who_may_call_it_and_with_which_scope() -> None:
+    missing = {(route.method, route.path): undeclared(route) for route in ROUTES}
+    assert {route: why for route, why in missing.items() if why} == {}
+
+
+def undeclared(route: Route) -> str | None:
+    """What is missing in a route's declaration."""
+    match route.access:
+        case Access("open" | "operator", None):
+            return None
+        case Access("people" | "owners", scope) if scope in SCOPES:
+            reads = route.method == "GET"
+            return None if reads == scope.endswith(":read") else f"{scope} does not go with {route.method}"
+    return f"{route.access} is nobody"
+
+
+@pytest.mark.parametrize(
+    "access", [None, Access("people", None), Access("people", "chats"), Access("owners", "chats:write")]
+)
+def test_a_route_that_declares_nothing_is_found(access: Access) -> None:
+    """The check above is one that fails."""
+    assert undeclared(Route("GET", "/api/chats", put_together, access))
 
 
 async def status_of(client: AsyncClient, method: str, path: str) -> int:
@@ -50,7 +79,7 @@ async def test_every_route_and_method_but_the_open_ones_asks_for_the_token(jobs:
             for method in METHODS:
                 for client in (stranger, forger):
                     status = await status_of(client, method, path)
-                    assert (status != 401) is ((method, path) in OPEN), (method, path, status)
+                    assert (status != 401) is is_open(method, path), (method, path, status)
 
 
 async def test_what_is_not_there_is_told_like_any_other_error(jobs: Jobs) -> None:
