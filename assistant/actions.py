@@ -142,16 +142,34 @@ async def find(conn: Connection, action_id: int) -> Action:
         )
     row = await fetch_one(conn, statement("assistant", "action/find"), {"id": action_id})
     if row is None:
-        raise NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
+        raise no_such(action_id)
     return Action(**row)
 
 
+def no_such(action_id: int) -> NoSuchAction:
+    """The error that there is no such action."""
+    return NoSuchAction(f"There is no action {action_id}: ./jobs approvals ls lists what waits")
+
+
 async def list_actions(
-    conn: Connection, *, states: Sequence[State] | None = OPEN, limit: int = 50, before_id: int | None = None
+    conn: Connection,
+    *,
+    states: Sequence[State] | None = OPEN,
+    decided_by: Sequence[str] | None = None,
+    limit: int = 50,
+    before_id: int | None = None,
 ) -> list[Action]:
-    """The newest actions in these states (None: all), newest first; page on with the last one's id as `before_id`."""
+    """The newest actions in these states (None: all), newest first; page on with the last one's id as `before_id`.
+
+    decided_by: only those that one of these may decide, a person's id or `role:NAME`.
+    """
     await end_with_jobs(conn)
-    values = {"states": list(states) if states is not None else None, "limit": limit, "before_id": before_id}
+    values = {
+        "states": list(states) if states is not None else None,
+        "decided_by": decided_by,
+        "limit": limit,
+        "before_id": before_id,
+    }
     sql = statement(
         "assistant", "action/list_open" if states is not None and set(states) <= set(OPEN) else "action/list"
     )

@@ -35,9 +35,14 @@ class Decider:
     id: str
     role: Literal["owner", "external"]
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What an action calls them that is theirs to decide."""
+        return self.id, f"role:{self.role}"
+
     def may_decide(self, action: Action) -> bool:
         """Whether the action is theirs to decide."""
-        return self.id in action.may_decide or f"role:{self.role}" in action.may_decide
+        return not set(self.names).isdisjoint(action.may_decide)
 
 
 @dataclass(frozen=True, slots=True)

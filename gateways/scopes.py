@@ -27,3 +27,15 @@ Scope = Literal[
 ]
 """Reading, and changing: the one does not imply the other."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+OF_PEOPLE: tuple[Scope, ...] = (
+    "chats:read",
+    "chats:write",
+    "approvals:read",
+    "approvals:write",
+    "notifications:read",
+    "notifications:write",
+    "usage:read",
+    "tokens:read",
+    "tokens:write",
+)
+"""Those that mean something for somebody who is no owner, each for what is theirs."""

@@ -138,10 +138,16 @@ async def spent(conn: Connection, turn_id: UUID, token: int) -> Decimal:
 
 
 async def totals(
-    conn: Connection, by: By, *, since: datetime | None = None, until: datetime | None = None, limit: int = 1_000
+    conn: Connection,
+    by: By,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    user_id: str | None = None,
+    limit: int = 1_000,
 ) -> Sequence[Total]:
-    """Usage of runs that began in that time, added up; the dearest first, days newest first."""
-    parameters = {"by": by, "since": since, "until": until, "limit": limit}
+    """Usage of runs that began in that time, for everybody or one person, added up; the dearest first, days newest first."""
+    parameters = {"by": by, "since": since, "until": until, "user_id": user_id, "limit": limit}
     rows = await fetch(conn, statement("sessions", "usage/totals"), parameters)
     return [_total(row) for row in rows]
 

@@ -1,6 +1,6 @@
 """The web door: chats and jobs over HTTP, for programs on this machine that hold its token.
 
-request ─▶ headers ─▶ guard (host, origin, token) ─▶ surprises ─▶ route ─▶ one transaction ─▶ answer
+request ─▶ headers ─▶ surprises ─▶ guard (host, origin, token) ─▶ access ─▶ route ─▶ one transaction ─▶ answer
                                                                     └─ chat: wait for the reply, holding nothing
 """
 

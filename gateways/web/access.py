@@ -1,6 +1,7 @@
 """Who may call a route: declared beside it, in routes.py, and asked here before anything of the request is read but its head.
 
 OPEN                      whoever reaches the door
+BY_ANYBODY                whoever has a token, of whatever scopes
 by_people("chats:read")   people with a token of that scope, each for what is theirs; owners for everybody's
 by_owners("jobs:read")    owners alone, with a token of that scope
 BY_OPERATOR               whoever holds JOBS_TOKEN, who may call all other routes, too
@@ -16,12 +17,12 @@ from gateways.scopes import Scope
 from gateways.web.caller import Caller, caller_of
 from gateways.web.errors import Refused
 
-Who = Literal["open", "people", "owners", "operator"]
+Who = Literal["open", "anybody", "people", "owners", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call a route; scope: what their token must be for, None: any token of theirs will do."""
+    """Who may call a route; scope: what their token must be for."""
 
     who: Who
     scope: Scope | None = None
@@ -39,10 +40,11 @@ class Access:
 
 
 OPEN = Access("open")
+BY_ANYBODY = Access("anybody")
 BY_OPERATOR = Access("operator")
 
 
-def by_people(scope: Scope | None) -> Access:
+def by_people(scope: Scope) -> Access:
     """People with a token of that scope, each for what is theirs: the route sees to it by its caller."""
     return Access("people", scope)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant import agents
 from assistant.content import read_content
 from gateways.web.body import read
+from gateways.web.caller import Calling
 from gateways.web.chat import MAX_BODY_BYTES, Patience, try_out
 from gateways.web.context import Here
 from gateways.web.parameters import Name
@@ -53,11 +54,17 @@ async def put(request: Request, context: Here, name: Annotated[Name, Path()]) ->
 
 
 async def try_one(
-    request: Request, context: Here, replies: Waiting, name: Annotated[Name, Path()], wait_s: Patience = None
+    request: Request,
+    context: Here,
+    caller: Calling,
+    replies: Waiting,
+    name: Annotated[Name, Path()],
+    *,
+    wait_s: Patience = None,
 ) -> JSONResponse:
     """Say something to an agent, in a new chat that is marked as a trial: 200 with the reply, 202 where none came in time."""
     said = await read(request, Trial, max_bytes=MAX_BODY_BYTES)
     message = read_content(said.message, field="message")
     async with context.database.connection() as conn:
         await agents.load(conn, name)
-    return await try_out(context, replies, name, message, wait_s)
+    return await try_out(context, replies, name, message, user_id=caller.user_id, wait_s=wait_s)

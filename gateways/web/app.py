@@ -5,6 +5,7 @@ from functools import partial
 from fastapi import Depends, FastAPI
 
 from gateways.web.access import OPEN, required
+from gateways.web.caller import known_by
 from gateways.web.context import Context
 from gateways.web.errors import Surprises, tell_errors
 from gateways.web.events import Streams
@@ -47,4 +48,8 @@ def app(context: Context) -> FastAPI:
 
     api.add_middleware(Guard, hosts=context.hosts, token=context.token, is_open=is_open)
     api.add_middleware(SecurityHeaders)
+
+    api.add_middleware(Guard, hosts=context.hosts, is_open=is_open, known_by=partial(known_by, context))
+    api.add_middleware(Surprises)
+    api.add_middleware(SecurityHeaders)  # the last one added is the outermost
     return api

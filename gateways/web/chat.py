@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from assistant import chats, people
 from assistant.content import MAX_FILES_BYTES, Spoken, read_content
 from gateways.web.body import read
+from gateways.web.caller import Calling, ChatId
 from gateways.web.context import Context, Here
 from gateways.web.idempotency import IdempotencyKey
-from gateways.web.parameters import Name, Page
+from gateways.web.parameters import Page
 from gateways.web.replies import Replies, Waiting
 from jobs_core import ConnectionFailed, db
 from jobs_core.look import find
@@ -27,7 +28,7 @@ MAX_BODY_BYTES = MAX_FILES_BYTES * 4 // 3 + 1024 * 1024
 
 
 class Say(BaseModel):
-    """What is said, and in which chat; None begins a new one. user_id: whose words they are; None: the owner's."""
+    """What is said, and in which chat; None begins a new one. user_id: whose words they are; None: the caller's."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,7 +50,9 @@ class Reply(BaseModel):
 async def say(
     request: Request,
     context: Here,
+    caller: Calling,
     replies: Waiting,
+    *,
     idempotency_key: IdempotencyKey,
     wait_s: Patience = None,
 ) -> JSONResponse:
@@ -59,15 +62,16 @@ async def say(
     """
     said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
     message = read_content(said.message, field="message")
-    received = await _received(context, said.session_id, message, idempotency_key, said.user_id)
+    person = caller.acting_for(said.user_id)
+    received = await _received(context, said.session_id, message, idempotency_key, person)
     return await _replied(context, replies, received, wait_s)
 
 
 async def try_out(
-    context: Context, replies: Replies, agent: str, message: Spoken, wait_s: float | None
+    context: Context, replies: Replies, agent: str, message: Spoken, *, user_id: str | None, wait_s: float | None
 ) -> JSONResponse:
     """Say something to an agent in a new chat that is marked as a trial; the reply as of `say`."""
-    received = await _received(context, None, message, None, agent=agent, trial=True)
+    received = await _received(context, None, message, None, user_id, agent=agent, trial=True)
     return await _replied(context, replies, received, wait_s)
 
 
@@ -89,9 +93,9 @@ async def _replied(context: Context, replies: Replies, received: chats.Received,
 async def _received(
     context: Context, chat: str | None, message: Spoken, key: str | None, user_id: str | None = None, **new_chat: Any
 ) -> chats.Received:
-    """Take a person's message in, also where it meets a deadlock, with a turn that begins its chat anew.
+    """Take a person's message in, the owner's where `user_id` is None, also where it meets a deadlock with a turn.
 
-    Whoever has the token is the owner, and may speak for others: what is said so is answered with the rights of those.
+    Owners may speak for others: what is said so is answered with the rights of those.
     """
 
     async def once() -> chats.Received:
@@ -112,7 +116,7 @@ async def _received(
     return await db.retried(once)
 
 
-async def messages(context: Here, session_id: Name, page: Annotated[Page, Query()]) -> dict[str, list[chats.Message]]:
+async def messages(context: Here, session_id: ChatId, page: Annotated[Page, Query()]) -> dict[str, list[chats.Message]]:
     """The newest messages of a chat, oldest first."""
     async with context.database.connection() as conn:
         lines = await chats.history(conn, session_id, limit=page.limit, before_id=page.before_id)

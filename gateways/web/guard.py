@@ -5,15 +5,19 @@ the answers. So the Host must be one of ours, an Origin, which browsers add, our
 token. No CORS header is ever sent: no other page is meant to read anything here.
 """
 
-import hmac
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateways.web.caller import OPERATOR, note_caller
-from gateways.web.errors import Refused, refusal
+from gateways.web.caller import Caller, caller_in, note_caller
+from gateways.web.errors import Refused, refusal, unavailable
+from jobs_core import db
 
+LOOK_AGAIN_S = 15.0
+"""A stream ends so long after its token was revoked, when there is something to tell: a heartbeat at the latest."""
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -40,39 +44,62 @@ class SecurityHeaders:
 
 
 class Guard:
-    """Lets in requests to our own name, from no foreign page, that carry the token or go to an open route.
+    """Lets in requests to our own name, from no foreign page, that carry a token or go to an open route, and notes whose it is.
 
-    hosts: Host headers that are ours. is_open: of a method and a path, whether they need no token.
+    hosts: Host headers that are ours. is_open: of a method and a path, whether they need no token. known_by: who shows a token;
+    None: nobody may. How often somebody tries is not counted: a token cannot be guessed, and a proxy in front knows addresses.
     """
 
     def __init__(
-        self, inner: ASGIApp, *, hosts: frozenset[str], token: str, is_open: Callable[[str, str], bool]
+        self,
+        inner: ASGIApp,
+        *,
+        hosts: frozenset[str],
+        is_open: Callable[[str, str], bool],
+        known_by: Callable[[str], Awaitable[Caller | None]],
     ) -> None:
         self._inner = inner
         self._hosts = hosts
-        self._token = token.encode()
         self._is_open = is_open
+        self._known_by = known_by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "there are no websockets here"})
             return
-        if scope["type"] == "http":
-            try:
-                self._check(scope)
-            except Refused as error:
-                await refusal(error)(scope, receive, send)
-                return
-        await self._inner(scope, receive, send)
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        try:
+            token = await self._check(scope)
+        except Refused as error:
+            await refusal(error)(scope, receive, send)
+            return
+        except Exception as error:
+            if not db.will_pass(error):
+                raise
+            await refusal(unavailable(error))(scope, receive, send)
+            return
+        with suppress(_OverError):
+            await self._inner(scope, receive, send if token is None else self._while_good(token, scope, send))
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> str | None:
+        """The request's token; None where the route needs none."""
         headers = Headers(scope=scope)
         host = self._our_host(headers.getlist("host"))
         if any(origin != f"{scope['scheme']}://{host}" for origin in headers.getlist("origin")):
             raise Refused(403, "foreign_origin", "Requests from web pages of other origins are not taken")
-        if not self._is_open(scope["method"], scope["path"]):
-            self._require_token(headers.getlist("authorization"))
-            note_caller(scope, OPERATOR)
+        if self._is_open(scope["method"], scope["path"]):
+            return None
+        token = _token_in(headers.getlist("authorization"))
+        caller = await self._known_by(token) if token else None
+        if caller is None:
+            message = (
+                "The token is missing or wrong: send 'Authorization: Bearer TOKEN' (./jobs token prints the operator's)"
+            )
+            raise Refused(401, "no_token", message, headers={"WWW-Authenticate": 'Bearer realm="jobs"'})
+        note_caller(scope, caller)
+        return token
 
     def _our_host(self, hosts: list[str]) -> str:
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
@@ -80,9 +107,35 @@ class Guard:
             raise Refused(421, "wrong_host", f"The Host header is none of this door's; it answers to {names}")
         return hosts[0].lower()
 
-    def _require_token(self, given: list[str]) -> None:
-        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-        right = hmac.compare_digest(token.strip().encode("latin-1"), self._token)
-        if scheme.lower() != "bearer" or not right:
-            message = "The token is missing or wrong: send 'Authorization: Bearer TOKEN' (./jobs token prints it)"
-            raise Refused(401, "no_token", message, headers={"WWW-Authenticate": 'Bearer realm="jobs"'})
+    def _while_good(self, token: str, scope: Scope, send: Send) -> Send:
+        """Sends an answer, a stream no longer than its token is good for what it was when it began."""
+        began_as, look_at_s = caller_in(scope), time.monotonic() + LOOK_AGAIN_S
+
+        async def sending(message: Message) -> None:
+            nonlocal look_at_s
+            if message.get("more_body") and time.monotonic() >= look_at_s:
+                look_at_s = time.monotonic() + LOOK_AGAIN_S
+                if not await self._is_still(began_as, token):
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    raise _OverError
+            await send(message)
+
+        return sending
+
+    async def _is_still(self, caller: Caller, token: str) -> bool:
+        try:
+            return await self._known_by(token) == caller
+        except Exception as error:
+            if not db.will_pass(error):
+                raise
+            return True  # nothing comes out of a database that is away, either
+
+
+class _OverError(Exception):
+    """The answer has ended before its route had."""
+
+
+def _token_in(given: list[str]) -> str:
+    """The token of the headers, "" where there is none, or several."""
+    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,4 +1,4 @@
-"""The owner's notifications as they come, as server-sent events.
+"""A person's notifications as they come, as server-sent events.
 
     id: 31
     event: notification
@@ -15,8 +15,8 @@ from fastapi import Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from gateways.web.feed import Listener
-from gateways.web.inbox_feed import Inbox, Watched
+from gateways.web.caller import Calling
+from gateways.web.inbox_feed import Inbox, Reader, Watched
 from jobs_core import InvalidInput
 
 HEARTBEAT_S = 15.0
@@ -29,19 +29,20 @@ _MAX_DIGITS = 18
 async def stream(
     _request: Request,
     inbox: Watched,
+    caller: Calling,
     after: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The events; 503 where too many watch."""
     if last_event_id:
         after = _place(last_event_id)
-    return _Stream(inbox, await inbox.listen(), after)
+    return _Stream(inbox, await inbox.listen(caller.user_id), after)
 
 
 class _Stream(StreamingResponse):
     """Leaves when it has ended, whether or not its first event was sent."""
 
-    def __init__(self, inbox: Inbox, listener: Listener, after: int | None) -> None:
+    def __init__(self, inbox: Inbox, listener: Reader, after: int | None) -> None:
         super().__init__(_chunks(inbox, listener, after), media_type="text/event-stream")
         self._inbox, self._listener = inbox, listener
 
@@ -52,10 +53,10 @@ class _Stream(StreamingResponse):
             self._inbox.leave(self._listener)
 
 
-async def _chunks(inbox: Inbox, listener: Listener, after: int | None) -> AsyncIterator[bytes]:
+async def _chunks(inbox: Inbox, listener: Reader, after: int | None) -> AsyncIterator[bytes]:
     yield _FIRST
     if after is not None:
-        async for news in inbox.missed(after, listener.upto):
+        async for news in inbox.missed(listener, after):
             yield news
     yield listener.first
     while (chunk := await listener.next(HEARTBEAT_S)) is not None:

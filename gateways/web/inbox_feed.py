@@ -1,6 +1,6 @@
-"""The owner's notifications as watchers at this door see them: one look into the database for all of them, however many watch.
+"""People's notifications as watchers at this door see them: one look into the database for all of them, however many watch.
 
-listen ─▶ the place where it begins ◀─ look: what stands behind the last place? ─▶ told to every listener ─▶ sleep 1 s ─┐
+listen ─▶ the place where it begins ◀─ look: what stands behind the last place? ─▶ told to their listeners ─▶ sleep 1 s ─┐
                                          ▲                            │ nobody watches: end                             │
                                          └────────────────────────────┴─────────────────────────────────────────────────┘
 
@@ -21,7 +21,7 @@ from assistant.notifications import Notification, count_unread, notifications_af
 from assistant.recipients import recipient
 from gateways.web.errors import Refused
 from gateways.web.feed import Listener
-from jobs_core import Database, db
+from jobs_core import Connection, Database, db
 
 log = structlog.get_logger()
 
@@ -31,12 +31,20 @@ MOST_AT_ONCE = 100
 _PLAIN = TypeAdapter(Notification)
 
 
+class Reader(Listener):
+    """One who watches what this person is told; None: the owner."""
+
+    def __init__(self, user_id: str | None, first: bytes, upto: int) -> None:
+        super().__init__(first, upto)
+        self.user_id = user_id
+
+
 class Inbox:
     """Those who watch, and the one task that looks for all of them; it lives while somebody watches."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners = set[Listener]()
+        self._listeners = set[Reader]()
         self._coming = 0
         self._seq = 0
         self._turn = asyncio.Lock()
@@ -44,8 +52,11 @@ class Inbox:
         self._closed = False
         self._away = False
 
-    async def listen(self) -> Listener:
-        """Watch from now on, until `leave`; its `first` says how many are unread. Raises Refused where too many do."""
+    async def listen(self, user_id: str | None = None) -> Reader:
+        """Watch from now on, until `leave`; its `first` says how many are unread. Raises Refused where too many do.
+
+        user_id: whose; None: the owner's.
+        """
         if self._closed or len(self._listeners) + self._coming >= MOST_LISTENERS:
             message = (
                 f"{MOST_LISTENERS} watch notifications through this door already, or it is closing; try again later"
@@ -55,8 +66,8 @@ class Inbox:
         try:
             async with self._turn:
                 await self._look()
-                unread = await self._count_unread()
-                listener = Listener(_event("unread", {"unread": unread}, self._seq), self._seq)
+                unread = await self._count_unread(user_id)
+                listener = Reader(user_id, _event("unread", {"unread": unread}, self._seq), self._seq)
                 self._listeners.add(listener)
         finally:
             self._coming -= 1
@@ -64,19 +75,17 @@ class Inbox:
             self._looking = asyncio.create_task(self._run(), name="inbox")
         return listener
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: Reader) -> None:
         """One has gone, or ended."""
         self._listeners.discard(listener)
 
-    async def missed(self, after: int, upto: int) -> AsyncIterator[bytes]:
-        """The events of what stands between those two places, a hundred at a time."""
-        while after < upto:
+    async def missed(self, listener: Reader, after: int) -> AsyncIterator[bytes]:
+        """The events of what stands between that place and where it came, a hundred at a time."""
+        while after < listener.upto:
             async with self._database.connection() as conn:
-                person = await recipient(conn, None)
-                news = await notifications_after(conn, person, after, upto=upto, limit=MOST_AT_ONCE)
+                news, after = await _between(conn, listener.user_id, after, listener.upto)
             if news:
                 yield _events(news)
-            after = (news[-1].seq or upto) if len(news) == MOST_AT_ONCE else upto
 
     def close(self) -> None:
         """End all listening: the door closes, and watchers come back elsewhere."""
@@ -108,23 +117,32 @@ class Inbox:
     async def _look(self) -> None:
         """Tell what is new to those who watch."""
         async with self._database.connection() as conn:
-            person = await recipient(conn, None)
             last = await place(conn)
-            while self._listeners and self._seq < last:
-                news = await notifications_after(conn, person, self._seq, upto=last, limit=MOST_AT_ONCE)
-                self._seq = (news[-1].seq or last) if len(news) == MOST_AT_ONCE else last
-                if news:
-                    self._tell(_events(news))
-            self._seq = last
-
-    async def _count_unread(self) -> int:
-        async with self._database.connection() as conn:
-            return await count_unread(conn, await recipient(conn, None))
-
-    def _tell(self, chunk: bytes) -> None:
+            whose = {listener.user_id for listener in self._listeners} if self._seq < last else ()
+            news = {user_id: [chunk async for chunk in _told(conn, user_id, self._seq, last)] for user_id in whose}
+        self._seq = last
         for listener in self._listeners:
-            listener.put(chunk)
+            for chunk in news.get(listener.user_id, ()):
+                listener.put(chunk)
         self._listeners = {listener for listener in self._listeners if not listener.closed}
+
+    async def _count_unread(self, user_id: str | None) -> int:
+        async with self._database.connection() as conn:
+            return await count_unread(conn, await recipient(conn, user_id))
+
+
+async def _told(conn: Connection, user_id: str | None, after: int, upto: int) -> AsyncIterator[bytes]:
+    while after < upto:
+        news, after = await _between(conn, user_id, after, upto)
+        if news:
+            yield _events(news)
+
+
+async def _between(conn: Connection, user_id: str | None, after: int, upto: int) -> tuple[Sequence[Notification], int]:
+    """A person's next notifications between two places, and how far they go."""
+    person = await recipient(conn, user_id)
+    news = await notifications_after(conn, person, after, upto=upto, limit=MOST_AT_ONCE)
+    return news, (news[-1].seq or upto) if len(news) == MOST_AT_ONCE else upto
 
 
 def _events(news: Sequence[Notification]) -> bytes:

@@ -16,10 +16,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from assistant import chats
+from gateways.web.caller import ChatId
 from gateways.web.context import Here
 from gateways.web.feed import Cursor, Listener, missed
 from gateways.web.feeds import Feeds, Watched
-from gateways.web.parameters import Id, Name
+from gateways.web.parameters import Id
 
 HEARTBEAT_S = 15.0
 """A comment after so long without an event: proxies close what is silent, and a client that has gone is noticed by it."""
@@ -32,7 +33,7 @@ async def stream(
     _request: Request,
     context: Here,
     feeds: Watched,
-    session_id: Name,
+    session_id: ChatId,
     after: Annotated[Id | None, Query()] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:

@@ -1,6 +1,6 @@
-"""Notifications: the owner reads them, marks them as read, and says how they are told besides.
+"""Notifications: a person reads them, marks them as read, and says how they are told besides.
 
-What is whose is told by the person: whoever holds the token is the owner, and marks nobody else's.
+Whoever holds the operator's token is the owner. Nobody marks somebody else's.
 """
 
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from assistant.preferences import Preferences, hold_preferences
 from assistant.recipients import recipient
 from assistant.routing import set_preferences
 from gateways.web.body import read as read_body
+from gateways.web.caller import Calling
 from gateways.web.context import Here
 from gateways.web.errors import Refused
 from gateways.web.parameters import Id, Name, Page
@@ -21,7 +22,10 @@ from jobs_core import Connection, InvalidInput
 
 
 class Which(Page):
-    """Which notifications: the newest first, or, with `after`, those behind that place, the first first. user_id: another's."""
+    """Which notifications: the newest first, or, with `after`, those behind that place, the first first.
+
+    user_id: another's, for owners.
+    """
 
     user_id: Name | None = None
     unread: bool = False
@@ -29,7 +33,7 @@ class Which(Page):
 
 
 class Whose(BaseModel):
-    """Whose preferences; the owner's, where nobody is named."""
+    """Whose preferences; the caller's, where nobody is named."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,12 +49,12 @@ class AllRead(BaseModel):
     category: Name | None = None
 
 
-async def listed(context: Here, which: Annotated[Which, Query()]) -> dict[str, Any]:
+async def listed(context: Here, caller: Calling, which: Annotated[Which, Query()]) -> dict[str, Any]:
     """Notifications, how many are unread, and `after`: where to go on to miss none that comes."""
     if which.after is not None and (which.before_id is not None or which.unread):
         raise InvalidInput("after: does not go with before_id and unread; leave them out", field="after")
     async with context.database.connection() as conn:
-        person = await recipient(conn, which.user_id)
+        person = await recipient(conn, caller.acting_for(which.user_id))
         last = await told.place(conn)
         if which.after is None:
             found = await told.list_notifications(
@@ -62,39 +66,41 @@ async def listed(context: Here, which: Annotated[Which, Query()]) -> dict[str, A
         return {"notifications": found, "unread": await told.count_unread(conn, person), "after": last}
 
 
-async def read(context: Here, notification_id: Id) -> dict[str, bool]:
+async def read(context: Here, caller: Calling, notification_id: Id) -> dict[str, bool]:
     """Note that a notification was read."""
     async with context.database.connection() as conn:
-        if not await told.mark_read(conn, notification_id, of=await recipient(conn, None)):
+        if not await told.mark_read(conn, notification_id, of=await recipient(conn, caller.user_id)):
             raise _no_such(notification_id, "notification_id")
     return {"read": True}
 
 
-async def all_read(request: Request, context: Here) -> dict[str, int]:
+async def all_read(request: Request, context: Here, caller: Calling) -> dict[str, int]:
     """Note that many were read; tells how many that were not before."""
     which = await read_body(request, AllRead)
     if which.up_to_id is None and which.category is None:
         raise InvalidInput("up_to_id: is missing, and so is category; give one of them", field="up_to_id")
     async with context.database.connection() as conn:
-        person = await recipient(conn, None)
+        person = await recipient(conn, caller.user_id)
         marked = await told.mark_all_read(conn, person, up_to_id=which.up_to_id, category=which.category)
     if marked is None:
         raise _no_such(which.up_to_id, "up_to_id")
     return {"read": marked}
 
 
-async def preferences(context: Here, whose: Annotated[Whose, Query()]) -> dict[str, Any]:
+async def preferences(context: Here, caller: Calling, whose: Annotated[Whose, Query()]) -> dict[str, Any]:
     """How a person is told."""
     async with context.database.transaction() as conn:
-        person = await _person(conn, whose.user_id)
+        person = await _person(conn, caller.acting_for(whose.user_id))
         return _shown(await hold_preferences(conn, person.id))
 
 
-async def put_preferences(request: Request, context: Here, whose: Annotated[Whose, Query()]) -> dict[str, Any]:
+async def put_preferences(
+    request: Request, context: Here, caller: Calling, whose: Annotated[Whose, Query()]
+) -> dict[str, Any]:
     """Say how a person is told from now on, of what waits, too; what is not given is as if nothing had been said."""
     wanted = await read_body(request, Preferences)
     async with context.database.transaction() as conn:
-        person = await _person(conn, whose.user_id)
+        person = await _person(conn, caller.acting_for(whose.user_id))
         await set_preferences(conn, person.id, wanted)
     return _shown(wanted)
 

@@ -28,10 +28,11 @@ from gateways.web import (
     schedules,
     steer,
     tasks,
+    tokens,
     usage,
     users,
 )
-from gateways.web.access import OPEN, Access, by_owners, by_people
+from gateways.web.access import BY_ANYBODY, BY_OPERATOR, OPEN, Access, by_owners, by_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class Route:
 ROUTES = (
     Route("GET", "/health", health.health, OPEN),
     Route("GET", "/metrics", metrics.metrics, OPEN),
+    Route("GET", "/api/me", tokens.me, BY_ANYBODY),
+    Route("GET", "/api/tokens", tokens.listed, by_people("tokens:read")),
+    Route("POST", "/api/tokens", tokens.create, BY_OPERATOR, status=201),
+    Route("DELETE", "/api/tokens/{token_id}", tokens.revoke, by_people("tokens:write")),
     Route("POST", "/api/chat", chat.say, by_people("chats:write")),
     Route("GET", "/api/chat/{session_id}/messages", chat.messages, by_people("chats:read")),
     Route("GET", "/api/chat/{session_id}/events", live.stream, by_people("chats:read")),

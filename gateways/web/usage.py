@@ -5,24 +5,30 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateways.web.caller import Calling
 from gateways.web.context import Here
+from gateways.web.parameters import Name
 from jobs_core.moments import Moment
 from sessions.usage import By, totals
 
 
 class Wanted(BaseModel):
-    """What to add up by, and of which runs: those that began from `since` on and before `until`."""
+    """What to add up by, and of which runs: those that began from `since` on and before `until`; user_id: for this person."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: By = "day"
     since: Moment | None = None
     until: Moment | None = None
+    user_id: Name | None = None
     limit: int = Field(100, ge=1, le=1_000)
 
 
-async def added_up(context: Here, wanted: Annotated[Wanted, Query()]) -> dict[str, list[dict[str, Any]]]:
-    """The dearest first, days newest first; costs in US dollars by list price."""
+async def added_up(
+    context: Here, caller: Calling, wanted: Annotated[Wanted, Query()]
+) -> dict[str, list[dict[str, Any]]]:
+    """The dearest first, days newest first; costs in US dollars by list price. Of everybody, or of one."""
     async with context.database.connection() as conn:
-        found = await totals(conn, wanted.by, since=wanted.since, until=wanted.until, limit=wanted.limit)
+        asked = wanted.model_dump(exclude={"user_id"})
+        found = await totals(conn, user_id=caller.about(wanted.user_id), **asked)
     return {"usage": [total.plain() for total in found]}

@@ -51,7 +51,7 @@ def test_every_route_says_who_may_call_it_and_with_which_scope() -> None:
 def undeclared(route: Route) -> str | None:
     """What is missing in a route's declaration."""
     match route.access:
-        case Access("open" | "operator", None):
+        case Access("open" | "anybody" | "operator", None):
             return None
         case Access("people" | "owners", scope) if scope in SCOPES:
             reads = route.method == "GET"
