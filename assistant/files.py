@@ -1,6 +1,8 @@
 """Files that messages bring, people's and ours: kept in a table of their own, read when they are wanted, and never listed."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from assistant.content import File
 from assistant.deliveries import Owed, owe_file
@@ -27,6 +29,25 @@ async def files_of(conn: Connection, message_ids: Iterable[int]) -> dict[int, li
         file = File(row["media_type"], row["content"], row["name"], row["after_chars"])
         found.setdefault(row["message_id"], []).append(file)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file of a chat, as it is given out. content: None where it stands in pieces, under file_id (media.py)."""
+
+    media_type: str
+    name: str | None
+    size: int
+    content: bytes | None
+    file_id: int | None
+    state: Literal["coming", "here", "refused", "gone"]
+
+
+async def nth_file(conn: Connection, session_id: str, message_id: int, nth: int) -> Kept | None:
+    """The nth file of a message, from 1, in the order in which the chat's history tells them; None where there is none."""
+    values = {"session_id": session_id, "message_id": message_id, "nth": nth}
+    row = await fetch_one(conn, statement("assistant", "file/nth"), values)
+    return Kept(**row) if row else None
 
 
 async def send_file(conn: Connection, session_id: str, file: File, text: str) -> Owed | None:

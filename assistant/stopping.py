@@ -2,6 +2,7 @@
 
     stop    chat locked ─▶ every message without an answer is ended, the chat says so, requests to cancel their jobs ─▶ commit
     reset   the same ─▶ a new Claude session, the chat says so ─▶ commit
+    close   the same as stop ─▶ the chat takes no more ─▶ commit
                                                                   └─▶ runs are told, jobs that nobody runs are ended
 
 From the commit on no answer to what was said before appears in the chat: a turn ends once, and these have ended. So a run that
@@ -16,7 +17,7 @@ from assistant import chats
 from assistant.chat_list import list_chats
 from assistant.errors import NoSuchChat
 from assistant.remarks import remark
-from jobs_core import Connection, Database, Jobs, db, fetch_one, statement
+from jobs_core import Connection, Database, Jobs, db, execute, fetch_one, statement
 from jobs_core.cancel import ask
 from jobs_core.wake import Ready
 from sessions import jobs_of_turns
@@ -62,10 +63,18 @@ async def reset_all(database: Database, jobs: Jobs, user_id: str) -> list[Stoppe
         before = page[-1].session_id
 
 
-async def _change(database: Database, jobs: Jobs, session_id: str, *, anew: bool) -> Stopped:
+async def close(database: Database, jobs: Jobs, session_id: str) -> Stopped:
+    """Stop everything in a chat, which takes no more messages from then on; what was said stays. Raises NoSuchChat."""
+    return await _change(database, jobs, session_id, anew=False, closes=True)
+
+
+async def _change(database: Database, jobs: Jobs, session_id: str, *, anew: bool, closes: bool = False) -> Stopped:
     async def once() -> tuple[Stopped, Sequence[Ready]]:
         async with database.transaction() as conn:
-            return await stop_in(conn, session_id, anew=anew)
+            stopped = await stop_in(conn, session_id, anew=anew)
+            if closes:
+                await execute(conn, statement("assistant", "chat/close"), {"session_id": session_id})
+            return stopped
 
     stopped, ready = await db.retried(once)
     jobs.notifier.wake(ready)

@@ -3,6 +3,7 @@
 import socket
 import tomllib
 
+from assistant.settings import MediaSettings
 from cli.rooms import ROOMS
 from cli.run import stopped_by_signals
 from cli.settings import CHECKOUT, CliSettings
@@ -16,7 +17,7 @@ from jobs_core.settings import CoreSettings
 
 async def run_web(listener: socket.socket, database_url: str, *, token: str, model: str) -> None:
     """Serve on a socket that listens, until SIGTERM or SIGINT; a second one cuts the requests that still run short."""
-    core, settings = CoreSettings.read(), CliSettings.read()
+    core, settings, media = CoreSettings.read(), CliSettings.read(), MediaSettings.read()
     async with (
         Database(database_url, name="jobs web", max_connections=core.database_connections) as database,
         Jobs(database, build_table(settings.handlers)) as jobs,
@@ -24,7 +25,13 @@ async def run_web(listener: socket.socket, database_url: str, *, token: str, mod
         port = listener.getsockname()[1]
         names = filter(None, settings.hosts.split(","))
         context = Context(
-            jobs=jobs, token=token, hosts=hosts_at(port, names), version=_version(), model=model, rooms=ROOMS
+            jobs=jobs,
+            token=token,
+            hosts=hosts_at(port, names),
+            version=_version(),
+            model=model,
+            rooms=ROOMS,
+            media=media,
         )
         await stopped_by_signals(serve(app(context), listener))
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import structlog
 
 from assistant import chats, media, people
+from assistant.bringing import shown_at_once, words_of
 from assistant.chats import MAX_MESSAGE_BYTES
-from assistant.content import MAX_FILE_BYTES, MAX_FILES, MAX_FILES_BYTES, File, picture_or_pdf
-from assistant.errors import ChatClosed, FileGone, NoSuchChat, NoSuchUser
-from assistant.handing_over import shown, title_of
+from assistant.content import File
+from assistant.errors import ChatClosed, NoSuchChat, NoSuchUser
+from assistant.handing_over import shown
 from assistant.media import Media
-from assistant.pictures import fits_a_model
 from assistant.remarks import remark
-from assistant.transcription import TranscribeResult
 from gateways.telegram.accounts import CHANNEL
 from gateways.telegram.waiting import Part, became, drop, take
 from gateways.telegram.words import quoted
@@ -59,7 +58,7 @@ async def put_together(
         file = by_id.get(part.file_id) if part.file_id is not None else None
         if file and file.state == "here" and file.kind == "voice":
             before.append(f"{_spoken(file, heard.get(file.id), forwarded=part.forwarded)}\n")
-        elif file and (picture := await _shown_at_once(conn, file, shown_files)):
+        elif file and (picture := await shown_at_once(conn, file, shown_files)):
             shown_files.append(picture)
         elif file:
             attached.append(file.id)
@@ -104,49 +103,14 @@ async def _say(conn: Connection, jobs: Jobs, message: Message, words: str) -> It
     return received.ready
 
 
-async def _shown_at_once(conn: Connection, file: Media, shown_files: Sequence[File]) -> File | None:
-    """The file as a part of its message, if a model can be shown it there beside those; None: it is handed over otherwise."""
-    size = file.bytes or 0
-    together = size + sum(len(other.content) for other in shown_files)
-    if file.state != "here" or size > MAX_FILE_BYTES or together > MAX_FILES_BYTES or len(shown_files) >= MAX_FILES:
-        return None
-    if file.media_type is None or (file.media_type != "application/pdf" and not file.media_type.startswith("image/")):
-        return None
-    try:
-        content = await media.content_of(conn, file)
-    except FileGone:  # meanwhile
-        return None
-    if picture_or_pdf(content) != file.media_type:
-        return None
-    if file.media_type.startswith("image/") and not fits_a_model(content, file.media_type):
-        return None
-    return File(file.media_type, content, title_of(file.claimed_name))
-
-
 def _spoken(file: Media, ended: Child | None, *, forwarded: bool) -> str:
     """What was said in a voice message, or why nobody knows."""
-    length = "Voice message" if file.seconds is None else f"Voice message, {file.seconds} s"
-    if why := _not_heard(ended):
-        return f"[{length}. It was not transcribed: {why}]"
-    assert ended is not None, "without an end nothing was heard"
-    text = TranscribeResult.model_validate(ended.result).text
+    head, text = words_of(file, ended)
     if not text:
-        return f"[{length}. No words could be heard in it]"
+        return head
     if forwarded:
-        return f"[{length}, forwarded, transcribed; somebody else says:]\n{quoted(text)}"
-    return f"[{length}, transcribed:] {text}"
-
-
-def _not_heard(ended: Child | None) -> str | None:
-    """Why a clip was not transcribed; None: it was."""
-    if ended is None:
-        return "that took too long"
-    if ended.state != "complete":
-        return f"job {ended.id}, which was to do it, {'was cancelled' if ended.state == 'cancelled' else 'failed'}"
-    heard = TranscribeResult.model_validate(ended.result)
-    if heard.status == "not_set_up":
-        return f"transcription is not set up here ({heard.why})"
-    return heard.why if heard.status == "refused" else None
+        return f"{head}, forwarded, transcribed; somebody else says:]\n{quoted(text)}"
+    return f"{head}, transcribed:] {text}"
 
 
 def _not_taken(refused: Sequence[Media]) -> str:

@@ -15,10 +15,12 @@ from assistant.content import MAX_FILES_BYTES, Spoken, read_content
 from gateways.web.body import read
 from gateways.web.caller import Calling, ChatId
 from gateways.web.context import Context, Here
+from gateways.web.forms import is_form, read_form
 from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import Page
 from gateways.web.replies import Replies, Waiting
-from jobs_core import ConnectionFailed, db
+from gateways.web.sending import came_with_files, send
+from jobs_core import ConnectionFailed, KeyReused, db
 from jobs_core.look import find
 
 Patience = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
@@ -56,14 +58,18 @@ async def say(
     idempotency_key: IdempotencyKey,
     wait_s: Patience = None,
 ) -> JSONResponse:
-    """Put a message through the queue: 200 with the reply, or 202 where none came in time.
+    """Put a message, JSON or a form with files, through the queue: 200 with the reply, 202 where none came in time.
 
     wait_s: wait no longer than so; 0 is for who watches the chat (`live`).
     """
-    said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
-    message = read_content(said.message, field="message")
-    person = caller.acting_for(said.user_id)
-    received = await _received(context, said.session_id, message, idempotency_key, person)
+    if is_form(request):
+        async with read_form(request, max_file_bytes=context.media.media_max_bytes) as form:
+            received = await send(context, form, caller.acting_for(form.user_id), idempotency_key)
+    else:
+        said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
+        message = read_content(said.message, field="message")
+        person = caller.acting_for(said.user_id)
+        received = await _received(context, said.session_id, message, idempotency_key, person)
     return await _replied(context, replies, received, wait_s)
 
 
@@ -101,7 +107,7 @@ async def _received(
     async def once() -> chats.Received:
         async with context.database.transaction() as conn:
             user = await (people.owner(conn) if user_id is None else people.get(conn, user_id))
-            return await chats.receive(
+            received = await chats.receive(
                 conn,
                 context.jobs,
                 session_id=chat,
@@ -112,6 +118,9 @@ async def _received(
                 idempotency_key=key,
                 **new_chat,
             )
+            if received.job is None and await came_with_files(conn, user.id, key):
+                raise KeyReused(f"Idempotency-Key: {key!r} was given to a message with files", field="Idempotency-Key")
+            return received
 
     return await db.retried(once)
 
