@@ -44,7 +44,7 @@ class Caller:
         if self.is_owner:
             return user_id
         if user_id not in {None, self.user_id}:
-            raise Refused(403, "not_yours", f"{user_id} is somebody else: leave user_id out", field="user_id")
+            raise Refused(403, "not_yours", "user_id: is somebody else; leave it out", field="user_id")
         return self.user_id
 
     def acting_for(self, user_id: str | None) -> str | None:

@@ -5,11 +5,14 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from starlette.datastructures import Headers
 
 from assistant import chats
 from assistant.chats import CHAT_TURN
@@ -71,6 +74,64 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     assert error.keys() == {"code", "message", "field"}
     assert "Traceback" not in error["message"]
     return error
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; of a stream only its head."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @property
+    def code(self) -> str | None:
+        """The code of the error that it tells, None where it tells none."""
+        return json.loads(self.body)["error"]["code"] if self.status >= 400 else None
+
+
+async def asked(
+    served: FastAPI, method: str, target: str, *, token: str | None = TOKEN, body: Any = None, headers: Any = ()
+) -> Answer:
+    """What a door answers, spoken to as a server speaks to it; a stream is left when it has begun, which httpx cannot here.
+
+    body: bytes as they are, else JSON. headers: further ones, in place of those that are sent always.
+    """
+    sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    over, given = asyncio.Event(), [{"type": "http.request", "body": sent}]
+    head, content = dict[str, Any](), bytearray()
+
+    async def receive() -> Any:
+        if given:
+            return given.pop()
+        await over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            head.update(message)
+            if Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream"):
+                over.set()
+        else:
+            content.extend(message.get("body", b""))
+
+    path, _, query = target.partition("?")
+    always = {b"host": HOST.encode()} | ({b"authorization": f"Bearer {token}".encode()} if token else {})
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [*(always | dict(headers)).items()],
+    }
+    async with asyncio.timeout(30):
+        await served(scope, receive, send)
+    return Answer(head["status"], Headers(raw=head["headers"]), bytes(content))
 
 
 class StandInWorker:
