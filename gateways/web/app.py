@@ -1,6 +1,6 @@
 """The web door, put together."""
 
-from functools import partial
+from functools import cache, partial
 
 from fastapi import Depends, FastAPI
 
@@ -14,6 +14,7 @@ from gateways.web.guard import Guard, SecurityHeaders
 from gateways.web.health import look_for_health
 from gateways.web.inbox_feed import Inbox
 from gateways.web.metrics import look_for_metrics
+from gateways.web.openapi import describe
 from gateways.web.replies import Replies
 from gateways.web.routes import ROUTES, is_open
 from gateways.web.shared import Shared
@@ -29,7 +30,7 @@ def app(context: Context) -> FastAPI:
         raise ConfigurationError(
             f"The web API's token has {len(context.token)} characters: give it {SHORTEST_TOKEN} or more"
         )
-    # No pages that describe the API: they load scripts from elsewhere, and a browser has no token to read them with.
+    # No pages that describe the API: they load scripts from elsewhere. What programs read of it is openapi.py's.
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     api.state.context = context
     api.state.replies = Replies(context.database)
@@ -41,6 +42,7 @@ def app(context: Context) -> FastAPI:
     for route in ROUTES:
         asks = [] if route.access is OPEN else [Depends(required(route.access))]
         api.add_api_route(route.path, route.answer, methods=[route.method], status_code=route.status, dependencies=asks)
+    api.state.describe = cache(partial(describe, ROUTES, context.version))
     tell_errors(api)
     api.add_middleware(Surprises)  # the last one added is the outermost
     api.add_middleware(Guard, hosts=context.hosts, token=context.token, open_routes=OPEN)

@@ -27,6 +27,15 @@ _MARGIN_BYTES = 1024 * 1024
 """Of all that is not a file's."""
 
 
+_TEXT, _FILES = {"type": "string"}, {"type": "array", "items": {"type": "string", "format": "binary"}}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": dict.fromkeys(_FIELDS, _TEXT) | dict.fromkeys(KINDS, _FILES),
+    "additionalProperties": False,
+}
+"""What /openapi.json says of the form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file that was sent. kind: as of `KINDS`."""

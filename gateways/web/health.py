@@ -2,11 +2,21 @@
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from gateways.web.context import Context, Here
 from jobs_core import ConnectionFailed, SchemaMismatch
 from jobs_core.leases import live_workers
 from jobs_core.migrations import require_migrated
+
+
+class Health(BaseModel):
+    """status: `ready`, or what is missing; workers: how many are alive."""
+
+    status: str
+    workers: int
+    version: str
+    model: str
 
 
 async def health(request: Request, context: Here) -> JSONResponse:
@@ -15,13 +25,8 @@ async def health(request: Request, context: Here) -> JSONResponse:
     The door takes messages before that too: they wait in the queue.
     """
     missing, workers = await request.app.state.look_for_health()
-    told = {
-        "status": missing or "ready",
-        "workers": workers,
-        "version": context.version,
-        "model": context.model,
-    }
-    return JSONResponse(told, status_code=503 if missing else 200)
+    told = Health(status=missing or "ready", workers=workers, version=context.version, model=context.model)
+    return JSONResponse(told.model_dump(), status_code=503 if missing else 200)
 
 
 async def look_for_health(context: Context) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from jobs_core import InvalidInput, gate
 
@@ -12,7 +12,10 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _BARE = re.compile(r'[^"\\]+')
 
 
-def _key(request: Request) -> str | None:
+def _key(
+    request: Request,
+    _named: Annotated[str | None, Header(alias=_HEADER, description="A POST that is sent again is done once")] = None,
+) -> str | None:
     """The key: a quoted string, as the draft has it, or the bare text that most clients send. Raises InvalidInput."""
     given = request.headers.getlist(_HEADER)
     if not given:
