@@ -44,8 +44,8 @@ from gateways.web.access import BY_ANYBODY, BY_OPERATOR, OPEN, Access, by_owners
 class Route:
     """One route, and what /openapi.json says of it beside what its function's signature tells.
 
-    access: who may call it. status: of its plain success; or_status: of others. takes: what its body is read as, or a form, where
-    is_form_too. gives: what its answer is, where the function makes the response itself; a text: of this media type.
+    access: who may call it. status: of its plain success; or_status: of others. takes: what its body is read as, or a form,
+    where is_form_too. gives: what its answer is, where the function makes the response itself; a text: of this media type.
     errors: statuses of refusals beside those that any such route has (`openapi.errors_of`).
     """
 
@@ -87,7 +87,7 @@ ROUTES = (
         "/api/chat/{session_id}/files/{message_id}/{nth}",
         files.one,
         by_people("chats:read"),
-        gives="application/octet-stream",
+        gives="*/*",
         errors=(410,),
     ),
     Route("GET", "/api/chat/{session_id}/events", live.stream, by_people("chats:read"), gives="text/event-stream"),

@@ -1,0 +1,103 @@
+"""Requests that /openapi.json allows, and some that it does not, by schemathesis; and whether the answers are what it says."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from unittest import SkipTest
+
+import requests
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import CHECKS
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.transport import Response
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import APIOperation
+
+from tests.support.web import HOST, asked
+
+CHECKED = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+)
+"""Those that look at one answer. Tokens and undeclared methods have tests of their own (test_web_access, test_web_routes)."""
+
+
+class Explorer:
+    """One door and its document. ids: of what is there, by the names of path parameters; half of the requests have these."""
+
+    def __init__(self, served: FastAPI, document: dict[str, Any], ids: Mapping[str, Any], *, examples: int) -> None:
+        self._served = served
+        self._operations = schemathesis.openapi.from_dict(_without_security(document))
+        self._ids = ids
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings(
+            max_examples=examples,
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        self.tried = dict[str, set[int]]()
+        """The statuses that came, by operation."""
+
+    async def explore(self, number: int) -> list[str]:
+        """What is wrong, each once; number: the seed."""
+        return await asyncio.to_thread(
+            lambda: sorted({wrong for one in self._all() for wrong in self._one(one, number)})
+        )
+
+    def _all(self) -> Iterator[APIOperation]:
+        for found in self._operations.get_all_operations():
+            yield found.ok()
+
+    def _one(self, operation: APIOperation, number: int) -> Sequence[str]:
+        wrong = list[str]()
+        known = {name.name: self._ids[name.name] for name in operation.path_parameters if name.name in self._ids}
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            for ids in (known, None) if known and mode is GenerationMode.POSITIVE else (known or None,):
+
+                @seed(number)
+                @self._settings
+                @given(case=operation.as_strategy(generation_mode=mode, path_parameters=ids))
+                def check(case: Any) -> None:
+                    answer = self._send(case)
+                    self.tried.setdefault(operation.label, set()).add(answer.status_code)
+                    try:
+                        case.validate_response(answer, checks=CHECKS.get_by_names(CHECKED))
+                    except FailureGroup as found:
+                        wrong.extend(f"{operation.label} {answer.status_code}: {said}" for said in found.exceptions)
+
+                with suppress(Unsatisfiable, SkipTest):  # of what takes nothing, nothing can be had wrong
+                    check()
+        return wrong
+
+    def _send(self, case: Any) -> Response:
+        request = requests.Request(**case.as_transport_kwargs(base_url=f"http://{HOST}")).prepare()
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        headers = {
+            name.lower().encode("latin-1"): value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+            for name, value in request.headers.items()
+            if name.lower() not in {"authorization", "host"}
+        }
+        target = str(request.url).removeprefix(f"http://{HOST}")
+        sending = asked(self._served, str(request.method), target, body=body, headers=headers)
+        answer = asyncio.run_coroutine_threadsafe(sending, self._loop).result(60)
+        told = {name: [value] for name, value in answer.headers.items()}
+        return Response(answer.status, told, answer.body, request, 0.0, verify=False)
+
+
+def _without_security(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as if no token were asked for: all requests here have one that is right."""
+    paths = {
+        path: {method: {**operation, "security": []} for method, operation in methods.items()}
+        for path, methods in document["paths"].items()
+    }
+    return {**document, "paths": paths, "components": {"schemas": document["components"]["schemas"]}}
