@@ -114,11 +114,14 @@ def _function(route: "Route") -> Any:
     signature = inspect.signature(route.answer, eval_str=True)
     parameters = list(signature.parameters.values())
     if route.takes:
-        is_optional = not any(field.is_required() for field in route.takes.model_fields.values())
-        given = Annotated[route.takes | None, Body()] if is_optional else Annotated[route.takes, Body()]
-        default = None if is_optional else inspect.Parameter.empty
+        default = route.takes() if route.or_nothing else inspect.Parameter.empty
         parameters.append(
-            inspect.Parameter("wanted_body", inspect.Parameter.KEYWORD_ONLY, annotation=given, default=default)
+            inspect.Parameter(
+                "wanted_body",
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=Annotated[route.takes, Body()],
+                default=default,
+            )
         )
 
     def nothing() -> None:

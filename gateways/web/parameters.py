@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jobs_core import InvalidInput, gate
@@ -18,7 +18,11 @@ def _name(text: str) -> str:
         raise PydanticCustomError("name", "{why}", {"why": str(error).removeprefix("name: ")}) from None
 
 
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "maxLength": gate.MAX_NAME_CHARS, "pattern": "^[^\\u0000\\ud800-\\udfff]*$"}),
+]
 """The name of a queue, a type, a chat."""
 
 

@@ -44,9 +44,9 @@ from gateways.web.access import BY_ANYBODY, BY_OPERATOR, OPEN, Access, by_owners
 class Route:
     """One route, and what /openapi.json says of it beside what its function's signature tells.
 
-    access: who may call it. status: of its plain success; or_status: of others. takes: what its body is read as, or a form,
-    where is_form_too. gives: what its answer is, where the function makes the response itself; a text: of this media type.
-    errors: statuses of refusals beside those that any such route has (`openapi.errors_of`).
+    access: who may call it. status: of its plain success; or_status: of others. takes: what its body is read as, which may be
+    empty where or_nothing, and a form where is_form_too. gives: what its answer is, where the function makes the response
+    itself; a text: of this media type. errors: statuses of refusals beside those that any such route has (`openapi.errors_of`).
     """
 
     method: str
@@ -57,6 +57,7 @@ class Route:
     status: int = 200
     or_status: tuple[int, ...] = ()
     takes: type[BaseModel] | None = None
+    or_nothing: bool = False
     is_form_too: bool = False
     gives: type[BaseModel] | str | None = None
     errors: tuple[int, ...] = ()
@@ -92,7 +93,16 @@ ROUTES = (
     ),
     Route("GET", "/api/chat/{session_id}/events", live.stream, by_people("chats:read"), gives="text/event-stream"),
     Route("GET", "/api/chats", chats.listed, by_people("chats:read"), errors=(404,)),
-    Route("POST", "/api/chats", chats.begin, by_people("chats:write"), status=201, takes=chats.NewChat, errors=(404,)),
+    Route(
+        "POST",
+        "/api/chats",
+        chats.begin,
+        by_people("chats:write"),
+        status=201,
+        takes=chats.NewChat,
+        or_nothing=True,
+        errors=(404,),
+    ),
     Route("GET", "/api/chats/{session_id}", chats.one, by_people("chats:read")),
     Route("POST", "/api/chats/{session_id}/close", chats.close, by_people("chats:write"), errors=(409,)),
     Route("POST", "/api/chats/reset", chats.reset_all, by_people("chats:write"), takes=chats.ResetAll),
@@ -106,6 +116,7 @@ ROUTES = (
         by_people("chats:write"),
         status=201,
         takes=chats.Fork,
+        or_nothing=True,
         errors=(409,),
     ),
     Route("POST", "/api/jobs", jobs.create, by_owners("jobs:write"), status=201, takes=jobs.Create, or_status=(200,)),
@@ -121,8 +132,10 @@ ROUTES = (
         gives="text/event-stream",
         or_status=(204,),
     ),
-    Route("POST", "/api/jobs/{job_id}/cancel", steer.cancel, by_owners("jobs:write"), takes=steer.Reason),
-    Route("POST", "/api/events/{event}", steer.emit, by_owners("jobs:write"), takes=steer.Payload),
+    Route(
+        "POST", "/api/jobs/{job_id}/cancel", steer.cancel, by_owners("jobs:write"), takes=steer.Reason, or_nothing=True
+    ),
+    Route("POST", "/api/events/{event}", steer.emit, by_owners("jobs:write"), takes=steer.Payload, or_nothing=True),
     Route("GET", "/api/job-types", jobs.job_types, by_owners("jobs:read")),
     Route("GET", "/api/limits", limits.listed, by_owners("jobs:read")),
     Route("GET", "/api/limits/{key:path}", limits.one, by_owners("jobs:read")),
@@ -130,7 +143,9 @@ ROUTES = (
     Route("DELETE", "/api/limits/{key:path}", limits.remove, by_owners("jobs:write"), errors=(409,)),
     Route("GET", "/api/lanes", lanes.listed, by_owners("jobs:read")),
     Route("GET", "/api/lanes/{lane:path}", lanes.one, by_owners("jobs:read")),
-    Route("PUT", "/api/lanes/{lane:path}/hold", lanes.hold, by_owners("jobs:write"), takes=lanes.NewHold),
+    Route(
+        "PUT", "/api/lanes/{lane:path}/hold", lanes.hold, by_owners("jobs:write"), takes=lanes.NewHold, or_nothing=True
+    ),
     Route("DELETE", "/api/lanes/{lane:path}/hold", lanes.release, by_owners("jobs:write"), errors=(409,)),
     Route("GET", "/api/schedules", schedules.listed, by_owners("schedules:read")),
     Route("POST", "/api/schedules", schedules.create, by_owners("schedules:write"), status=201),

@@ -38,13 +38,7 @@ class Explorer:
         self._operations = schemathesis.openapi.from_dict(_without_security(document))
         self._ids = ids
         self._loop = asyncio.get_running_loop()
-        self._settings = settings(
-            max_examples=examples,
-            phases=[Phase.generate],
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
+        self._examples = {GenerationMode.POSITIVE: examples, GenerationMode.NEGATIVE: (examples + 1) // 2}
         self.tried = dict[str, set[int]]()
         """The statuses that came, by operation."""
 
@@ -53,6 +47,16 @@ class Explorer:
         return await asyncio.to_thread(
             lambda: sorted({wrong for one in self._all() for wrong in self._one(one, number)})
         )
+
+    async def ask(self, label: str, *, body: Any = None, query: dict[str, Any] | None = None) -> list[str]:
+        """What is wrong with the answer to one request, which must not be refused. label: as `POST /api/chats`."""
+        method, _, path = label.partition(" ")
+        operation = self._operations[path][method]
+        known = {name.name: self._ids[name.name] for name in operation.path_parameters}
+        given = {} if body is None else {"body": body, "media_type": "application/json"}
+        wrong = await asyncio.to_thread(self._ask, operation.Case(path_parameters=known, query=query, **given))
+        refused = [] if max(self.tried[label]) < 300 else [f"{label} {self.tried[label]}: refused"]
+        return [*wrong, *refused]
 
     def _all(self) -> Iterator[APIOperation]:
         for found in self._operations.get_all_operations():
@@ -65,19 +69,29 @@ class Explorer:
             for ids in (known, None) if known and mode is GenerationMode.POSITIVE else (known or None,):
 
                 @seed(number)
-                @self._settings
+                @settings(
+                    max_examples=self._examples[mode],
+                    phases=[Phase.generate],
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                )
                 @given(case=operation.as_strategy(generation_mode=mode, path_parameters=ids))
                 def check(case: Any) -> None:
-                    answer = self._send(case)
-                    self.tried.setdefault(operation.label, set()).add(answer.status_code)
-                    try:
-                        case.validate_response(answer, checks=CHECKS.get_by_names(CHECKED))
-                    except FailureGroup as found:
-                        wrong.extend(f"{operation.label} {answer.status_code}: {said}" for said in found.exceptions)
+                    wrong.extend(self._ask(case))
 
                 with suppress(Unsatisfiable, SkipTest):  # of what takes nothing, nothing can be had wrong
                     check()
         return wrong
+
+    def _ask(self, case: Any) -> Sequence[str]:
+        """What is wrong with the answer to a request."""
+        label, answer = case.operation.label, self._send(case)
+        self.tried.setdefault(label, set()).add(answer.status_code)
+        try:
+            case.validate_response(answer, checks=CHECKS.get_by_names(CHECKED))
+        except FailureGroup as found:
+            return [f"{label} {answer.status_code}: {said}" for said in found.exceptions]
+        return ()
 
     def _send(self, case: Any) -> Response:
         request = requests.Request(**case.as_transport_kwargs(base_url=f"http://{HOST}")).prepare()
