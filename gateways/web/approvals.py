@@ -44,7 +44,25 @@ class Decision(BaseModel):
     decided_by: Name | None = None
 
 
-async def listed(context: Here, caller: Calling, page: Annotated[Page, Query()]) -> dict[str, list[Action]]:
+class Approvals(BaseModel):
+    """Actions, newest first; page on with the last one's id as `before_id`."""
+
+    approvals: list[Action]
+
+
+class Allowed(BaseModel):
+    """Calls that run unasked."""
+
+    always: list[approvals.Always]
+
+
+class Revoked(BaseModel):
+    """Which one was revoked."""
+
+    revoked: int
+
+
+async def listed(context: Here, caller: Calling, page: Annotated[Page, Query()]) -> Approvals:
     """Actions, newest first."""
     states = {"open": OPEN, "all": None}.get(page.state, (page.state,))
     async with context.database.connection() as conn:
@@ -55,7 +73,7 @@ async def listed(context: Here, caller: Calling, page: Annotated[Page, Query()])
             limit=page.limit,
             before_id=page.before_id,
         )
-    return {"approvals": found}
+    return Approvals(approvals=found)
 
 
 async def one(context: Here, caller: Calling, action_id: Annotated[Id, Path()]) -> Action:
@@ -93,17 +111,17 @@ async def decide(request: Request, context: Here, caller: Calling, action_id: An
     return decided.action
 
 
-async def always(context: Here, page: Annotated[Part, Query()]) -> dict[str, list[approvals.Always]]:
+async def always(context: Here, page: Annotated[Part, Query()]) -> Allowed:
     """What runs without being asked about, each with its exact arguments."""
     async with context.database.connection() as conn:
-        return {"always": await approvals.list_always(conn, limit=page.limit, before_id=page.before_id)}
+        return Allowed(always=await approvals.list_always(conn, limit=page.limit, before_id=page.before_id))
 
 
-async def revoke(context: Here, caller: Calling, always_id: Annotated[Id, Path()]) -> dict[str, int]:
+async def revoke(context: Here, caller: Calling, always_id: Annotated[Id, Path()]) -> Revoked:
     """Have such calls ask again."""
     async with context.database.connection() as conn:
         await approvals.revoke_always(conn, always_id, _decider(caller).id)
-    return {"revoked": always_id}
+    return Revoked(revoked=always_id)
 
 
 def _decider(caller: Caller, says: str | None = None) -> approvals.Decider:

@@ -49,6 +49,13 @@ class Reply(BaseModel):
     response: str | None
 
 
+class Messages(BaseModel):
+    """Messages, oldest first; before_id: the cursor of the page before these, null where there is none."""
+
+    messages: list[chats.Message]
+    before_id: int | None
+
+
 async def say(
     request: Request,
     context: Here,
@@ -125,11 +132,11 @@ async def _received(
     return await db.retried(once)
 
 
-async def messages(context: Here, session_id: ChatId, page: Annotated[Page, Query()]) -> dict[str, list[chats.Message]]:
-    """The newest messages of a chat, oldest first."""
+async def messages(context: Here, session_id: ChatId, page: Annotated[Page, Query()]) -> Messages:
+    """The newest messages of a chat, or those before a cursor."""
     async with context.database.connection() as conn:
         lines = await chats.history(conn, session_id, limit=page.limit, before_id=page.before_id)
-    return {"messages": lines}
+    return Messages(messages=lines, before_id=lines[0].id if len(lines) == page.limit else None)
 
 
 async def _end_of_job(context: Context, job_id: int) -> chats.Reply | None:

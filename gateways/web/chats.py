@@ -71,15 +71,25 @@ class Forked(BaseModel):
     session_id: str
 
 
-async def listed(
-    context: Here, caller: Calling, which: Annotated[Which, Query()]
-) -> dict[str, list[chat_list.ChatView]]:
+class Chats(BaseModel):
+    """Chats, the newest first; page on with the last one's session_id as `before`."""
+
+    chats: list[chat_list.ChatView]
+
+
+class Resets(BaseModel):
+    """What each reset came to."""
+
+    chats: list[stopping.Stopped]
+
+
+async def listed(context: Here, caller: Calling, which: Annotated[Which, Query()]) -> Chats:
     """The newest chats."""
     whose = caller.about(which.user_id)
     async with context.database.connection() as conn:
         if which.before is not None and not caller.is_owner and whose is not None:
             await chat_list.require_theirs(conn, which.before, whose)
-        return {"chats": await chat_list.list_chats(conn, user_id=whose, limit=which.limit, before=which.before)}
+        return Chats(chats=await chat_list.list_chats(conn, user_id=whose, limit=which.limit, before=which.before))
 
 
 async def begin(request: Request, context: Here, caller: Calling) -> chat_list.Chat:
@@ -128,13 +138,13 @@ async def reset(context: Here, session_id: ChatId) -> stopping.Stopped:
     return await stopping.reset(context.database, context.jobs, session_id)
 
 
-async def reset_all(request: Request, context: Here, caller: Calling) -> dict[str, list[stopping.Stopped]]:
+async def reset_all(request: Request, context: Here, caller: Calling) -> Resets:
     """Reset all chats of a user."""
     wanted = await read(request, ResetAll)
     user_id = caller.acting_for(wanted.user_id)
     if user_id is None:
         raise InvalidInput("user_id: is missing; say whose chats", field="user_id")
-    return {"chats": await stopping.reset_all(context.database, context.jobs, user_id)}
+    return Resets(chats=await stopping.reset_all(context.database, context.jobs, user_id))
 
 
 async def fork(request: Request, context: Here, session_id: ChatId) -> Forked:

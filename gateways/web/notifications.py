@@ -49,8 +49,28 @@ class AllRead(BaseModel):
     category: Name | None = None
 
 
-async def listed(context: Here, caller: Calling, which: Annotated[Which, Query()]) -> dict[str, Any]:
+class Notifications(BaseModel):
     """Notifications, how many are unread, and `after`: where to go on to miss none that comes."""
+
+    notifications: list[told.Notification]
+    unread: int
+    after: int
+
+
+class Read(BaseModel):
+    """That it was."""
+
+    read: bool
+
+
+class HowMany(BaseModel):
+    """How many were read by this that were not before."""
+
+    read: int
+
+
+async def listed(context: Here, caller: Calling, which: Annotated[Which, Query()]) -> Notifications:
+    """Notifications of a person."""
     if which.after is not None and (which.before_id is not None or which.unread):
         raise InvalidInput("after: does not go with before_id and unread; leave them out", field="after")
     async with context.database.connection() as conn:
@@ -63,18 +83,18 @@ async def listed(context: Here, caller: Calling, which: Annotated[Which, Query()
         else:
             found = await told.notifications_after(conn, person, which.after, upto=last, limit=which.limit)
             last = (found[-1].seq or last) if len(found) == which.limit else max(last, which.after)
-        return {"notifications": found, "unread": await told.count_unread(conn, person), "after": last}
+        return Notifications(notifications=found, unread=await told.count_unread(conn, person), after=last)
 
 
-async def read(context: Here, caller: Calling, notification_id: Id) -> dict[str, bool]:
+async def read(context: Here, caller: Calling, notification_id: Id) -> Read:
     """Note that a notification was read."""
     async with context.database.connection() as conn:
         if not await told.mark_read(conn, notification_id, of=await recipient(conn, caller.user_id)):
             raise _no_such(notification_id, "notification_id")
-    return {"read": True}
+    return Read(read=True)
 
 
-async def all_read(request: Request, context: Here, caller: Calling) -> dict[str, int]:
+async def all_read(request: Request, context: Here, caller: Calling) -> HowMany:
     """Note that many were read; tells how many that were not before."""
     which = await read_body(request, AllRead)
     if which.up_to_id is None and which.category is None:
@@ -84,7 +104,7 @@ async def all_read(request: Request, context: Here, caller: Calling) -> dict[str
         marked = await told.mark_all_read(conn, person, up_to_id=which.up_to_id, category=which.category)
     if marked is None:
         raise _no_such(which.up_to_id, "up_to_id")
-    return {"read": marked}
+    return HowMany(read=marked)
 
 
 async def preferences(context: Here, caller: Calling, whose: Annotated[Whose, Query()]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Usage: what agents used and what it cost, added up by whom or what."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,11 +24,33 @@ class Wanted(BaseModel):
     limit: int = Field(100, ge=1, le=1_000)
 
 
-async def added_up(
-    context: Here, caller: Calling, wanted: Annotated[Wanted, Query()]
-) -> dict[str, list[dict[str, Any]]]:
+class Used(BaseModel):
+    """What was used under one name: that of a day, a person, a chat … (null: none). As sessions/usage.py has it."""
+
+    name: str | None
+    sessions: int
+    turns: int
+    guessed_price: bool
+    calls: int
+    estimated_calls: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    tool_calls: int
+    duration_s: float
+    cost_usd: float
+
+
+class Totals(BaseModel):
+    """Usage, added up."""
+
+    usage: list[Used]
+
+
+async def added_up(context: Here, caller: Calling, wanted: Annotated[Wanted, Query()]) -> Totals:
     """The dearest first, days newest first; costs in US dollars by list price. Of everybody, or of one."""
     async with context.database.connection() as conn:
         asked = wanted.model_dump(exclude={"user_id"})
         found = await totals(conn, user_id=caller.about(wanted.user_id), **asked)
-    return {"usage": [total.plain() for total in found]}
+    return Totals(usage=[Used(**total.plain()) for total in found])
