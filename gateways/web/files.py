@@ -41,5 +41,7 @@ async def one(
 
 
 def _as_attachment(name: str | None) -> str:
-    """The header (RFC 6266) by which a browser saves it; a name is percent-encoded, so that none can end the header."""
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')}" if name else "attachment"
+    """The header (RFC 6266) by which a browser saves it; a name of more than plain letters is percent-encoded in it."""
+    if name is None or name == (encoded := quote(name, safe="")):
+        return f'attachment; filename="{name}"' if name else "attachment"
+    return f"attachment; filename*=UTF-8''{encoded}"

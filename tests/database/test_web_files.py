@@ -88,7 +88,7 @@ async def test_files_come_with_their_message_and_are_given_back(served: FastAPI,
         ):
             given = await client.get(f"{chat}/files/{line['id']}/{nth}")
             assert (given.content, given.headers["content-type"]) == (content, kind)
-            assert given.headers["content-disposition"] == f"attachment; filename*=UTF-8''{name}"
+            assert given.headers["content-disposition"] == f'attachment; filename="{name}"'
         assert error_of(await client.get(f"{chat}/files/{line['id']}/3"), 404)["code"] == "no_such_file"
         assert error_of(await client.get(f"/api/chat/other/files/{line['id']}/1"), 404)["code"] == "no_such_file"
         await conn.execute("UPDATE jobs.media_files SET state = 'gone'")
