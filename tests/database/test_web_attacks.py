@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -69,12 +70,10 @@ def loose(model: type[BaseModel]) -> bool:
     return model.model_config.get("extra") != "forbid"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:8080.evil.example", "127.0.0.1:8080@evil.example", ""])
-async def test_another_host_is_refused_by_every_route_whatever_a_proxy_is_said_to_have_seen(
-    cast: Cast, host: str
-) -> None:
-    forged = {b"host": host.encode(), b"x-forwarded-host": b"127.0.0.1:8080", b"forwarded": b"host=127.0.0.1:8080"}
-    for route in ROUTES:
+async def test_another_host_is_refused_by_every_route_whatever_a_proxy_is_said_to_have_seen(cast: Cast) -> None:
+    hosts = (b"evil.example", b"127.0.0.1:8080.evil.example", b"127.0.0.1:8080@evil.example", b"")
+    for route, host in product(ROUTES, hosts):
+        forged = {b"host": host, b"x-forwarded-host": b"127.0.0.1:8080", b"forwarded": b"host=127.0.0.1:8080"}
         answer = await asked(cast.served, route.method, path_of(route.path), headers=forged)
         assert (answer.status, told(answer)["code"]) == (421, "wrong_host"), route
         assert b"evil" not in answer.body
