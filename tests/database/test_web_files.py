@@ -133,7 +133,10 @@ async def test_what_is_sent_again_under_its_key_is_the_same_message_and_nothing_
             await client.post("/api/chat", json={"message": "x"}, headers={"Idempotency-Key": "j"})
         ).status_code == 202
         assert error_of(await send(client, NOTES, key="j", message="x"), 422)["code"] == "key_reused"
-    assert [message.content for message in await said(conn)] == ["Look.", "x"]
+        await send(client, NOTES, key="i", message="y")  # what it brings stands apart from its message
+        without = await client.post("/api/chat", json={"message": "y"}, headers={"Idempotency-Key": "i"})
+        assert error_of(without, 422)["code"] == "key_reused"
+    assert [message.content for message in await said(conn)] == ["Look.", "x", "y"]
 
 
 async def test_of_several_at_once_under_one_key_one_is_taken(served: FastAPI, conn: Connection) -> None:

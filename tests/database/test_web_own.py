@@ -72,6 +72,13 @@ async def test_who_answers_and_for_whom_is_for_owners_to_say(cast: Cast, eve: As
         assert (await ada.get(f"/api/chats/{mine}")).json()["user_id"] == cast.ada.id
 
 
+async def test_a_page_is_asked_for_behind_a_chat_of_ones_own(cast: Cast, eve: AsyncClient) -> None:
+    behind = {"before": cast.ids["session_id"]}
+    assert (await eve.get("/api/chats", params=behind)).json() == {"chats": []}
+    async with calling(cast.served, token=await cast.token(cast.mallory)) as mallory:
+        assert error_of(await mallory.get("/api/chats", params=behind), 404)["code"] == "no_such_chat"
+
+
 async def test_a_chat_of_telegram_is_not_closed_here(cast: Cast, eve: AsyncClient, conn: Connection) -> None:
     await execute(conn, "UPDATE jobs.chat_sessions SET channel = 'telegram'")
     path = f"/api/chats/{cast.ids['session_id']}"
