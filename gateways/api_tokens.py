@@ -79,10 +79,13 @@ async def create(
     return Token(**row), text
 
 
+def may_be_one(text: str) -> bool:
+    """Whether a text looks like a token, so that it is worth a look-up."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 async def find(conn: Connection, text: str) -> InForce | None:
     """The token of this text, whose use is noted; None: there is none, or it expired, was revoked, or its person is blocked."""
-    if not _TOKEN.fullmatch(text):
-        return None
     row = await fetch_one(conn, statement("gateways", "api_token/find"), {"hash": _hash_of(text)})
     return InForce(**row) if row else None
 

@@ -27,15 +27,6 @@ Scope = Literal[
 ]
 """Reading, and changing: the one does not imply the other."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-OF_PEOPLE: tuple[Scope, ...] = (
-    "chats:read",
-    "chats:write",
-    "approvals:read",
-    "approvals:write",
-    "notifications:read",
-    "notifications:write",
-    "usage:read",
-    "tokens:read",
-    "tokens:write",
-)
+_OF_PEOPLE = {"chats", "approvals", "notifications", "usage", "tokens"}
+OF_PEOPLE: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope.partition(":")[0] in _OF_PEOPLE)
 """Those that mean something for somebody who is no owner, each for what is theirs."""

@@ -87,6 +87,8 @@ async def decide(request: Request, context: Here, caller: Calling, action_id: An
     wanted = await read(request, Decision)
     if wanted.decision != "approve" and (wanted.arguments is not None or wanted.always):
         raise InvalidInput("arguments, always: go with approve only", field="decision")
+    if wanted.always and not caller.is_owner:
+        raise Refused(403, "owners_only", "Only owners allow a call for good; decide about this one", field="always")
     by = _decider(caller, wanted.decided_by)
     async with context.database.connection() as conn:
         await _theirs(conn, caller, action_id)

@@ -62,6 +62,8 @@ async def known_by(context: Context, token: str) -> Caller | None:
     """Who shows this token; None: nobody does. Raises what the database raises while it is away."""
     if hmac.compare_digest(token.encode("latin-1"), context.token.encode()):
         return OPERATOR
+    if not api_tokens.may_be_one(token):
+        return None
     async with context.database.connection() as conn:
         found = await api_tokens.find(conn, token)
     if found is None:

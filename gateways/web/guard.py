@@ -95,7 +95,8 @@ class Guard:
         caller = await self._known_by(token) if token else None
         if caller is None:
             message = (
-                "The token is missing or wrong: send 'Authorization: Bearer TOKEN' (./jobs token prints the operator's)"
+                "The token is missing or wrong, or no longer good: send 'Authorization: Bearer TOKEN' (./jobs token prints "
+                "the operator's)"
             )
             raise Refused(401, "no_token", message, headers={"WWW-Authenticate": 'Bearer realm="jobs"'})
         note_caller(scope, caller)

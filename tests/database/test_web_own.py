@@ -94,6 +94,8 @@ async def test_a_person_decides_as_who_they_are_about_what_they_may(
     decision, path = {"decision": "reject", "digest": action["digest"]}, f"/api/approvals/{action['id']}/decision"
     spoofed = error_of(await eve.post(path, json=decision | {"decided_by": "ada"}), 403)
     assert (spoofed["code"], spoofed["field"]) == ("not_yours", "decided_by")
+    for_good = await eve.post(path, json=decision | {"decision": "approve", "always": True})
+    assert error_of(for_good, 403)["code"] == "owners_only"
     assert (await eve.post(path, json=decision)).json()["decided_by"] == cast.eve.id
     await execute(conn, "UPDATE jobs.pending_actions SET may_decide = '{role:owner}', state = 'unknown'")
     assert (await eve.get("/api/approvals", params={"state": "all"})).json() == {"approvals": []}
