@@ -10,6 +10,7 @@ from gateways.web.context import Context
 from gateways.web.errors import Surprises, tell_errors
 from gateways.web.events import Streams
 from gateways.web.feeds import Feeds
+from gateways.web.forms import Forms
 from gateways.web.guard import Guard, SecurityHeaders
 from gateways.web.health import look_for_health
 from gateways.web.inbox_feed import Inbox
@@ -37,6 +38,7 @@ def app(context: Context) -> FastAPI:
     api.state.streams = Streams()
     api.state.feeds = Feeds(context.database)
     api.state.inbox = Inbox(context.database)
+    api.state.forms = Forms()
     api.state.look_for_health = Shared(partial(look_for_health, context))
     api.state.look_for_metrics = Shared(partial(look_for_metrics, context))
     for route in ROUTES:

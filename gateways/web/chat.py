@@ -70,8 +70,9 @@ async def say(
     wait_s: wait no longer than so; 0 is for who watches the chat (`live`).
     """
     if is_form(request):
-        async with read_form(request, max_file_bytes=context.media.media_max_bytes) as form:
-            received = await send(context, form, caller.acting_for(form.user_id), idempotency_key)
+        with request.app.state.forms.one_of(caller):
+            async with read_form(request, max_file_bytes=context.media.media_max_bytes) as form:
+                received = await send(context, form, caller.acting_for(form.user_id), idempotency_key)
     else:
         said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
         message = read_content(said.message, field="message")

@@ -1,12 +1,14 @@
 """What somebody who is no owner does by the web with a token of their own: all that they could by Telegram."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 
 from assistant.notifications import notify
-from gateways.web import inbox_feed
+from gateways.web import forms, inbox_feed
+from gateways.web.caller import Caller
 from gateways.web.inbox_feed import Inbox
 from jobs_core import Connection, Database, execute, fetch
 from tests.support.approvals import Bench, bench_on
@@ -70,6 +72,22 @@ async def test_who_answers_and_for_whom_is_for_owners_to_say(cast: Cast, eve: As
         assert error_of(await ada.post("/api/chats", json={"user_id": "u_no"}), 404)["code"] == "no_such_user"
         mine = (await ada.post("/api/chat", json={"message": "x"}, params={"wait_s": 0})).json()["session_id"]
         assert (await ada.get(f"/api/chats/{mine}")).json()["user_id"] == cast.ada.id
+
+
+async def test_nobody_but_owners_has_many_forms_at_once_on_a_doors_disk(
+    cast: Cast, eve: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "MOST_AT_ONCE", 1)
+    sent: dict[str, Any] = {"data": {"message": "x"}, "files": [("file", b"x")]}
+    reading = cast.served.state.forms
+    with reading.one_of(Caller(cast.eve.id, is_owner=False, token_id=1)):
+        assert error_of(await eve.post("/api/chat", **sent), 503)["code"] == "too_many_forms"
+        async with calling(cast.served, token=await cast.token(cast.mallory)) as mallory:
+            assert (await mallory.post("/api/chat", **sent)).status_code == 202
+    assert (await eve.post("/api/chat", **sent)).status_code == 202
+    with reading.one_of(Caller()), reading.one_of(Caller()):
+        async with calling(cast.served) as operator:
+            assert (await operator.post("/api/chat", **sent)).status_code == 202
 
 
 async def test_a_page_is_asked_for_behind_a_chat_of_ones_own(cast: Cast, eve: AsyncClient) -> None:
