@@ -46,14 +46,8 @@ def app(context: Context) -> FastAPI:
         api.add_api_route(route.path, route.answer, methods=[route.method], status_code=route.status, dependencies=asks)
     api.state.describe = cache(partial(describe, ROUTES, context.version))
     tell_errors(api)
-    api.add_middleware(Surprises)  # the last one added is the outermost
-    api.add_middleware(Guard, hosts=context.hosts, token=context.token, open_routes=OPEN)
-    api.add_middleware(Hooks, jobs=context.jobs)  # before the guard: who sends events signs them, and has no token
-
-    api.add_middleware(Guard, hosts=context.hosts, token=context.token, is_open=is_open)
-    api.add_middleware(SecurityHeaders)
-
     api.add_middleware(Guard, hosts=context.hosts, is_open=is_open, known_by=partial(known_by, context))
+    api.add_middleware(Hooks, jobs=context.jobs)  # before the guard: who sends events signs them, and has no token
     api.add_middleware(Surprises)
     api.add_middleware(SecurityHeaders)  # the last one added is the outermost
     return api

@@ -127,9 +127,6 @@ def _refused(error: Exception) -> Refused:
 def unavailable(error: Exception) -> Refused:
     """What is told where Postgres rolled a transaction back, made it wait too long, or cannot be reached."""
     if isinstance(error, (*db.Retryable, db.LockNotAvailable)):
-
-    """What is told while the database cannot do what it was asked."""
-    if isinstance(error, db.Retryable):
         message = "Others were faster each time; nothing was acknowledged. Try again."
         return Refused(503, "busy", message, headers={"Retry-After": "1"})
     log.warning("database.away", error=db.describe(error))

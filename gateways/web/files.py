@@ -24,6 +24,7 @@ async def one(
     """The bytes of a message's nth file, from 1, in the order of the chat's history; 410 where they are no longer kept."""
     async with context.database.connection() as conn:
         file = await nth_file(conn, session_id, message_id, nth)
+        large = await media.find(conn, [file.file_id]) if file and file.file_id is not None else []
     if file is None:
         message = (
             f"Message {message_id} of that chat has no file {nth}: GET /api/chat/{{id}}/messages tells what it has"
@@ -34,10 +35,8 @@ async def one(
     headers = {"Content-Disposition": _as_attachment(file.name)}
     if file.content is not None:
         return Response(file.content, media_type=file.media_type, headers=headers)
-    assert file.file_id is not None, "what has no content has pieces"
     headers["Content-Length"] = str(file.size)
-    pieces = media.pieces(context.database, file.file_id)
-    return StreamingResponse(pieces, media_type=file.media_type, headers=headers)
+    return StreamingResponse(media.pieces(context.database, large[0]), media_type=file.media_type, headers=headers)
 
 
 def _as_attachment(name: str | None) -> str:

@@ -72,8 +72,10 @@ NOT_HERE = {
     "POST /api/deliveries/{delivery_id}/retry",
     "POST /api/provider/resume",
     "POST /api/chats/{session_id}/fork",
+    "GET /api/hook-deliveries/{event_id}",
+    "POST /api/hook-deliveries/{event_id}/replay",
 }
-"""What asks for something that is not there: a delivery, a pause of the provider, an answer."""
+"""What asks for something that is not there: a delivery, a pause of the provider, an answer, an event that was received."""
 
 
 def fitting(cast: Cast) -> dict[str, dict[str, Any]]:
@@ -90,6 +92,17 @@ def fitting(cast: Cast) -> dict[str, dict[str, Any]]:
         "POST /api/agents/{name}/try": {"body": {"message": "m"}, "query": {"wait_s": 0}},
         "POST /api/budgets/{scope}/raise": {"body": {"by_usd": 1}},
         "PUT /api/limits/{key}": {"body": {"slots": 2}},
+        "POST /api/schedules": {
+            "body": {"name": "a", "every_s": 3600, "job_type": "chat_turn", "input": {"session_id": "none"}}
+        },
+        "PATCH /api/schedules/{name}": {"body": {"every_s": 7200}},
+        "POST /api/schedules/{name}/pause": {},
+        "POST /api/schedules/{name}/resume": {},
+        "POST /api/schedules/{name}/run": {},
+        "POST /api/hooks": {"body": {"name": "a", "job_type": "chat_turn"}},
+        "PATCH /api/hooks/{name}": {"body": {"enabled": False}},
+        "POST /api/hooks/{name}/rotate": {},
+        "POST /api/hooks/{name}/try": {"body": {"body": "{}"}},
         "POST /api/pauses": {"body": {"queue": "q"}},
         "DELETE /api/pauses": {"query": {"queue": "q"}},
     }
