@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from assistant import action_cards
+from assistant import action_cards, metrics
 from assistant.action import OPEN, Action, State
 from assistant.errors import NoSuchAction
 from assistant.notifications import Severity, notify
@@ -87,6 +87,7 @@ async def ask(
     }
     row = await fetch_one(conn, statement("assistant", "action/ask"), values)
     assert row is not None, "an insert without a condition returns its row"
+    metrics.approvals.labels(row["state"]).inc()
     action = Action(**row)
     if quiet:
         return Asked(action, in_its_chat=False, ready=())
@@ -106,6 +107,7 @@ async def begin_execution(conn: Connection, job: AnyJob, action_id: int) -> Acti
         if row is None:
             return None
         action = Action(**row)
+        metrics.approvals.labels(action.state).inc()
         if action.state == "unknown":
             await action_cards.changed(conn, action)
             await _tell_owner(conn, action, f"It is not known whether {action.tool} ran", severity="error")
@@ -197,6 +199,7 @@ async def _fenced(conn: Connection, job: AnyJob, sql: Any, values: dict[str, Any
 async def _show_changed(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Have the cards of these actions, which were written just now, say so."""
     for row in rows:
+        metrics.approvals.labels(row["state"]).inc()
         await action_cards.changed(conn, Action(**row))
 
 

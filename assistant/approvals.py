@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from assistant import action_cards, people
+from assistant import action_cards, metrics, people
 from assistant.action import Action
 from assistant.actions import MAX_ARGUMENTS_BYTES, find, pending_in
 from assistant.errors import MayNotDecide, NoSuchAlways, NotDecided
@@ -175,6 +175,7 @@ async def _decide(
         action = Action(**row)
         told = await emit(conn, action.event, {"state": action.state})
         ready = await action_cards.changed(conn, action)
+    metrics.approvals.labels(action.state).inc()
     return Decided(action, (*told.ready, *ready))
 
 

@@ -38,7 +38,7 @@ from jobs_core import (
     statement,
 )
 from jobs_core.wake import Notifier, Ready
-from sessions import create_session
+from sessions import create_session, metrics
 
 MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
 _NEWEST = 2**63 - 1
@@ -245,23 +245,25 @@ async def answer(conn: Connection, session_id: str, turn_id: UUID, text: str) ->
     Returns where the job stands ready that delivers it, as `fail` does.
     """
     await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id})
-    return await _conclude(conn, session_id, turn_id, "ai", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS))
+    return await _conclude(conn, session_id, turn_id, "answered", gate.clean_text(text, max_chars=MAX_ANSWER_CHARS))
 
 
 async def fail(conn: Connection, session_id: str, turn_id: UUID, reason: str) -> Sequence[Ready]:
     """Mark the turn's messages as failed and say so in the chat; nothing happens where the turn ended before."""
     text = gate.clean_text(f"This could not be answered: {reason}")
-    return await end_unanswered(conn, session_id, turn_id, text) or ()
+    return await end_unanswered(conn, session_id, turn_id, text, outcome="failed") or ()
 
 
-async def end_unanswered(conn: Connection, session_id: str, turn_id: UUID, text: str) -> Sequence[Ready] | None:
+async def end_unanswered(
+    conn: Connection, session_id: str, turn_id: UUID, text: str, *, outcome: Literal["failed", "stopped"]
+) -> Sequence[Ready] | None:
     """End a turn with a word of the chat's own; None where it ended before, answered or not.
 
     Returns where the job stands ready that delivers it.
     """
     if not await execute(conn, statement("assistant", "message/end"), {"turn_id": turn_id}):
         return None
-    return await _conclude(conn, session_id, turn_id, "system", text)
+    return await _conclude(conn, session_id, turn_id, outcome, text)
 
 
 async def begin_anew(conn: Connection, session_id: str) -> None:
@@ -320,9 +322,13 @@ async def _repeated(
 
 
 async def _conclude(
-    conn: Connection, session_id: str, turn_id: UUID, kind: Literal["ai", "system"], content: str
+    conn: Connection, session_id: str, turn_id: UUID, outcome: Literal["answered", "failed", "stopped"], content: str
 ) -> Sequence[Ready]:
+    answered = outcome == "answered"
+    kind = "ai" if answered else "system"
     values = {"session_id": session_id, "type": kind, "content": content, "turn_id": turn_id}
-    await execute(conn, statement("assistant", "message/conclude"), values)
+    row = await fetch_one(conn, statement("assistant", "message/conclude"), values)
+    assert row is not None, "an insert without a condition returns its row"
+    metrics.turns.labels(row["agent"], outcome).inc()
     await forget_effects(conn, turn_id)
-    return await owe_reply(conn, session_id, turn_id, "answer" if kind == "ai" else "failure", content)
+    return await owe_reply(conn, session_id, turn_id, "answer" if answered else "failure", content)

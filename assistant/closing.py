@@ -6,7 +6,7 @@
 Nothing is run, and no job goes on: the model was told that nobody knows. Verbs take the connection first.
 """
 
-from assistant import action_cards
+from assistant import action_cards, metrics
 from assistant.action import Action
 from assistant.actions import find
 from assistant.approvals import MAX_REASON_CHARS, Decider
@@ -52,4 +52,5 @@ async def close(
         await record_word(conn, word)
         action = Action(**row)
         await action_cards.changed(conn, action)
+    metrics.approvals.labels(action.state).inc()
     return action

@@ -94,11 +94,11 @@ async def stop_in(conn: Connection, session_id: str, *, anew: bool) -> tuple[Sto
     left = await chats.left_turns(conn, session_id)
     begun, waiting, ready = list[UUID](), 0, list[Ready]()
     for turn in left:
-        if (told := await chats.end_unanswered(conn, session_id, turn, STOPPED)) is not None:
+        if (told := await chats.end_unanswered(conn, session_id, turn, STOPPED, outcome="stopped")) is not None:
             begun.append(turn)
             ready += told
     while await chats.bind(conn, session_id, turn := uuid4()):
-        ready += await chats.end_unanswered(conn, session_id, turn, STOPPED_BEFORE) or ()
+        ready += await chats.end_unanswered(conn, session_id, turn, STOPPED_BEFORE, outcome="stopped") or ()
         waiting += 1
     job_ids = await jobs_of_turns(conn, begun)
     await ask(conn, job_ids, reason=STOP_REASON)

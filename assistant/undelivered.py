@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from assistant import metrics
 from assistant.deliveries import Delivery
 from assistant.notifications import notify
 from jobs_core import Connection, execute, fetch, statement
@@ -26,6 +27,7 @@ async def note_end(conn: Connection, delivery: Delivery) -> None:
 
     Call it in the transaction that ends it.
     """
+    metrics.deliveries.labels(delivery.channel or "", delivery.state).inc()
     log.info("delivery.ended", delivery=delivery.id, state=delivery.state, channel=delivery.channel)
     if delivery.state == "sent":
         await execute(conn, statement("assistant", "delivery/over"), {"lane": delivery.lane})

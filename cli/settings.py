@@ -22,6 +22,8 @@ class CliSettings(RoomSettings):
     """More modules with job types, by import path, separated by commas; each has a `register(table)`."""
     url: str = Field("", pattern=r"^(https?://.+)?$")
     """The web API that `./jobs chat` talks to; empty: the `./jobs up` that runs in the folder."""
+    metrics_address: str = Field("", pattern=r"^((\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5})?$")
+    """Where `./jobs worker`, `telegram` and `scheduler` serve what they count, as HOST:PORT; empty: nowhere."""
     hosts: str = Field("", pattern=r"^[\w.:-]*(,[\w.:-]+)*$")
     """Names that the web API is known by beside 127.0.0.1 and localhost, separated by commas; a proxy's with its port."""
     token: str = Field("", pattern="^(.{16,})?$", repr=False)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from jobs_core import db, gate
+from jobs_core import db, gate, metrics
 from jobs_core.job import ClaimNumbers
 from jobs_core.job_types import Retention
 from jobs_core.settle import after_end, failed_as
@@ -93,7 +93,9 @@ async def end_unheld(
         if await db.fetch_one(conn, statement("jobs_core", "cancel/end"), values) is None:
             return None
         numbers = ClaimNumbers(job_id, claim.token or 0, claim.lane, claim.parent_id, limited=False)
-        return await after_end(conn, numbers, "cancelled", error=reason or _REASON)
+        ready = await after_end(conn, numbers, "cancelled", error=reason or _REASON)
+    metrics.ended.labels(claim.job_type, "cancelled").inc()
+    return ready
 
 
 async def requests(conn: db.Connection, worker_id: int) -> list[Request]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from jobs_core import db
+from jobs_core import db, metrics
 from jobs_core.cancel import Cancelled, cancel
 from jobs_core.insert import Inserted, insert, insert_plain, insert_ready
 from jobs_core.job_types import HandlerTable, JobType, UniqueWhile
@@ -164,17 +164,18 @@ class Jobs:
 
     async def _create(self, rows: Sequence[Row], conn: db.Connection | None) -> Created:
         if conn is not None:
-            return self._created(await _insert(conn, rows))
+            return self._created(rows, await _insert(conn, rows))
 
         async def once() -> Inserted:
             async with self.database.connection() as own:
                 return await _insert(own, rows)
 
-        created = self._created(await db.retried(once))
+        created = self._created(rows, await db.retried(once))
         created.wake()
         return created
 
-    def _created(self, inserted: Inserted) -> Created:
+    def _created(self, rows: Sequence[Row], inserted: Inserted) -> Created:
+        metrics.count_created(rows, inserted.ids, inserted.met)
         return Created(*inserted, self.notifier)
 
 

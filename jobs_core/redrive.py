@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import RootModel
 
-from jobs_core import db, gate
+from jobs_core import db, gate, metrics
 from jobs_core.dead_letters import Left, Letters, Place, pages, preview, strangers, successors
 from jobs_core.errors import InvalidInput, UnknownJobType
 from jobs_core.job_types import HandlerTable, JobType
@@ -79,6 +79,7 @@ async def redrive(
             redriven, left, ready = await db.retried(partial(_redrive, conn, table, chunk, again=letters.again))
             seen.update(redriven, (one.id for one in left))  # not what was pruned since the look
             done += len(redriven)
+            metrics.redriven.inc(len(redriven))
             yield Batch(redriven, left, chunk[-1], ready, until)
     if letters.ids is not None:
         yield Batch({}, await strangers(conn, letters, seen), None, frozenset(), until)
@@ -93,6 +94,7 @@ async def redrive_one(conn: db.Connection, table: HandlerTable, job_id: int) -> 
     async for places in pages(conn, letters):
         redriven, left, _ = await _redrive(conn, table, places, again=False)
         if redriven or left:
+            metrics.redriven.inc(len(redriven))
             return redriven[job_id] if redriven else left[0]
     return (await strangers(conn, letters, ()))[0]
 

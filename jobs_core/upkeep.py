@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
-from jobs_core import db
+from jobs_core import db, metrics
 from jobs_core.errors import LeaseLost
 from jobs_core.job import ClaimNumbers
 from jobs_core.job_types import Retention
 from jobs_core.limits import free_slots
 from jobs_core.settle import end, failed_as
+from jobs_core.settled import Settled
 from jobs_core.statements import statement
 from jobs_core.waits import go_on
 from jobs_core.wake import Ready
@@ -29,7 +31,9 @@ _STOPPED = "lost: Postgres was away for longer than the lease, and its worker st
 class Seen:
     """What there is to do: leases that ran out, jobs whose worker is gone, in how many seconds a job is due or a pause ends (or
     None), whether somebody wants a job ended, a pause that has ended, how many suspects, of those asked for, stand ready to run
-    alone or will soon, and whether a job with limits, of anybody's, stands ready."""
+    alone or will soon, whether a job with limits, of anybody's, stands ready, and how far readiness numbers had come, and
+    when.
+    """
 
     expired: bool
     gone: bool
@@ -38,6 +42,8 @@ class Seen:
     pause_over: bool
     suspects: int
     limited: bool
+    drawn: int
+    at: datetime
 
 
 async def look(conn: db.Connection, *, queues: Sequence[str] = (), job_types: Sequence[str] = ()) -> Seen:
@@ -79,34 +85,37 @@ async def rescue(
     while rows := await _take_back(conn, "job/rescue", limits, ready):
         ids += [row["id"] for row in rows]
     for row in await db.fetch(conn, statement("jobs_core", "job/crashed"), limits):
-        retention = failed_as((retentions or {}).get(row.pop("job_type"), "standard"))
+        job_type = row.pop("job_type")
+        retention = failed_as((retentions or {}).get(job_type, "standard"))
         holds_lane = row.pop("holds_lane")
-        ready.update(await _fail_crashed(conn, ClaimNumbers(**row), max_lost, retention, holds_lane=holds_lane))
+        crashed = ClaimNumbers(**row)
+        if (settled := await _fail_crashed(conn, crashed, max_lost, retention, holds_lane=holds_lane)) is not None:
+            metrics.ended.labels(job_type, settled.state).inc()
+            ready.update(settled.ready)
     return ids, ready
 
 
 async def _fail_crashed(
     conn: db.Connection, crashed: ClaimNumbers, max_lost: int, retention: Retention, *, holds_lane: bool
-) -> tuple[Ready, ...]:
-    """End a job that was lost alone for the last time; returns where a job became ready."""
+) -> Settled | None:
+    """End a job that was lost alone for the last time; None: another does, or the next round."""
     error = f"lost: its worker died or froze {max_lost} times while this job was the only one in its process; not tried again"
     lane_is_ours = False
     try:
         async with conn.transaction():
             if crashed.lane and not await _try_lock(conn, [crashed.lane]):
-                return ()  # someone holds its lane: in the next round
+                return None  # someone holds its lane: in the next round
             lane_is_ours = True
             await db.wait_briefly_for_locks(conn)  # its parent's
-            settled = await end(
+            return await end(
                 conn, crashed, "failed", error=error, because="lost", retention=retention, holds_lane=holds_lane
             )
-            return settled.ready
     except LeaseLost:  # another worker's rescue was faster
-        return ()
+        return None
     except db.LockNotAvailable:
         if not lane_is_ours:
             raise
-        return ()  # someone holds its parent: in the next round
+        return None  # someone holds its parent: in the next round
 
 
 async def unsuspect(conn: db.Connection, *, queues: Sequence[str], job_types: Sequence[str]) -> set[Ready]:

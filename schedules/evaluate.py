@@ -39,12 +39,15 @@ OnPaused = Callable[[Connection, Schedule], Awaitable[object]]
 class Evaluated:
     """What one batch came to; after the commit call `follow_up`.
 
-    schedules: how many were seen to. more: others may be due. jobs: created. paused: schedules that paused themselves, by id.
+    schedules: how many were seen to. more: others may be due. jobs: created. refused: ticks that got none.
+    overlapped: ticks that found the job before still there. paused: schedules that paused themselves, by id.
     """
 
     schedules: int = 0
     more: bool = False
     jobs: int = 0
+    refused: int = 0
+    overlapped: int = 0
     paused: list[int] = field(default_factory=list)
     to_wake: list[Created] = field(default_factory=list)
     to_cancel: list[int] = field(default_factory=list)
@@ -171,7 +174,9 @@ async def _create(conn: Connection, jobs: Jobs, turns: Sequence[_Turn], done: Ev
     wanted = [Wanted(turn.schedule, due) for turn in turns for due in turn.due]
     made, done.to_wake = await creating.create(conn, jobs, wanted)
     done.jobs = sum(isinstance(one, int) for one in made)
+    done.refused = sum(isinstance(one, Refused) for one in made)
     overlapped = [Wanted(turn.schedule, due) for turn in turns for due in turn.overlapped]
+    done.overlapped = len(overlapped)
     await creating.add_ticks(conn, [*wanted, *overlapped], [*made, *[None] * len(overlapped)])
     turn_of = {turn.schedule.id: turn for turn in turns}
     for one, result in zip(wanted, made, strict=True):

@@ -15,6 +15,7 @@ from datetime import timedelta
 import structlog
 
 from jobs_core import Database, Jobs, db, execute, fetch_one, statement
+from schedules import metrics
 from schedules.book import database_now
 from schedules.evaluate import BATCH, Evaluated, OnPaused, evaluate, follow_up
 
@@ -91,6 +92,7 @@ class Evaluator:
                 return await evaluate(conn, self._jobs, batch=self._batch, on_paused=self._on_paused)
 
         done = await db.retried(once)
+        _count(done)
         await follow_up(self._jobs, done)
         if done.schedules:
             log.debug("schedules.evaluated", schedules=done.schedules, jobs=done.jobs, paused=len(done.paused))
@@ -100,3 +102,10 @@ class Evaluator:
         async with self._database.connection() as conn:
             row = await fetch_one(conn, statement("schedules", "schedule/next"), {"job_types": self._jobs.table.names})
         return LOOK_S if row is None or row["in_s"] is None else float(row["in_s"])
+
+
+def _count(done: Evaluated) -> None:
+    """Once it is committed."""
+    for result, n in (("created", done.jobs), ("refused", done.refused), ("overlapped", done.overlapped)):
+        metrics.ticks.labels(result).inc(n)
+    metrics.paused.inc(len(done.paused))

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, ValidationError
 
 from jobs_core import AnyJob, Connection, Database, fence
-from sessions import budgets
+from sessions import budgets, metrics
 from sessions.account import RunAccount
 from sessions.agent import AgentSetup
 from sessions.agent_handlers import asking
@@ -40,6 +40,7 @@ class Asked(Generic[ModelT]):
     async def end(self, conn: Connection) -> None:
         """Record that the turn was answered: the `also` of the outcome that keeps the value."""
         await end_turn(conn, self.turn_id)
+        metrics.turns.labels("", "answered").inc()
 
 
 async def ask_agent(
@@ -81,6 +82,8 @@ async def ask_agent(
         except Exception as error:
             if put_back := await model.after(error):
                 raise model.ends(put_back) from error
+            if isinstance(error, TurnFailed):
+                metrics.turns.labels("", "failed").inc()
             raise
     if end.deferred:
         raise TurnFailed(f"The agent called {end.deferred.name}, which waits for a decision; give it no such tool here")

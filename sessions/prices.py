@@ -63,10 +63,14 @@ GUESS = max(PRICES.values(), key=lambda price: price.output)
 
 def listed(model: str) -> Price | None:
     """The price of a model by its name, dated (`claude-haiku-4-5-20251001`) or with a context window (`…[1m]`) or not."""
-    for name, price in PRICES.items():
-        if model == name or model.startswith((f"{name}-", f"{name}[")):
-            return price
-    return None
+    name = listed_name(model)
+    return PRICES[name] if name else None
+
+
+def listed_name(model: str) -> str | None:
+    """Likewise, by what name it stands in the list."""
+    found = (name for name in PRICES if model == name or model.startswith((f"{name}-", f"{name}[")))
+    return next(found, None)
 
 
 def cost_usd(model: str, tokens: Tokens) -> Decimal:

@@ -133,7 +133,7 @@ class AloneRunner:
 
     async def _run(self, job: AnyJob, worker_id: int) -> bool:
         """Run it to its end, or as far as a drain lets it; False: it left processes behind, which are killed now."""
-        metrics.claimed.labels(job.job_type).inc()
+        metrics.count_claims([job])
         if self._link:
             self._link.busy(True)
         run = asyncio.create_task(self._executor.run(job), name=f"run {job.id}")

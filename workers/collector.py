@@ -157,7 +157,7 @@ class Collector(Generic[T]):
 
 def _lost(job: AnyJob, done: asyncio.Future[None] | None) -> None:
     if done is None:
-        metrics.leases_lost.labels(job.job_type).inc()
+        metrics.stale_writes.labels(job.job_type).inc()
         log.warning("run.lost", job_id=job.id, job_type=job.job_type, token=job.token)
     elif not done.done():
         done.set_exception(LeaseLost(f"job {job.id}: token {job.token} is no longer the job's; nothing was written"))

@@ -119,7 +119,7 @@ class Executor:
                 log.info("run.settled", state=settled.state, spent_s=round(spent_s, 3))
             return settled
         except LeaseLost:
-            metrics.leases_lost.labels(job.job_type).inc()
+            metrics.stale_writes.labels(job.job_type).inc()
             log.warning("run.lost")
             return None
         finally:
@@ -220,7 +220,7 @@ class Executor:
             return await settle(conn, job, outcome, job_type)
 
         settled = await repeat_while_away(self._jobs.database, once)
-        metrics.settled.labels(job.job_type, settled.state).inc()
+        metrics.count_settled(job.job_type, settled.state, outcome)
         self._jobs.notifier.wake(settled.ready)
         return settled
 

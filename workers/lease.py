@@ -18,6 +18,7 @@ import structlog
 
 from jobs_core import Connection, Database, db
 from jobs_core.leases import renew
+from workers import metrics
 from workers.guard_link import GuardLink
 from workers.process_tree import boottime_s, kill_descendants
 from workers.settings import WorkerSettings
@@ -123,6 +124,7 @@ class Lease:
         if self._stopped.is_set():
             return
         self.lost_in_outage = self._unanswered
+        metrics.leases_lost.labels("outage" if self.lost_in_outage else "starved").inc()
         log.error("lease.lost", worker_id=self._worker_id, why=why, postgres_was_away=self.lost_in_outage)
         self._on_lost()
         if not self._stopped.wait(STOP_SHARE * self._settings.lease_s):

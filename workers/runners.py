@@ -11,7 +11,7 @@ lease. A runner serves many jobs, so it ends when a handler left something in it
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -80,10 +80,7 @@ class Runners:
 
     def take(self, jobs: Sequence[AnyJob]) -> None:
         """Run these as runners become free."""
-        for job_type, n in Counter(job.job_type for job in jobs).items():
-            metrics.of_type(job_type).claimed.inc(n)
-        for job in jobs:
-            metrics.of_type(job.job_type).wait_seconds.observe((job.claimed_at - job.created_at).total_seconds())
+        metrics.count_claims(jobs)
         self._buffer.extend(jobs)
         self._low = self._most_ahead() // 2
         self._wake(1 if self._ahead_s else len(jobs))

@@ -17,6 +17,7 @@ from jobs_core.pauses import end_due
 from jobs_core.tasks import wait_at_most
 from jobs_core.upkeep import Seen, bury, look, promote_due, rescue, unsuspect
 from workers.guard_link import GuardLink
+from workers.metrics import buried, upkeep_failures, upkeep_rounds
 
 log = structlog.get_logger()
 
@@ -64,7 +65,9 @@ class Upkeep:
         while True:
             try:
                 wait_s = await self.run_once()
+                upkeep_rounds.inc()
             except Exception as error:  # noqa: BLE001 - the next round may do; without rounds nobody rescues
+                upkeep_failures.inc()
                 log.warning("upkeep.failed", error=db.describe(error))
                 wait_s = self._upkeep_s
             await wait_at_most(self._now, wait_s * random.uniform(0.9, 1.05))  # noqa: S311 - keeps workers out of step
@@ -102,11 +105,14 @@ class Upkeep:
         return self._upkeep_s if due_in_s is None else min(self._upkeep_s, max(due_in_s, _SHORTEST_S))
 
     async def _look(self, conn: Connection) -> Seen:
-        return await look(conn, queues=self._queues, job_types=self._jobs.table.runnable)
+        seen = await look(conn, queues=self._queues, job_types=self._jobs.table.runnable)
+        metrics.ready_times.note(seen.drawn, seen.at)
+        return seen
 
     async def _take_over(self, conn: Connection, seen: Seen) -> None:
         if seen.expired:
             for dead in await bury(conn):
+                buried.inc()
                 log.warning("worker.buried", worker_id=dead["id"], host=dead["host"], pid=dead["pid"])
         ids, ready = await rescue(
             conn, retentions=self._jobs.table.retentions, unsuspected=self._jobs.table.unsuspected

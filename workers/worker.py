@@ -23,6 +23,7 @@ from jobs_core.settings import CoreSettings
 from jobs_core.tasks import cancel, first
 from jobs_core.upkeep import put_back_stopped
 from jobs_core.wake import Listener, Ready
+from workers import metrics
 from workers.cancels import deal_with_cancels
 from workers.guard_link import GuardLink
 from workers.lease import DEADLINE_SHARE, Lease, end_process
@@ -157,7 +158,8 @@ class Worker:
                     await self._drop(shift, stop_agents=True)
                     lease.stop()
             if not self._lost.is_set():
-                await shift.finish(lost=self._lost, forced=self._forced)
+                with metrics.draining.track_inprogress():
+                    await shift.finish(lost=self._lost, forced=self._forced)
             if not self._lost.is_set():
                 self._end_if_stuck(shift)
         finally:

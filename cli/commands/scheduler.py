@@ -21,6 +21,7 @@ def scheduler(data: Data = None, as_json: JsonLogs = False) -> None:
     import os
 
     from cli.database import choose_database, require_usable
+    from cli.metrics import counting
     from cli.scheduler_process import run_scheduler
     from cli.settings import CliSettings
     from jobs_core.log import set_up_logs
@@ -32,7 +33,8 @@ def scheduler(data: Data = None, as_json: JsonLogs = False) -> None:
     settings = CliSettings.read(data=data)
     database_url = choose_database(settings)
     asyncio.run(require_usable(database_url))
-    asyncio.run(run_scheduler(database_url, settings.data))
+    with counting(settings):
+        asyncio.run(run_scheduler(database_url, settings.data))
 
 
 def process() -> None:

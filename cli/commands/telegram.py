@@ -43,6 +43,7 @@ def run(context: typer.Context, account: _Accounts = None, data: Data = None, as
     import os
 
     from cli.database import choose_database, require_usable
+    from cli.metrics import counting
     from cli.settings import CliSettings
     from cli.telegram_process import run_telegram
     from jobs_core.log import set_up_logs
@@ -51,9 +52,11 @@ def run(context: typer.Context, account: _Accounts = None, data: Data = None, as
     if as_json:
         os.environ["JOBS_LOG_FORMAT"] = "json"
     set_up_logs(CoreSettings.read())
-    database_url = choose_database(CliSettings.read(data=data))
+    settings = CliSettings.read(data=data)
+    database_url = choose_database(settings)
     asyncio.run(require_usable(database_url))
-    asyncio.run(run_telegram(database_url, account))
+    with counting(settings):
+        asyncio.run(run_telegram(database_url, account))
 
 
 def process() -> None:

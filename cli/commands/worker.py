@@ -31,6 +31,7 @@ def worker(
 
     from cli.database import check_way_of_workers, choose_database, require_usable
     from cli.folder import Folder
+    from cli.metrics import counting
     from cli.model import to_join
     from cli.printing import note
     from cli.settings import CliSettings
@@ -61,7 +62,8 @@ def worker(
         note(
             "No Anthropic credentials: these workers leave agents' jobs to others. Set ANTHROPIC_API_KEY to change that."
         )
-    return run_supervisor(settings.processes, queue or [])
+    with counting(settings, joins=not core.database_url, processes=True):
+        return run_supervisor(settings.processes, queue or [])
 
 
 def supervise(processes: Annotated[int, typer.Option()], queue: Queues = None, data: Data = None) -> int:

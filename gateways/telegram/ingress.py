@@ -10,6 +10,7 @@ none is passed over. Parts of an album come one by one and are one message: the 
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain, groupby, takewhile
@@ -18,6 +19,7 @@ from typing import Any
 import structlog
 
 from assistant.notifications import notify
+from gateways import metrics
 from gateways.telegram.after import After
 from gateways.telegram.door import Door
 from gateways.telegram.errors import AccountLost
@@ -140,7 +142,11 @@ class Ingress:
                 for message in messages:
                     await self._take([message])
                 return
+            metrics.telegram_passed_over.labels(self._door.held.name).inc()
             await self._pass_over(messages[0], error)
+        now_s = time.monotonic()
+        for message in messages:
+            metrics.telegram_commit_seconds.labels(self._door.held.name).observe(now_s - message[0].came_s)
         self._line.taken(chain.from_iterable(messages))
 
     async def _until_done(self, verb: Callable[[], Awaitable[After | None]]) -> None:

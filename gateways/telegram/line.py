@@ -6,9 +6,10 @@ So who says ten thousand things waits behind themselves. What is taken ahead of 
 is until those are taken, too: after a crash it comes again, and is known.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 
 from gateways.telegram.incoming import Incoming, Pressed
@@ -28,6 +29,7 @@ class Entry:
     turn: int
     states: States | None = None
     is_done: bool = False
+    came_s: float = field(default_factory=time.monotonic)
 
 
 class Line:

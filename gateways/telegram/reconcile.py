@@ -18,6 +18,7 @@ import structlog
 from telethon import functions, types, utils
 from telethon.errors import RPCError
 
+from gateways import metrics
 from gateways.telegram.client import Client, dialogs
 from gateways.telegram.incoming import Entities, Incoming, read_message
 from gateways.telegram.ingress import Ingress
@@ -82,6 +83,7 @@ class Reconcile:
                     await self._look_through(client, mailbox)
                 except RPCError as error:  # of one group that it was put out of, say: the others are looked through
                     self._log_failure(error)
+            metrics.telegram_reconciled.labels(self._held.name).set_to_current_time()
         except (RPCError, OSError) as error:
             self._log_failure(error)
         except Exception as error:

@@ -14,7 +14,7 @@ from gateways.web.forms import Forms
 from gateways.web.guard import Guard, SecurityHeaders
 from gateways.web.health import look_for_health
 from gateways.web.inbox_feed import Inbox
-from gateways.web.metrics import look_for_metrics
+from gateways.web.metrics import Stands, counts
 from gateways.web.openapi import describe
 from gateways.web.replies import Replies
 from gateways.web.routes import ROUTES, is_open
@@ -40,7 +40,8 @@ def app(context: Context) -> FastAPI:
     api.state.inbox = Inbox(context.database)
     api.state.forms = Forms()
     api.state.look_for_health = Shared(partial(look_for_health, context))
-    api.state.look_for_metrics = Shared(partial(look_for_metrics, context))
+    api.state.counts = Shared(counts)
+    api.state.stands = Stands(context.database)
     for route in ROUTES:
         asks = [] if route.access is OPEN else [Depends(required(route.access))]
         api.add_api_route(route.path, route.answer, methods=[route.method], status_code=route.status, dependencies=asks)

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from jobs_core import Database, db
+from sessions import metrics
 from sessions.account import RunAccount, Usage
 from sessions.records import fence_session
 from sessions.usage import OpenCall, close_abandoned_calls, close_call, close_open_calls, open_call, spent
@@ -63,7 +64,8 @@ class Ledger:
         for attempt in itertools.count():
             try:
                 async with self._database.connection() as conn:
-                    await close_call(conn, account, call, used)
+                    if await close_call(conn, account, call, used):
+                        metrics.count_call(call.model, used)
                 return
             except Exception as error:
                 if not db.will_pass(error):

@@ -35,7 +35,7 @@ IN_A_RUN: dict[str, Arguments] = {
     "cap/lock_accounts": {"scope": "turn", "key": "*"},
     "cap/lock_of_agent": {"agent": "assistant"},
 }
-ALL = IN_A_RUN | {"cap/list": {"scope": None, "key": None}}
+ALL = IN_A_RUN | {"metrics/look": {"most": "100"}} | {"cap/list": {"scope": None, "key": None}}
 
 
 @pytest.fixture(scope="module")

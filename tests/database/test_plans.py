@@ -96,6 +96,8 @@ STATEMENTS: dict[str, Arguments] = {
         "said_at": "{now,now}",
     },
     "upkeep/look": {**NAMES, "most": "100"},
+    "metrics/look": {"most": "100"},
+    "metrics/oldest": {"most": "100"},
     "worker/gone": {},
 }
 BY_PRIMARY_KEY = [

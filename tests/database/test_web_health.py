@@ -59,9 +59,11 @@ async def test_a_database_that_is_away_is_said_and_nothing_is_acknowledged(jobs:
             client.get("/metrics"),
         )
     assert (health.status_code, health.json()["status"]) == (503, "the database cannot be reached")
-    for refused in (chat, create, metrics):
+    for refused in (chat, create):
         assert error_of(refused, 503)["code"] == "database_away"
         assert int(refused.headers["retry-after"]) > 0
+    assert metrics.status_code == 200
+    assert samples(metrics.text)["jobs_database_up"] == 0
 
 
 async def test_metrics_show_what_stands_in_the_database_and_what_was_counted(jobs: Jobs, conn: Connection) -> None:
@@ -72,7 +74,8 @@ async def test_metrics_show_what_stands_in_the_database_and_what_was_counted(job
         response = await client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     seen = samples(response.text)
-    assert seen["jobs_living,job_type=note,queue=default,state=pending"] == 3
+    assert seen["jobs_living,job_type=note,queue=default,state=ready"] == 3
+    assert seen["jobs_created_total,job_type=note"] >= 3
     assert seen["jobs_workers"] == 1
     assert seen["jobs_history_days_ahead"] == -1
     assert "jobs_rescued_total" in seen

@@ -158,7 +158,7 @@ def test_health_and_metrics_need_no_token_and_the_rest_does(home: Home, running:
 
 def test_metrics_count_what_the_worker_processes_did(home: Home, running: Started) -> None:
     home.json("create", "hello", "--input", '{"name": "Ada"}', "--wait")
-    counted = 'jobs_settled_total{job_type="hello",state="complete"}'
+    counted = 'jobs_ended_total{job_type="hello",state="complete"}'
     until(lambda: counted in httpx.get(f"{running.url}/metrics").text, "the worker's counter is shown")
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sessions.prices import GUESS, PRICES, Tokens, cost_usd, listed
+from sessions.prices import GUESS, PRICES, Tokens, cost_usd, listed, listed_name
 
 
 def test_a_call_costs_each_kind_of_token_at_its_price() -> None:
@@ -33,6 +33,7 @@ def test_a_search_is_paid_for() -> None:
 )
 def test_a_model_is_listed_by_its_name_with_or_without_date_and_window(model: str, listed_as: str | None) -> None:
     assert listed(model) == (PRICES[listed_as] if listed_as else None)
+    assert listed_name(model) == listed_as
 
 
 def test_a_model_that_is_not_listed_is_taken_for_the_dearest() -> None:

@@ -24,6 +24,7 @@ from telethon.errors import (
 )
 
 from assistant.senders import Blocked, NotYet, Refused
+from gateways import metrics
 from gateways.telegram.egress.ask import name_of
 from gateways.telegram.egress.places import Place
 
@@ -95,9 +96,11 @@ def answer_to(error: RPCError, place: Place, floods: Floods) -> NotYet | Blocked
 
 def _wait(error: FloodError, place: Place, floods: Floods) -> NotYet:
     seconds = getattr(error, "seconds", None)
+    metrics.telegram_flood_waits.labels(place.account).inc()
     if seconds is None:
         return NotYet(FROZEN, f"Telegram has frozen account {place.account} ({name_of(error)})", whole_account=True)
     seconds = max(seconds, 1)
+    metrics.telegram_flood_wait_seconds.labels(place.account).inc(seconds)
     if isinstance(error, SlowModeWaitError):
         return NotYet(timedelta(seconds=seconds), f"slow mode: once in {seconds} s in this chat")
     whole_account = floods.is_of_account(place, seconds)

@@ -4,7 +4,7 @@
 -- of these), cancels (somebody wants a job ended), pause_over (one has ended, and nobody was woken for it yet), suspects (of those
 -- queues and types, and not paused: jobs that stand ready to run alone, and started runs of workers that have said nothing for
 -- half their lease, which are about to be lost; counted up to most of each), limited (some job with limits stands ready, whoever
--- may run it). Locks nothing: the one statement of an idle worker's round. It steps from holder to holder through their index,
+-- may run it), drawn and at (the last readiness number, and the time). Locks nothing: the one statement of an idle worker's round. It steps from holder to holder through their index,
 -- whatever the statistics say, and each order is there to have an index used. In the first lease after Postgres came up
 -- everybody looks silent, and nobody is buried.
 WITH RECURSIVE holders (id) AS (
@@ -77,4 +77,6 @@ SELECT
         SELECT true FROM {schema}.jobs
         WHERE ready_seq IS NOT NULL AND limit_group IS NOT NULL AND NOT limited_alone
         ORDER BY queue, job_type LIMIT 1
-    ) IS NOT NULL AS limited
+    ) IS NOT NULL AS limited,
+    (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {schema}.ready_seq) AS drawn,
+    clock_timestamp() AS at
