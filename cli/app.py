@@ -17,6 +17,7 @@ from cli.commands import (
     chat,
     create,
     deliveries,
+    doctor,
     drill,
     emit,
     explain,
@@ -60,6 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 up.register(app)
+doctor.register(app)
 chat.register(app)
 agent.register(app)
 user.register(app)

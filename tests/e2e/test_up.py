@@ -156,6 +156,14 @@ def test_health_and_metrics_need_no_token_and_the_rest_does(home: Home, running:
         assert client.get("/api/jobs", headers={**token(home), "Origin": "http://evil.example"}).status_code == 403
 
 
+def test_a_check_up_of_all_that_is_well_tells_nothing(home: Home, running: Started) -> None:
+    ran = home.run("doctor", "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.returncode, told["state"]) == (0, "ok"), told
+    skipped = {one["name"] for one in told["checks"] if one["state"] == "skipped"}
+    assert skipped == {"credentials", "voice", "telegram"}
+
+
 def test_metrics_count_what_the_worker_processes_did(home: Home, running: Started) -> None:
     home.json("create", "hello", "--input", '{"name": "Ada"}', "--wait")
     counted = 'jobs_ended_total{job_type="hello",state="complete"}'
