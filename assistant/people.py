@@ -114,6 +114,19 @@ async def owner(conn: Connection) -> User:
     return user
 
 
+async def name_owner(conn: Connection, name: str) -> User:
+    """The owner, called so from now on, until a channel by which they come says otherwise; call it inside a transaction.
+
+    Raises InvalidInput where nothing of the name can be seen.
+    """
+    values = {"id": (await owner(conn)).id, "name": _tidy(name)}
+    if values["name"] is None:
+        raise InvalidInput("name: nothing of it can be seen; give one", field="name")
+    row = await fetch_one(conn, statement("assistant", "user/rename"), values)
+    assert row is not None, "an owner is merged into nobody"
+    return User(**row)
+
+
 async def first_owner(conn: Connection) -> User | None:
     """The owner who came first; None where there is none yet. Nobody was seen by this."""
     row = await fetch_one(conn, statement("assistant", "user/first_owner"))

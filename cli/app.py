@@ -37,6 +37,7 @@ from cli.commands import (
     schedule,
     scheduler,
     session,
+    setup,
     task,
     telegram,
     test,
@@ -50,8 +51,9 @@ from cli.commands import (
     worker,
 )
 from cli.known_errors import one_line
+from cli.saved import use_saved
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
+EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 130
 
 app = typer.Typer(
     name="jobs",
@@ -61,6 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 up.register(app)
+setup.register(app)
 doctor.register(app)
 chat.register(app)
 agent.register(app)
@@ -104,6 +107,7 @@ bench.register(app)
 def main() -> int:
     """Run the command that the process' arguments name; returns its exit status."""
     try:
+        use_saved(sys.argv[1:])
         _choose_schema()
         # It sees to Ctrl-C (130) and to a reader of our output that has gone (1) by itself.
         ended_with = typer.main.get_command(app).main(
@@ -111,6 +115,8 @@ def main() -> int:
         )
     except typer.TyperException as error:
         return _say(f"{error.format_message().rstrip('.')}: see ./jobs --help, or ./jobs COMMAND --help", EXIT_USAGE)
+    except typer.Abort:  # Ctrl-C, or the end of stdin, where something was asked for
+        return EXIT_STOPPED
     except Exception as error:
         line = one_line(error)
         if line is None:

@@ -22,6 +22,7 @@ from typing import Self
 import structlog
 
 from cli.errors import CommandFailed
+from cli.saved import HAS_READ
 from cli.settings import CHECKOUT
 
 log = structlog.get_logger()
@@ -37,8 +38,11 @@ def ours(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process' environment for a child, with `more`, and with this checkout first where Python looks."""
-    return {**os.environ, "PYTHONPATH": str(CHECKOUT), **more}
+    """This process' environment for a child, with `more`, and with this checkout first where Python looks.
+
+    It holds what was saved in the folder, which the child does not read again.
+    """
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), HAS_READ: "1", **more}
 
 
 class Child:

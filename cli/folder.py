@@ -4,6 +4,7 @@ DIR/           0700
   up.lock      flock'd by the running `up`
   up.json      its address, process and model; no secrets
   token        0600, the web API's token, made once
+  settings.env 0600, what ./jobs setup was told; read by every command (saved.py)
   joins        0600, while it runs: the variables that a worker needs to join it (database, simulator)
   processes    while it runs: how many workers somebody asked for (./jobs scale); without it as many as it was started with
   metrics/     the processes' counters, emptied at each start

@@ -62,6 +62,18 @@ class Simulator:
         return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": self._key}
 
 
+async def refused() -> str | None:
+    """Try model and credentials of this environment by one call, as `up` does; why that did not succeed, or None: it did."""
+    command = ours("-m", "cli", PROBE_COMMAND)
+    forced = asyncio.Event()
+    async with Child(
+        "probe", lambda: command, environment, patience_s=_PROBE_ENDS_S, forced=forced, reports=True
+    ) as probe:
+        await probe.start()
+        why: str | None = json.loads(await probe.report())["failed"]
+        return why
+
+
 def to_join(joins: Mapping[str, str], own: SessionSettings) -> dict[str, str]:
     """The variables that a worker takes over from an `up`: address and key as one set, none of it beside own credentials.
 

@@ -38,6 +38,8 @@ def doctor(
     from cli.doctor.place import Place
     from cli.printing import note, print_json
     from cli.settings import CliSettings
+    from jobs_core.log import set_up_logs
+    from jobs_core.settings import CoreSettings
 
     known = [check.name for check in CHECKS]
     for name in only or []:
@@ -45,6 +47,7 @@ def doctor(
             raise typer.BadParameter(f"{name!r} is no check; they are {', '.join(known)}")
     if yes and not fix:
         raise typer.BadParameter("--yes goes with --fix")
+    set_up_logs(CoreSettings.read())
     place = Place(CliSettings.read(data=data))
 
     async def work() -> "Findings":

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import json
 import os
 import shutil
 import tempfile
@@ -10,10 +9,10 @@ from pathlib import Path
 
 from assistant.settings import AssistantSettings, MediaSettings, VoiceSettings
 from assistant.workspaces import Workspaces
-from cli.child import Child, environment, ours
+from cli import saved
 from cli.doctor.check import Finding, fail, fail_by, ok, skipped, warn
 from cli.doctor.place import Place
-from cli.model import PROBE_COMMAND
+from cli.model import refused
 from gateways.telegram.settings import TelegramSettings
 from handlers.transcribe import missing
 from jobs_core.settings import HistorySettings
@@ -21,7 +20,6 @@ from sessions.options import find_cli
 from sessions.settings import SessionSettings
 from workers.settings import WorkerSettings
 
-_ENDS_S = 2.0
 _KEPT = ("PATH", "LANG", "LC_ALL")
 _MIB = 1 << 20
 
@@ -31,6 +29,9 @@ async def settings(place: Place) -> Finding:
     kinds = (WorkerSettings, HistorySettings, SessionSettings, AssistantSettings, MediaSettings, VoiceSettings)
     for kind in (*kinds, TelegramSettings):
         kind.read()
+    file = place.folder.path / saved.FILE
+    if file.exists() and file.stat().st_mode & 0o077:
+        return warn(f"{file} can be read by others, and holds secrets", f"chmod 600 {file}")
     return ok(f"all are understood; the folder is {place.folder.path}")
 
 
@@ -80,25 +81,9 @@ async def credentials(place: Place) -> Finding:
         running = place.folder.running()
         served = "the simulator answers" if running and running.model == "simulator" else "agents' jobs are not run"
         return skipped(f"neither ANTHROPIC_API_KEY nor CLAUDE_CODE_OAUTH_TOKEN is set: {served}")
-    if why := await refused_by_model():
+    if why := await refused():
         return fail_by(why)
     return ok(f"{settings.model} answers, at {settings.shown_url}")
-
-
-async def refused_by_model(**variables: str) -> str | None:
-    """Try the model by one small call, as `up` does before it starts; why it did not answer, or None: it did.
-
-    variables: of the environment, in place of ours. In a process of its own: the SDK takes 100 MB.
-    """
-    command = ours("-m", "cli", PROBE_COMMAND)
-    forced = asyncio.Event()
-    child = Child(
-        "probe", lambda: command, lambda: environment(**variables), patience_s=_ENDS_S, forced=forced, reports=True
-    )
-    async with child:
-        await child.start()
-        failed: str | None = json.loads(await child.report())["failed"]
-        return failed
 
 
 async def workspaces(place: Place) -> Finding:
