@@ -54,6 +54,8 @@ from cli.known_errors import one_line
 from cli.saved import use_saved
 
 EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 130
+_WITHOUT_SAVED = {"test", "drill", "bench"}
+"""They fill databases, and the one that is saved is somebody's."""
 
 app = typer.Typer(
     name="jobs",
@@ -107,7 +109,8 @@ bench.register(app)
 def main() -> int:
     """Run the command that the process' arguments name; returns its exit status."""
     try:
-        use_saved(sys.argv[1:])
+        if not {*sys.argv[1:2]} & _WITHOUT_SAVED:
+            use_saved(sys.argv[1:])
         _choose_schema()
         # It sees to Ctrl-C (130) and to a reader of our output that has gone (1) by itself.
         ended_with = typer.main.get_command(app).main(

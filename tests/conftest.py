@@ -1,5 +1,6 @@
 """Fixtures that most tests stand on: one Postgres for each process of a run, a fresh migrated database for each test."""
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,12 +8,15 @@ import hypothesis
 import pytest
 
 import simulator
+from cli.saved import HAS_READ
 from jobs_core import Database
 from simulator.client import SimulatorControl
 from tests.support.database import TEMPLATE, by_way_of, fresh_database, make_template, quick_folder, run_sql, server
 from tests.support.pgbouncer import MISSING, pgbouncer, program
 from tests.support.processes import MARK, kill_left
 from tests.support.sessions import KEY
+
+os.environ[HAS_READ] = "1"  # commands in this process leave alone what somebody saved in the checkout
 
 hypothesis.settings.register_profile("jobs", deadline=None)  # how long an example takes is the machine's affair
 hypothesis.settings.load_profile("jobs")

@@ -50,11 +50,11 @@ def doctor(
     set_up_logs(CoreSettings.read())
     place = Place(CliSettings.read(data=data))
 
-    async def work() -> "Findings":
-        found = await check_up(place, CHECKS, only or ())
-        return await mend(place, found, lambda what: yes or _asked(what), note) if fix else found
-
-    found = asyncio.run(work())
+    found = asyncio.run(check_up(place, CHECKS, only or ()))
+    if fix:
+        mends = [finding.mend for finding in found.values() if finding.mend]
+        may = [one for one in mends if yes or not one.asks or _asked(one.what)]
+        found = asyncio.run(mend(place, found, may.__contains__, note))
     if as_json:
         print_json({"state": _worst(found), "checks": [_as_json(check.name, one) for check, one in found.items()]})
     else:

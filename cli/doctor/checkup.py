@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from cli.doctor.check import Check, Finding, fail, fail_by, skipped
+from cli.doctor.check import Check, Finding, Mend, fail, fail_by, skipped
 from cli.doctor.place import Place
 from cli.known_errors import one_line
 from jobs_core import db
@@ -52,17 +52,14 @@ async def look_once(check: Check, place: Place) -> Finding:
 
 
 async def mend(
-    place: Place, findings: Mapping[Check, Finding], may: Callable[[str], bool], say: Callable[[str], object]
+    place: Place, findings: Mapping[Check, Finding], may: Callable[[Mend], bool], say: Callable[[str], object]
 ) -> Findings:
-    """Put right what can be, and look again there.
-
-    may: asks a person about what cannot be undone. say: is told what was done.
-    """
+    """Put right what can and may be, and look again there. say: is told what was done, and left alone."""
     after = dict(findings)
     for check, finding in findings.items():
         if finding.mend is None:
             continue
-        if finding.mend.asks and not may(finding.mend.what):
+        if not may(finding.mend):
             say(f"{check.name}: left alone; it would {finding.mend.what}")
             continue
         try:

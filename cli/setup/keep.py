@@ -1,6 +1,5 @@
 """Keeping what passed: the owner's row and the file, as one; and the account at Telegram, which keeps itself."""
 
-import asyncio
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,13 +45,8 @@ async def migrate(dsn: str, handlers: str) -> int:
         return len(await bring_up_to_date(conn, build_table(handlers)))
 
 
-def keep(dsn: str, owner: str | None, zone: str | None, file: Path, variables: Mapping[str, str]) -> None:
+async def keep(dsn: str, owner: str | None, zone: str | None, file: Path, variables: Mapping[str, str]) -> None:
     """Keep all of it, or nothing. Raises what does not fit, and what stands in the file's way."""
-    with _uninterrupted():
-        asyncio.run(_keep(dsn, owner, zone, file, variables))
-
-
-async def _keep(dsn: str, owner: str | None, zone: str | None, file: Path, variables: Mapping[str, str]) -> None:
     async with connected(dsn) as conn, conn.transaction():
         person = await people.owner(conn)
         if owner is not None:
@@ -76,7 +70,7 @@ def _nothing_is_left_to_ask(what: str) -> str:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Ctrl-C, or an end, comes after the block."""
     held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, held)

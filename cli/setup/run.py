@@ -73,9 +73,10 @@ class Setup:
             said = self._about_person(asyncio.run(keep.known(self._dsn)) if self._dsn else Known())
             self._open_database(make=True)
             migrations = asyncio.run(keep.migrate(self._dsn, self._settings.handlers))
-            keep.keep(self._dsn, said.owner, said.zone, self._file, self._changes)
-            self._folder.make_token()
-            self.is_kept = True
+            with keep.uninterrupted():
+                asyncio.run(keep.keep(self._dsn, said.owner, said.zone, self._file, self._changes))
+                self._folder.make_token()
+                self.is_kept = True
             why = self._log_in(said.bot) if said.bot else None
             return self._told(asyncio.run(keep.known(self._dsn)), migrations, why)
 

@@ -20,10 +20,12 @@ from jobs_core.history import days_ahead, make_partitions
 from jobs_core.lanes import hold
 from jobs_core.leases import register, retire
 from jobs_core.migrations import pending
+from jobs_core.tasks import cancel
+from jobs_core.wake import Listener
 from tests.database.conftest import ClaimAll
 from tests.support.doctor import Doctor
 from tests.support.job_types import LANE_NOTE, NOTE
-from tests.support.worker import until, working
+from tests.support.worker import until
 from workers.guard_link import VARIABLE
 
 pytestmark = pytest.mark.direct("it looks at sessions by what they were set to, and at those that listen")
@@ -118,16 +120,19 @@ async def test_a_worker_without_a_supervisor_is_told_where_it_runs_agents(doctor
 async def test_a_worker_whose_listening_session_was_ended_is_missed(
     doctor: Doctor, database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs_core.wake._RECONNECT_S", 60.0)
+    monkeypatch.setattr("jobs_core.wake._RECONNECT_S", 600.0)
     assert await doctor.state("listeners") == "skipped"
-    async with Database(database.dsn, name="jobs worker") as own, working(own, {NOTE: None}):  # type: ignore[dict-item]  # none runs
+    await register(conn, queues=QUEUES, job_types=TYPES, slots=1, lease_s=600)
 
-        async def state(wanted: str) -> bool:
-            return await doctor.state("listeners") == wanted
+    async def state(wanted: str) -> bool:
+        return await doctor.state("listeners") == wanted
 
+    async with Database(database.dsn, name="jobs worker") as own:
+        listening = asyncio.create_task(Listener(own, lambda _: None).run())
         await until(lambda: state("ok"))
         await execute(conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'listen$'")
         await until(lambda: state("warn"))
+        await cancel([listening])
 
 
 async def test_history_without_a_partition_for_tomorrow_is_found_and_mended(doctor: Doctor, conn: Connection) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def data(tmp_path: Path) -> Path:
 def set_up(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[SetUp]:
     """Runs the command in this process, before an environment that names nothing of ours."""
     before = dict(os.environ)
-    kept = {name: value for name, value in before.items() if not name.startswith(("ANTHROPIC_", "CLAUDE", "DATABASE_"))}
+    ours = ("ANTHROPIC_", "CLAUDE", "DATABASE_", "JOBS_")
+    kept = {name: value for name, value in before.items() if not name.startswith(ours)}
 
     def run(*arguments: str, stdin: str = "", **environment: str) -> tuple[int, str, str]:
         os.environ.clear()
@@ -123,6 +125,22 @@ def test_all_is_kept_or_nothing(set_up: SetUp, data: Path, database_url: str) ->
     (data / "settings.env.new").mkdir()  # where the file is written before it takes the old one's place
     assert set_up("--owner", "Eve", "--model", "claude-x")[0] == 1
     assert file_of(data) == before
+    assert [row["name"] for row in rows_of(database_url, "SELECT name FROM jobs.users")] == ["Ada"]
+
+
+def test_ctrl_c_while_it_saves_comes_after_all_is_saved(
+    set_up: SetUp, data: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = saved.write
+
+    def interrupted(file: Path, changes: Any) -> None:
+        write(file, changes)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(saved, "write", interrupted)
+    status, _, err = set_up("--database-url-file", "-", "--owner", "Ada", stdin=database_url)
+    assert (status, err) == (130, "Stopped. What was asked for is saved.\n")
+    assert file_of(data) == {"DATABASE_URL": database_url}
     assert [row["name"] for row in rows_of(database_url, "SELECT name FROM jobs.users")] == ["Ada"]
 
 

@@ -33,5 +33,5 @@ class Doctor:
         """What it finds after mending. word: what a person answers who is asked."""
         place = self.place(**bounds)
         found = await check_up(place, CHECKS, [name])
-        (finding,) = (await mend(place, found, lambda _: word, self.said.append)).values()
+        (finding,) = (await mend(place, found, lambda mend: word or not mend.asks, self.said.append)).values()
         return finding

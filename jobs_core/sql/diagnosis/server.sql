@@ -11,7 +11,7 @@ FROM (
     SELECT min(most)::integer AS most, min(most - taken)::integer AS free
     FROM (
         SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer,
-               (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+               (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL)
         UNION ALL
         SELECT datconnlimit, (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())
         FROM pg_database WHERE datname = current_database() AND datconnlimit >= 0
