@@ -1,13 +1,14 @@
 """What a check is, and what it finds."""
 
 import re
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from cli.doctor.place import Place
+
+_SHOWN = 3
 
 State = Literal["ok", "warn", "fail", "skipped"]
 
@@ -71,3 +72,14 @@ def fail_by(error: str) -> Finding:
     """An error's text, which says at its end what to do."""
     parts = re.fullmatch(r"(.+)(?:[:;.] )(.+?)\.?", error, re.DOTALL)
     return fail(parts[1], parts[2]) if parts else fail(error, "see that, and look again")
+
+
+def n_of(n: int, what: str) -> str:
+    """`1 lane`, `2 lanes`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def listed(names: Sequence[str], n: int | None = None) -> str:
+    """The first three of them, and how many more; n: of how many, where not all are given."""
+    more = (len(names) if n is None else n) - len(names[:_SHOWN])
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more else "")

@@ -3,7 +3,7 @@
 A new one is a function that looks and returns a Finding, and a line here.
 """
 
-from cli.doctor import doors, host, queue, server
+from cli.doctor import doors, fleet, host, queue, server
 from cli.doctor.check import Check
 
 CHECKS = (
@@ -25,9 +25,9 @@ CHECKS = (
     Check("privileges", queue.privileges, needs="postgres"),
     Check("schema", queue.schema, needs="privileges"),
     Check("upkeep", queue.upkeep, needs="schema"),
-    Check("workers", queue.workers, needs="schema"),
-    Check("guard", queue.guard, needs="schema"),
-    Check("listeners", queue.listeners, needs="schema"),
+    Check("workers", fleet.workers, needs="schema"),
+    Check("guard", fleet.guard, needs="schema"),
+    Check("listeners", fleet.listeners, needs="schema"),
     Check("lanes", queue.lanes, needs="schema"),
     Check("unserved", queue.unserved, needs="workers"),
     Check("telegram", doors.telegram, needs="schema"),

@@ -13,6 +13,7 @@ from cli import saved
 from cli.doctor.check import Finding, fail, fail_by, ok, skipped, warn
 from cli.doctor.place import Place
 from cli.model import refused
+from cli.settings import CliSettings
 from gateways.telegram.settings import TelegramSettings
 from handlers.transcribe import missing
 from jobs_core.settings import HistorySettings
@@ -88,7 +89,7 @@ async def credentials(place: Place) -> Finding:
 
 async def workspaces(place: Place) -> Finding:
     """Can agents' folders be made?"""
-    root = AssistantSettings.read().workspaces or place.settings.data / "workspaces"
+    root = workspaces_of(place.settings)
     if not root.exists():
         above = next(folder for folder in root.absolute().parents if folder.exists())
         if not (above.is_dir() and os.access(above, os.W_OK)):
@@ -99,6 +100,11 @@ async def workspaces(place: Place) -> Finding:
         return ok(f"{root} will be made with the first agent's folder")
     try_workspaces(root)
     return ok(f"{root} can be written")
+
+
+def workspaces_of(settings: CliSettings) -> Path:
+    """Where agents have their folders."""
+    return AssistantSettings.read().workspaces or settings.data / "workspaces"
 
 
 def try_workspaces(root: Path) -> None:

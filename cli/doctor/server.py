@@ -3,7 +3,7 @@
 import time
 
 from cli.database import connected
-from cli.doctor.check import Finding, Mend, fail, ok, skipped, warn
+from cli.doctor.check import Finding, Mend, fail, listed, n_of, ok, skipped, warn
 from cli.doctor.place import Place
 from jobs_core import db, diagnosis
 from jobs_core.diagnosis import Pin
@@ -62,9 +62,9 @@ async def autovacuum(place: Place) -> Finding:
     switched_off = [row["table"] for row in behind if row["off"]]
     if switched_off:
         todo = f"ALTER TABLE {switched_off[0]} RESET (autovacuum_enabled)"
-        return fail(f"autovacuum is switched off for {', '.join(switched_off)}", todo)
+        return fail(f"autovacuum is switched off for {listed(switched_off)}", todo)
     if behind:
-        tables = ", ".join(f"{row['table']} ({row['dead']:,})" for row in behind[:3])
+        tables = listed([f"{row['table']} ({row['dead']:,})" for row in behind])
         return warn(
             f"vacuum is behind, dead rows pile up in {tables}",
             f"see what pins them (./jobs doctor --only snapshots); then VACUUM {behind[0]['table']}",
@@ -160,9 +160,8 @@ async def snapshots(place: Place) -> Finding:
     if not found:
         return ok(f"no transaction is older than {place.bounds.transaction_s / 60:g} min")
     sessions = [pin for pin in found if pin.kind == "session"]
-    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return warn(
-        f"{_told(found[0])} keeps dead rows from being cleared away{more}",
+        f"dead rows are not cleared away, because of {listed([_told(pin) for pin in found])}",
         "end it, or let it end" if sessions else _LEFT_BEHIND[found[0].kind],
         _ending(sessions) if sessions else None,
     )
@@ -176,16 +175,16 @@ _LEFT_BEHIND = {
 
 def _told(pin: Pin) -> str:
     if pin.kind == "slot":
-        return f"replication slot {pin.name}, which nobody reads,"
+        return f"replication slot {pin.name}, which nobody reads"
     what = f"session {pin.pid} ({pin.name})" if pin.kind == "session" else f"prepared transaction {pin.name}"
-    return f"{what}, open for {(pin.for_s or 0) / 60:.0f} min,"
+    return f"{what}, open for {(pin.for_s or 0) / 60:.0f} min"
 
 
 def _ending(sessions: list[Pin]) -> Mend:
     async def end(place: Place) -> str:
         async with place.write() as conn:
             ended = [pin.pid for pin in sessions if await diagnosis.end_session(conn, pin)]
-        return f"ended {len(ended)} of {len(sessions)} sessions; what they had not committed is undone"
+        return f"ended {len(ended)} of {n_of(len(sessions), 'session')}; what they had not committed is undone"
 
     pids = ", ".join(str(pin.pid) for pin in sessions)
     return Mend(f"end the sessions {pids}, and undo what they have not committed", end, asks=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from assistant.preferences import fit_preferences
 from assistant.settings import AssistantSettings
 from cli import saved
+from cli.doctor.host import try_workspaces, workspaces_of
 from cli.embedded_postgres import EmbeddedPostgres
 from cli.errors import CommandFailed
 from cli.folder import Folder
@@ -17,7 +18,7 @@ from cli.printing import note
 from cli.settings import CliSettings
 from cli.setup import keep, person
 from cli.setup.given import Bot, Given, Known
-from cli.setup.trial import DATABASE, MODEL, tried, try_checks, try_folder, workspaces_of
+from cli.setup.trial import DATABASE, MODEL, tried, try_checks
 from gateways.telegram.errors import LoginFailed
 from gateways.telegram.settings import TelegramSettings
 from jobs_core import JobsError
@@ -98,49 +99,56 @@ class Setup:
         self._settle(
             ("JOBS_WORKSPACES",),
             lambda environ: person.ask_workspaces(environ, self._settings.data / "workspaces"),
-            lambda: try_folder(self._settings),
+            lambda: try_workspaces(workspaces_of(self._settings)),
         )
         self._settle(("JOBS_OWNER_TG_USER_ID",), person.ask_owner, AssistantSettings.read)
 
     def _settle(self, names: tuple[str, ...], ask: Ask, attempt: Callable[[], object]) -> None:
         """Have answers about these variables that pass; with them the environment goes on."""
+        if self._is_asked:
+            self._settle_by_asking(names[0], ask, attempt)
+            return
         changes = {name: value for name, value in self._given.variables.items() if name in names}
         for name in changes:
             if first := saved.before(name, self._outside):
                 raise CommandFailed(
                     f"{first} stands in the environment, which comes before what is saved: unset it there"
                 )
-        asks = self._is_asked and not changes
-        if asks and (first := saved.before(names[0], self._outside)):
+        try:
+            self._try(changes, attempt)
+        except JobsError as error:
+            raise CommandFailed(f"{str(error).rstrip('.')}. Nothing was saved.") from None
+
+    def _settle_by_asking(self, name: str, ask: Ask, attempt: Callable[[], object]) -> None:
+        if first := saved.before(name, self._outside):
             note(f"{first} stands in the environment, which comes first: not asked for.")
             return
-        while changes or asks:
-            changes = ask(os.environ) if asks else changes
+        while True:
+            said = ask(os.environ)
             try:
-                with tried(changes):
-                    if changes:
-                        attempt()
+                self._try({one: said[one] for one in said if not saved.before(one, self._outside)}, attempt)
             except JobsError as error:
-                if not self._is_asked:
-                    raise CommandFailed(f"{str(error).rstrip('.')}. Nothing was saved.") from None
                 note(str(error))
-                asks = True
             else:
-                self._changes |= changes
                 return
 
+    def _try(self, changes: Mapping[str, str], attempt: Callable[[], object]) -> None:
+        with tried(changes):
+            if changes:
+                attempt()
+        self._changes |= changes
+
     def _about_person(self, known: Known) -> Given:
-        """Who the owner is, and their bot."""
-        owner, zone, bot = self._given.owner, self._given.zone, self._given.bot
+        """Who the owner is, and their bot. Raises InvalidInput and ConfigurationError for what does not fit."""
+        said = self._given
         if self._is_asked:
-            owner = owner or person.ask_name(known)
-            zone = zone or self._ask_zone(known)
-            bot = bot or person.ask_bot(known, os.environ)
-        if zone is not None:
-            fit_preferences({"zone": zone})
-        if bot is not None:
-            TelegramSettings.read(telegram_api_id=bot.api_id, telegram_api_hash=bot.api_hash)
-        return Given(owner=owner, zone=zone, bot=bot)
+            owner, zone = person.ask_name(known), self._ask_zone(known)
+            said = Given(owner=owner, zone=zone, bot=person.ask_bot(known, os.environ))
+        if said.zone is not None:
+            fit_preferences({"zone": said.zone})
+        if said.bot is not None:
+            TelegramSettings.read(telegram_api_id=said.bot.api_id, telegram_api_hash=said.bot.api_hash)
+        return said
 
     def _ask_zone(self, known: Known) -> str | None:
         while True:

@@ -4,12 +4,9 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-from assistant.settings import AssistantSettings
 from cli.doctor.checks import CHECKS
 from cli.doctor.checkup import check_up
-from cli.doctor.host import try_workspaces
 from cli.doctor.place import Place
 from cli.errors import CommandFailed
 from cli.printing import note
@@ -17,10 +14,6 @@ from cli.settings import CliSettings
 
 DATABASE = ("postgres", "durability", "isolation", "timeouts", "connections", "pooler", "privileges", "schema")
 MODEL = ("cli", "credentials")
-
-
-class Refused(CommandFailed):
-    """An answer did not pass; the text says why and what to do."""
 
 
 @contextmanager
@@ -41,20 +34,10 @@ def tried(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def try_checks(settings: CliSettings, names: Sequence[str]) -> None:
-    """Make these checks. Raises Refused where one fails that we could not mend; what is weaker is told on stderr."""
+    """Make these checks. Raises CommandFailed where one fails that we could not mend; what is weaker is told on stderr."""
     found = asyncio.run(check_up(Place(settings), CHECKS, names))
     for check, finding in found.items():
         if finding.state == "fail" and finding.mend is None:
-            raise Refused(f"{finding.text}: {finding.todo}")
+            raise CommandFailed(f"{finding.text}: {finding.todo}")
         if finding.state == "warn":
             note(f"{check.name}: {finding.text}: {finding.todo}")
-
-
-def try_folder(settings: CliSettings) -> None:
-    """Make a folder where agents will have theirs. Raises ConfigurationError."""
-    try_workspaces(workspaces_of(settings))
-
-
-def workspaces_of(settings: CliSettings) -> Path:
-    """Where agents have their folders."""
-    return AssistantSettings.read().workspaces or settings.data / "workspaces"

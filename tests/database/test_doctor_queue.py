@@ -54,9 +54,9 @@ async def test_a_lane_that_was_stranded_is_found_and_goes_on_again(
     assert await doctor.state("lanes") == "ok"
     await execute(conn, "DELETE FROM jobs.jobs WHERE state = 'pending'")  # as a defect would: nobody is promoted
     found = await doctor.look("lanes")
-    assert (found.state, found.text) == ("fail", "1 lanes stand still and nobody holds them: l")
+    assert (found.state, found.text) == ("fail", "no job begins in these lanes, though nobody holds them: l")
     assert (await doctor.fix("lanes")).state == "ok"
-    assert doctor.said == ["lanes: 1 of 1 lanes go on"]
+    assert doctor.said == ["lanes: 1 of 1 lane going on again"]
     assert [job.input["text"] for job in await claim_all()] == ["b"]
 
 
@@ -66,7 +66,7 @@ async def test_a_lane_that_is_held_is_told_with_its_reason_and_left_alone(
     await jobs.create(LANE_NOTE, {"lane": "l"})
     await hold(conn, "l", held_by="ada", reason="she looks into it")
     found = await doctor.fix("lanes")
-    assert (found.state, found.text) == ("warn", "1 lanes are held: l (by ada: she looks into it)")
+    assert (found.state, found.text) == ("warn", "these lanes are held: l (by ada: she looks into it)")
     assert doctor.said == []
 
 
@@ -79,7 +79,7 @@ async def test_jobs_that_no_worker_serves_are_counted_by_queue_and_type(doctor: 
     assert await doctor.state("unserved") == "ok", "they have not stood for long"
     found = await doctor.look("unserved", ready_s=0.0)
     assert found.state == "fail"
-    for told in ("1 note on queue slow", "1 lane_note on queue slow (keeping 1 lanes waiting)"):
+    for told in ("1 note on queue slow", "1 lane_note on queue slow (keeping 1 lane waiting)"):
         assert told in found.text
 
 
@@ -87,7 +87,7 @@ async def test_workers_that_died_froze_or_were_never_there_are_told_apart(doctor
     assert "no worker lives" in (await doctor.look("workers")).text
     one, two, three = [await register(conn, queues=QUEUES, job_types=TYPES, slots=1, lease_s=9) for _ in range(3)]
     await retire(conn, one)
-    assert (await doctor.look("workers")).text == "2 workers live"
+    assert (await doctor.look("workers")).text == "2 workers at work"
     await execute(conn, f"UPDATE jobs.workers SET expires_at = expires_at - interval '1 day' WHERE id = {two}")
     await execute(conn, f"UPDATE jobs.workers SET dead_at = clock_timestamp() WHERE id = {two}")
     found = await doctor.look("workers")
@@ -158,14 +158,14 @@ async def test_a_schema_that_lacks_a_migration_is_migrated_and_one_that_is_newer
 ) -> None:
     await execute(conn, "DROP VIEW jobs.limit_members")
     await execute(conn, "DELETE FROM jobs.migrations WHERE room = 'jobs_core' AND number = 13")
-    assert "1 migrations are not applied, first jobs_core 0013" in (await doctor.look("schema")).text
+    assert "the schema lacks 1 migration, first jobs_core 0013" in (await doctor.look("schema")).text
     assert (await doctor.fix("schema")).state == "ok"
     assert await pending(conn, ROOMS) == []
     await execute(conn, "INSERT INTO jobs.migrations (room, number, name) VALUES ('gateways', 9999, 'later')")
     found = await doctor.fix("schema")
     assert (found.state, found.todo) == ("fail", "update the program, or name another database")
     assert "newer than this code (gateways 9999" in found.text
-    assert doctor.said == ["schema: applied 1 migrations"]
+    assert doctor.said == ["schema: applied 1 migration"]
 
 
 async def test_a_session_that_keeps_a_snapshot_is_ended_only_at_a_persons_word(
@@ -180,7 +180,7 @@ async def test_a_session_that_keeps_a_snapshot_is_ended_only_at_a_persons_word(
     assert (found.state, f"session {other.info.backend_pid} (tests other, " in found.text) == ("warn", True)
     assert "left alone" in doctor.said[0]
     assert (await doctor.fix("snapshots", transaction_s=0.0, word=True)).state == "ok"
-    assert doctor.said[1].startswith("snapshots: ended 1 of 1 sessions")
+    assert doctor.said[1].startswith("snapshots: ended 1 of 1 session")
     await other.close()
 
 
@@ -219,7 +219,7 @@ async def test_a_role_with_too_few_rights_is_told_what_it_lacks(
     try:
         monkeypatch.setenv("DATABASE_URL", _as(database_url, role, "secret%20word"))
         found = await doctor.look("privileges")
-        assert (found.state, found.text.startswith("this role lacks SELECT, INSERT")) == ("fail", True)
+        assert (found.state, found.text.startswith("this role lacks SELECT and INSERT")) == ("fail", True)
         await conn.execute(f"GRANT ALL ON SCHEMA jobs TO {role}".encode())
         for kind in ("TABLES", "SEQUENCES"):
             await conn.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA jobs TO {role}".encode())

@@ -74,13 +74,13 @@ async def test_a_prepared_transaction_and_a_slot_that_nobody_reads_are_told_and_
     await execute(conn, "SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')")
     found = await doctor.look("snapshots")
     assert (found.state, found.mend) == ("warn", None)
-    assert found.text.startswith("replication slot forgotten, which nobody reads,")
+    assert found.text.endswith("because of replication slot forgotten, which nobody reads")
     await execute(conn, "SELECT pg_drop_replication_slot('forgotten')")
     await execute(conn, "BEGIN")
     await execute(conn, "CREATE TABLE half (n integer)")
     await execute(conn, "PREPARE TRANSACTION 'in doubt'")
     found = await doctor.look("snapshots", transaction_s=0.0)
-    assert (found.text.startswith("prepared transaction in doubt, open"), found.mend) == (True, None)
+    assert ("prepared transaction in doubt, open" in found.text, found.mend) == (True, None)
     await execute(conn, "ROLLBACK PREPARED 'in doubt'")
     assert await doctor.state("snapshots") == "ok"
 
