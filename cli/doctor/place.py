@@ -11,8 +11,8 @@ from jobs_core import execute
 from jobs_core.connections import ServerConnection
 from jobs_core.settings import CoreSettings
 
-_STATEMENT_MS = 8_000
-"""Less than a check may take: Postgres itself ends a look that found the server too busy, and says so."""
+_STATEMENT_MS = 20_000
+"""More than a check may take: whatever becomes of us, Postgres ends a look that nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
