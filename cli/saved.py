@@ -90,14 +90,17 @@ def read(file: Path) -> dict[str, str]:
 def write(file: Path, changes: Mapping[str, str]) -> None:
     """Change the file as a whole: these are as given from now on, and those given as empty are named no more.
 
-    Raises ConfigurationError for a value of several lines, and what `open_folder` does where there is no place for the file.
+    Raises ConfigurationError for a value of several lines, and where others can write to the folder, or it is theirs.
     """
-    from cli.postgres_folder import open_folder, write_private
+    from cli.postgres_folder import FolderUnusable, open_folder, write_private
 
     for name, value in changes.items():
         if "\n" in value or "\0" in value:
             raise _unusable(f"{name} has more than one line: give it on one")
-    folder = open_folder(file.parent)
+    try:
+        folder = open_folder(file.parent)
+    except FolderUnusable as error:
+        raise _unusable(str(error)) from None
     before = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     kept = [line for line in before if not ((parsed := _parse(line)) and parsed[0] in changes)]
     new = [f"{name}={shlex.quote(value)}" for name, value in changes.items() if value]

@@ -104,7 +104,7 @@ async def unserved(conn: db.Connection, *, longer_than_s: float) -> list[db.Row]
 
 
 async def workers(conn: db.Connection, *, died_within_s: float) -> list[db.Row]:
-    """Workers that live, are silent or died in that time: id, host, pid, job_types, state."""
+    """Workers that live, are silent or died in that time: id, host, pid, job_types, slots, state."""
     return await db.fetch(conn, statement("jobs_core", "diagnosis/workers"), {"died_within_s": died_within_s})
 
 

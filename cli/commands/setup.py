@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from cli.setup.run import SetUp
 
 EXIT_NOT_LOGGED_IN = 1
-_MOST_CHARS = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -105,12 +104,16 @@ def setup(
 
 def _read(file: Path) -> str:
     """A secret. Raises BadParameter where there is none."""
+    if str(file) == "-" and sys.stdin.isatty():
+        raise typer.BadParameter("- reads a pipe; at a terminal leave all options out, and be asked")
     try:
-        text = (sys.stdin if str(file) == "-" else file.open(encoding="utf-8")).read(_MOST_CHARS).strip()
+        text = (sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")).strip()
     except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file} is not UTF-8 text: give the file that holds the secret alone") from None
+        text = "\0"
     if not text:
         raise typer.BadParameter(f"{file} is empty: write the secret into it")
+    if not text.isprintable():
+        raise typer.BadParameter(f"{file} holds more than one line of text: write the secret alone into it")
     return text
 
 

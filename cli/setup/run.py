@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from assistant.preferences import fit_preferences
 from assistant.settings import AssistantSettings
@@ -24,6 +25,7 @@ from gateways.telegram.settings import TelegramSettings
 from jobs_core import JobsError
 from sessions.settings import SessionSettings
 
+T = TypeVar("T")
 Ask = Callable[[Mapping[str, str]], dict[str, str]]
 
 
@@ -133,32 +135,25 @@ class Setup:
                 return
 
     def _try(self, changes: Mapping[str, str], attempt: Callable[[], object]) -> None:
+        for name, value in changes.items():
+            if not value.isprintable():
+                raise CommandFailed(f"{name} has something in it that is not text: give it again")
         with tried(changes):
             if changes:
+                if self._is_asked:
+                    note("Trying that.")
                 attempt()
         self._changes |= changes
 
     def _about_person(self, known: Known) -> Given:
         """Who the owner is, and their bot. Raises InvalidInput and ConfigurationError for what does not fit."""
-        said = self._given
-        if self._is_asked:
-            owner, zone = person.ask_name(known), self._ask_zone(known)
-            said = Given(owner=owner, zone=zone, bot=person.ask_bot(known, os.environ))
-        if said.zone is not None:
-            fit_preferences({"zone": said.zone})
-        if said.bot is not None:
-            TelegramSettings.read(telegram_api_id=said.bot.api_id, telegram_api_hash=said.bot.api_hash)
-        return said
-
-    def _ask_zone(self, known: Known) -> str | None:
-        while True:
-            zone = person.ask_zone(known)
-            try:
-                fit_preferences({} if zone is None else {"zone": zone})
-            except JobsError as error:
-                note(str(error))
-            else:
-                return zone
+        if not self._is_asked:
+            _check_zone(self._given.zone)
+            _check_bot(self._given.bot)
+            return self._given
+        owner = person.ask_name(known)
+        zone = _fitting(lambda: person.ask_zone(known), _check_zone)
+        return Given(owner=owner, zone=zone, bot=_fitting(lambda: person.ask_bot(known, os.environ), _check_bot))
 
     def _open_database(self, *, make: bool) -> None:
         """Have a way to the database, started here where it is ours and nobody runs it; not one that is still to be made."""
@@ -205,3 +200,25 @@ class Setup:
             not_logged_in=not_logged_in,
             restart=bool(self._changes) and self._folder.running() is not None,
         )
+
+
+def _fitting(ask: Callable[[], T], check: Callable[[T], object]) -> T:
+    """An answer that fits; asked for until it does."""
+    while True:
+        said = ask()
+        try:
+            check(said)
+        except JobsError as error:
+            note(str(error))
+        else:
+            return said
+
+
+def _check_zone(zone: str | None) -> None:
+    if zone is not None:
+        fit_preferences({"zone": zone})
+
+
+def _check_bot(bot: Bot | None) -> None:
+    if bot is not None:
+        TelegramSettings.read(telegram_api_id=bot.api_id, telegram_api_hash=bot.api_hash)

@@ -122,7 +122,8 @@ async def test_a_worker_whose_listening_session_was_ended_is_missed(
 ) -> None:
     monkeypatch.setattr("jobs_core.wake._RECONNECT_S", 600.0)
     assert await doctor.state("listeners") == "skipped"
-    await register(conn, queues=QUEUES, job_types=TYPES, slots=1, lease_s=600)
+    for slots in (10, 1):  # the second runs a job alone
+        await register(conn, queues=QUEUES, job_types=TYPES, slots=slots, lease_s=600)
 
     async def state(wanted: str) -> bool:
         return await doctor.state("listeners") == wanted

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,12 +117,20 @@ def test_what_stands_in_the_environment_is_not_saved_over(set_up: SetUp, data: P
     assert file_of(data) == {}
 
 
+def test_a_bot_without_a_program_at_telegram_is_refused(set_up: SetUp) -> None:
+    status, _, err = set_up("--bot-token-file", "-", stdin="42:token")
+    assert (status, "needs --telegram-api-id" in err) == (2, True)
+
+
 def test_all_is_kept_or_nothing(set_up: SetUp, data: Path, database_url: str) -> None:
     told(set_up("--database-url-file", "-", "--owner", "Ada", "--json", stdin=database_url))
     before = file_of(data)
     assert set_up("--owner", "\N{ZERO WIDTH SPACE}", "--model", "claude-x")[0] == 1
     assert set_up("--zone", "Mars/Base", "--model", "claude-x")[0] == 1
     assert file_of(data) == before
+    data.chmod(0o770)
+    assert "can be written by others" in set_up("--owner", "Eve", "--model", "claude-x")[2]
+    data.chmod(0o700)
     (data / "settings.env.new").mkdir()  # where the file is written before it takes the old one's place
     assert set_up("--owner", "Eve", "--model", "claude-x")[0] == 1
     assert file_of(data) == before
@@ -151,8 +160,9 @@ def test_ctrl_c_while_it_saves_comes_after_all_is_saved(
         (["--simulator", "--api-key-file", "-"], "give one of"),
         (["--api-key-file", "-", "--bot-token-file", "-"], "only one of them can come by stdin"),
         (["--api-key-file", "-"], "- is empty"),
+        (["--api-key-file", sys.executable], "holds more than one line"),
+        (["--database-url-file", __file__], "holds more than one line"),
         (["--telegram-api-id", "1"], "go with --bot-token-file"),
-        (["--bot-token-file", __file__], "needs --telegram-api-id"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(set_up: SetUp, data: Path, arguments: list[str], says: str) -> None:

@@ -90,7 +90,7 @@ async def test_an_empty_database_is_migrated_and_a_listener_that_jams_the_queue_
 ) -> None:
     assert (await doctor.look("listeners")).text == "schema is not ok"
     assert (await doctor.fix("schema")).state == "ok"
-    assert (await doctor.look("listeners")).text == "no worker lives"
+    assert (await doctor.look("listeners")).text == "no worker lives that need hear"
     async with await db.connect(bad_server, name="tests") as listening:
         await execute(listening, "LISTEN jobs_wake")
         await execute(listening, "BEGIN")

@@ -1,3 +1,3 @@
--- Returns listeners: how many sessions of this database are a worker's that listens. Locks nothing.
+-- Returns listeners: how many sessions of this database are there for a worker to listen (Database.connect names them). Locks nothing.
 SELECT count(*) AS listeners FROM pg_stat_activity
-WHERE datname = current_database() AND application_name ~ '^jobs (worker|telegram).* listen$'
+WHERE datname = current_database() AND application_name LIKE '% listen'

@@ -1,8 +1,8 @@
--- Takes died_within_s. Returns id, host, pid, job_types, state of workers: live; silent (its lease ran out a whole lease ago, and nobody
+-- Takes died_within_s. Returns id, host, pid, job_types, slots, state of workers: live; silent (its lease ran out a whole lease ago, and nobody
 -- has taken its jobs over; not in the first two leases after Postgres came up); died (it was taken for dead in that time).
 -- Locks nothing. A worker that ended in order says so before its lease runs out.
 SELECT * FROM (
-    SELECT id, host, pid, job_types,
+    SELECT id, host, pid, job_types, slots,
            CASE
                WHEN dead_at IS NULL AND expires_at > clock_timestamp() THEN 'live'
                WHEN dead_at IS NULL AND greatest(expires_at, pg_postmaster_start_time() + make_interval(secs => lease_s))
