@@ -51,7 +51,7 @@ from cli.commands import (
     worker,
 )
 from cli.known_errors import one_line
-from cli.saved import use_saved
+from cli.saved import HAS_READ, use_saved
 
 EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 1, 2, 130
 _WITHOUT_SAVED = {"test", "drill", "bench"}
@@ -109,8 +109,9 @@ bench.register(app)
 def main() -> int:
     """Run the command that the process' arguments name; returns its exit status."""
     try:
-        if not {*sys.argv[1:2]} & _WITHOUT_SAVED:
-            use_saved(sys.argv[1:])
+        if {*sys.argv[1:2]} & _WITHOUT_SAVED:
+            os.environ[HAS_READ] = "1"  # for what they start, too
+        use_saved(sys.argv[1:])
         _choose_schema()
         # It sees to Ctrl-C (130) and to a reader of our output that has gone (1) by itself.
         ended_with = typer.main.get_command(app).main(
