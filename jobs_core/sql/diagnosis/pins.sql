@@ -5,7 +5,7 @@ SELECT * FROM (
     SELECT 'session' AS kind, concat_ws(', ', nullif(application_name, ''), usename, state) AS name, pid, xact_start AS begun,
            extract(epoch FROM clock_timestamp() - xact_start)::double precision AS for_s
     FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type IN ('client backend', 'walsender') AND xact_start IS NOT NULL
       AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
     UNION ALL
     SELECT 'prepared', gid, NULL, NULL, extract(epoch FROM clock_timestamp() - prepared)
