@@ -1,9 +1,9 @@
 """Checks of the doors: is each account of ours held by a process, and connected?"""
 
+from assistant.arrivals import queue_of
 from cli.doctor.check import Finding, fail, ok, skipped, warn
 from cli.doctor.place import Place
 from gateways.telegram.accounts import list_accounts
-from gateways.telegram.waiting import queue_of
 from jobs_core.leases import live_workers
 
 

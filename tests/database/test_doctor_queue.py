@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from assistant.arrivals import queue_of
 from cli.app import main
 from cli.rooms import ROOMS
 from gateways.telegram.accounts import Key, Login, log_in, put_out_of_use
 from gateways.telegram.errors import KeyRefused
-from gateways.telegram.waiting import queue_of
 from jobs_core import Connection, Database, Jobs, execute, fetch, fetch_one
 from jobs_core.history import days_ahead, make_partitions
 from jobs_core.lanes import hold
