@@ -7,12 +7,11 @@ from datetime import timedelta
 import pytest
 from httpx import AsyncClient
 
-from gateways.web.webhooks import Hooks
 from gateways.webhooks import events, sources
 from gateways.webhooks.errors import NotReplayed
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
 from tests.support.web import calling, door, error_of
-from tests.support.webhooks import PLAIN_SECRET, TO_NOTE, a_source, notes, post, sending, standard, told
+from tests.support.webhooks import PLAIN_SECRET, TO_NOTE, a_source, hooks, notes, post, sending, standard, told
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ async def api(jobs: Jobs) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def sender(jobs: Jobs) -> AsyncIterator[AsyncClient]:
     """A sender, to a door that looks its sources up anew each time."""
-    async with sending(Hooks(door(jobs), jobs=jobs, fresh_s=0.0)) as client:
+    async with sending(hooks(jobs)) as client:
         yield client
 
 
@@ -121,7 +120,7 @@ async def test_an_event_that_failed_is_replayed_after_its_mapping_was_mended(
 
 async def test_of_two_replays_at_once_one_makes_the_job(jobs: Jobs, conn: Connection, database: Database) -> None:
     await a_source(conn, mapping={"filter": "`false`"})
-    async with sending(door(jobs)) as client:
+    async with sending(hooks(jobs)) as client:
         event_id = (await post(client, told())).json()["event_id"]
     await sources.change_source(conn, "shop", {"mapping": TO_NOTE})
     async with database.transaction() as first:

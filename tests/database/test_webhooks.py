@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from gateways.web.webhooks import Hooks
 from gateways.webhooks import intake
 from gateways.webhooks.sources import change_source, remove_source, rotate
 from gateways.webhooks.taking import Arrived, prune, take
@@ -20,6 +19,7 @@ from tests.support.webhooks import (
     PLAIN_SECRET,
     SIGNING_SECRET,
     a_source,
+    hooks,
     mac,
     notes,
     post,
@@ -32,7 +32,7 @@ from tests.support.webhooks import (
 @pytest.fixture
 async def client(jobs: Jobs) -> AsyncIterator[AsyncClient]:
     """A sender, to a door that looks its sources up anew each time."""
-    async with sending(Hooks(door(jobs), jobs=jobs, fresh_s=0.0)) as sender:
+    async with sending(hooks(jobs)) as sender:
         yield sender
 
 
@@ -157,8 +157,14 @@ async def test_a_source_that_is_not_there_or_off_is_not_found(client: AsyncClien
     assert (await post(client, told())).status_code == 404
 
 
-async def test_events_are_sent_by_post_and_no_other_path_is_open(client: AsyncClient, conn: Connection) -> None:
+async def test_events_are_sent_by_post_and_no_other_path_is_open(jobs: Jobs, conn: Connection) -> None:
     await a_source(conn)
+    async with sending(door(jobs)) as client:
+        await _asked_otherwise(client)
+        assert (await post(client, told())).headers["x-content-type-options"] == "nosniff"
+
+
+async def _asked_otherwise(client: AsyncClient) -> None:
     for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
         answer = await client.request(method, "/hooks/shop", content=told(), headers=standard(told()))
         assert answer.status_code == 405
@@ -255,7 +261,7 @@ async def test_of_two_doors_that_are_sent_the_same_events_one_takes_each(
     await a_source(conn, cap_per_minute=None)
     bodies = [told(str(n)) for n in range(40)]
     headers = [standard(body, message_id=f"msg_{n}") for n, body in enumerate(bodies)]
-    async with sending(door(jobs)) as one, sending(door(jobs)) as other:
+    async with sending(hooks(jobs)) as one, sending(hooks(jobs)) as other:
         sent = [
             post(client, body, signed)
             for body, signed in zip(bodies, headers, strict=True)

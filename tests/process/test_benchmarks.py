@@ -19,7 +19,7 @@ from benchmarks.contenders.script import TEXT
 from benchmarks.contenders.us import KINDS, Us
 from benchmarks.errors import BenchFailed
 from benchmarks.lineup import raw, us
-from benchmarks.measures import before, drain, history, live, webhooks
+from benchmarks.measures import before, drain, history, live
 from benchmarks.measures.year import make_history
 from benchmarks.peers import PEERS
 from benchmarks.plan import Plan
@@ -90,15 +90,6 @@ async def test_each_piece_of_a_stream_is_timed_to_its_watcher(server_dsn: str) -
     assert seen.lags_ms[0] > 0
     assert 0 < seen.transactions_per_s < seen.rows_per_s
     assert len(looks) == 3
-
-
-async def test_webhooks_are_timed_from_when_they_were_due(server_dsn: str) -> None:
-    async with running(server_dsn) as server:
-        seen = await webhooks.received(server, us(server.folder), 0.2)
-    assert len(seen.ms) == 0.2 * webhooks.PER_S
-    assert min(seen.ms) > 0
-    assert 0 < seen.drained_per_s <= seen.answered_per_s * 1.5
-    assert seen.door_ms > 0
 
 
 def commit_all(folder: Path) -> None:

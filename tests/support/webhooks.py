@@ -11,11 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 from httpx import ASGITransport, AsyncClient, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateways.web.webhooks import Hooks
 from gateways.webhooks import signing
 from gateways.webhooks.sources import add_source, define
-from jobs_core import Connection, Database, fetch
+from jobs_core import Connection, Database, Jobs, fetch
 
 PLAIN_SECRET = "a-secret-for-tests-only"
 SIGNING_SECRET = "whsec_" + base64.b64encode(b"a key of tests, 32 bytes or more").decode()
@@ -25,6 +26,15 @@ TO_NOTE = {"input": {"text": "body.text"}}
 async def a_source(conn: Connection, name: str = "shop", secret: str = SIGNING_SECRET, **changes: Any) -> None:
     """A source of Standard Webhooks that makes notes of `body.text`, unless told otherwise."""
     await add_source(conn, name, define({"job_type": "note", "mapping": TO_NOTE, **changes}), secret)
+
+
+def hooks(jobs: Jobs, *, fresh_s: float = 0.0) -> Hooks:
+    """The door of webhooks with nothing behind it, which looks its sources up anew each time unless told otherwise."""
+    return Hooks(_nothing_else, jobs=jobs, fresh_s=fresh_s)
+
+
+async def _nothing_else(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise AssertionError(f"{scope['path']} was passed on")
 
 
 @asynccontextmanager
