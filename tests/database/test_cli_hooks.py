@@ -43,7 +43,7 @@ async def send(dsn: str, body: bytes, secret: str) -> dict[str, Any]:
 
 async def rows(dsn: str, sql: str) -> list[dict[str, Any]]:
     async with Database(dsn, name="tests") as database, database.connection() as conn:
-        return await fetch(conn, sql)  # type: ignore[arg-type]  # a text of this test's
+        return await fetch(conn, sql)
 
 
 def test_a_source_is_made_mended_and_its_failed_events_replayed(
