@@ -47,11 +47,16 @@ async def test_a_duty_that_fails_keeps_from_no_other(
     async def forget_workers(_: Connection) -> None:
         raise RuntimeError("broken")
 
+    async def of_a_higher_room(_: Connection) -> None:
+        done.append("of a higher room")
+
+    done: list[str] = []
     monkeypatch.setattr(housekeeping, "forget_workers", forget_workers)
     await leave_things(conn)
     with structlog.testing.capture_logs() as logs:
-        await Housekeeping(database, HistorySettings()).run_once()
+        await Housekeeping(database, HistorySettings(), also=[of_a_higher_room]).run_once()
     assert await left(conn) == (1, ["1"], 8)
+    assert done == ["of a higher room"]
     assert [(log["event"], log["duty"]) for log in logs if log["log_level"] == "warning"] == [
         ("housekeeping.failed", "forget_workers")
     ]
