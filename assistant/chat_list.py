@@ -66,13 +66,6 @@ async def find_chat(conn: Connection, session_id: str) -> Chat:
     return Chat(**row)
 
 
-async def require_theirs(conn: Connection, session_id: str, user_id: str) -> None:
-    """Raises NoSuchChat where there is no such chat, or it is not this user's: the same words for both."""
-    values = {"session_id": session_id, "user_id": user_id}
-    if await fetch_one(conn, statement("assistant", "chat/is_of"), values) is None:
-        raise NoSuchChat(f"There is no chat {session_id!r}")
-
-
 async def rename(conn: Connection, session_id: str, title: str | None) -> None:
     """Give a chat a title; None takes it away. Raises NoSuchChat, InvalidInput."""
     values = {"session_id": session_id, "title": check_title(title)}

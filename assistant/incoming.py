@@ -85,6 +85,12 @@ async def is_theirs(conn: Connection, session_id: str, user_id: str) -> bool | N
     return bool(chat["theirs"]) if chat else None
 
 
+async def require_theirs(conn: Connection, session_id: str, user_id: str) -> None:
+    """Raises NoSuchChat where there is no such chat, or it is not this person's: the same words for both."""
+    if not await is_theirs(conn, session_id, user_id):
+        raise NoSuchChat(f"There is no chat {session_id!r}")
+
+
 async def is_open(conn: Connection, session_id: str, channel: Channel, user_id: str | None) -> bool:
     """Whether the chat takes messages, until the caller's transaction ends. Raises NoSuchChat, for somebody else's, too.
 

@@ -73,7 +73,8 @@ async def _change(database: Database, jobs: Jobs, session_id: str, *, anew: bool
         async with database.transaction() as conn:
             stopped = await stop_in(conn, session_id, anew=anew)
             if closes:
-                await execute(conn, statement("assistant", "chat/close"), {"session_id": session_id})
+                closed = {"session_id": session_id, "active": False}
+                await execute(conn, statement("assistant", "chat/set_active"), closed)
             return stopped
 
     stopped, ready = await db.retried(once)

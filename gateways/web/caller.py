@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from starlette.types import Scope as AsgiScope
 
-from assistant.chat_list import require_theirs
+from assistant.incoming import require_theirs
 from gateways import api_tokens
 from gateways.scopes import SCOPES, Scope
 from gateways.web.context import Context, Here

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assistant import agents, chat_list, copied_chats, incoming, people, stopping
 from assistant.agents import DEFAULT_AGENT
-from assistant.incoming import begin_chat
+from assistant.incoming import begin_chat, require_theirs
 from assistant.recipients import TELEGRAM
 from gateways.web.body import read
 from gateways.web.caller import Calling, ChatId
@@ -88,7 +88,7 @@ async def listed(context: Here, caller: Calling, which: Annotated[Which, Query()
     whose = caller.about(which.user_id)
     async with context.database.connection() as conn:
         if which.before is not None and not caller.is_owner and whose is not None:
-            await chat_list.require_theirs(conn, which.before, whose)
+            await require_theirs(conn, which.before, whose)
         return Chats(chats=await chat_list.list_chats(conn, user_id=whose, limit=which.limit, before=which.before))
 
 

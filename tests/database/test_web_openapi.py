@@ -13,12 +13,12 @@ from gateways.web import sending
 from gateways.web.access import OPEN
 from gateways.web.routes import ROUTES, Route
 from jobs_core import Connection, Database
-from tests.support.api_cases import Explorer
+from tests.support.api_cases import SHORT, Explorer
 from tests.support.approvals import bench_on
 from tests.support.web import asked
 from tests.support.web_people import Cast, cast_on
 
-EXAMPLES = int(os.environ.get("JOBS_API_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("JOBS_API_EXAMPLES", str(SHORT)))
 
 
 @pytest.fixture
@@ -91,6 +91,7 @@ def fitting(cast: Cast) -> dict[str, dict[str, Any]]:
         "POST /api/notifications/read": {"body": {"category": "approval"}},
         "POST /api/agents/{name}/try": {"body": {"message": "m"}, "query": {"wait_s": 0}},
         "POST /api/budgets/{scope}/raise": {"body": {"by_usd": 1}},
+        "GET /api/users/search": {"query": {"text": "x"}},
         "PUT /api/limits/{key}": {"body": {"slots": 2}},
         "POST /api/schedules": {
             "body": {"name": "a", "every_s": 3600, "job_type": "chat_turn", "input": {"session_id": "none"}}
@@ -132,4 +133,5 @@ async def others(cast: Cast) -> dict[str, Any]:
         "job_id": said["job_id"],
         "event": "e",
         "always_id": 1,
+        "notification_id": 1,  # the owner's: what waits for approval
     }
