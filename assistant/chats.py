@@ -162,7 +162,7 @@ async def receive(
     256 KiB or cannot be stored, KeyReused for a key that came with another text, NoSuchChat, ChatClosed; nothing was written
     then.
     """
-    _check(message, [*files, *media])
+    check_message(message, [*files, *media])
     if idempotency_key is not None:
         gate.check_text(idempotency_key, field="idempotency_key", max_chars=gate.MAX_NAME_CHARS)
     if session_id is None:
@@ -291,7 +291,8 @@ async def replies_to(conn: Connection, message_ids: Sequence[int]) -> dict[int, 
     return {row["id"]: Reply("answered" if row["type"] == "ai" else "failed", row["content"]) for row in rows}
 
 
-def _check(message: str, files: Sequence[object]) -> None:
+def check_message(message: str, files: Sequence[object] = ()) -> None:
+    """Refuse what no chat takes: raises InvalidInput as `receive`."""
     gate.check_text(message, field="message")
     if not message.strip() and not files:
         raise InvalidInput("message: is empty; say something", field="message")

@@ -83,7 +83,7 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
     hold_unknown: of the settings, whether an owner is asked about people nobody has decided about. Of whoever was blocked
     nothing is read or written. Call it where `chats.receive` would be called.
     """
-    if user.is_owner or user.admission == "allowed" or (user.admission == "unknown" and not hold_unknown):
+    if is_heard(user, hold_unknown=hold_unknown):
         return None
     if user.admission == "blocked":
         return Kept("dropped")
@@ -96,6 +96,11 @@ async def hold(conn: Connection, user: User, message: Stranger, *, hold_unknown:
     if now["admission"] == "unknown" or now["asks_again"]:
         return await _ask(conn, user, message)
     return Kept("dropped")
+
+
+def is_heard(user: User, *, hold_unknown: bool) -> bool:
+    """Whether what they say is taken in. hold_unknown: as for `hold`."""
+    return user.is_owner or user.admission == "allowed" or (user.admission == "unknown" and not hold_unknown)
 
 
 async def is_blocked(conn: Connection, channel: Channel, address: str) -> bool:

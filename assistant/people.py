@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from assistant import recipients, waiting
 from assistant.errors import NoSuchUser, RoleFixed
@@ -67,6 +67,14 @@ class Address:
     created_at: datetime
 
 
+class Seen(NamedTuple):
+    """Somebody who has come. account: of ours, by which they came last; None: no word of it."""
+
+    address: str
+    account: str | None
+    user: User
+
+
 async def contact(
     conn: Connection,
     channel: str,
@@ -90,7 +98,7 @@ async def contact(
         raise InvalidInput("address: names whoever holds the web API's token; nobody comes by it", field="address")
     if tg_user_id is not None and not 0 < tg_user_id <= BIGGEST_ID:
         raise InvalidInput(f"tg_user_id: {tg_user_id} is no person's number at Telegram", field="tg_user_id")
-    said = {"name": _tidy(name), "username": _tidy(username)}
+    said = {"name": tidy(name), "username": tidy(username)}
     user = await _seen(conn, where | said)
     if user is None:
         await lock(conn)
@@ -119,7 +127,7 @@ async def name_owner(conn: Connection, name: str) -> User:
 
     Raises InvalidInput where nothing of the name can be seen.
     """
-    values = {"id": (await owner(conn)).id, "name": _tidy(name)}
+    values = {"id": (await owner(conn)).id, "name": tidy(name)}
     if values["name"] is None:
         raise InvalidInput("name: nothing of it can be seen; give one", field="name")
     row = await fetch_one(conn, statement("assistant", "user/rename"), values)
@@ -184,6 +192,19 @@ async def set_role(conn: Connection, user_id: str, role: Role) -> User:
     return User(**row)
 
 
+async def seen(conn: Connection, channel: str, contacts: Sequence[tuple[str, str | None, str | None]]) -> list[Seen]:
+    """Those who are known by these addresses of a channel, with the names that they have there now: address, name, username.
+
+    Names as `tidy` leaves them. Whoever comes by two of the addresses may be told by one of them only.
+    """
+    if not contacts:
+        return []
+    addresses, names, usernames = map(list, zip(*contacts, strict=True))
+    values = {"channel": channel, "addresses": addresses, "names": names, "usernames": usernames}
+    rows = await fetch(conn, statement("assistant", "user/seen"), values)
+    return [Seen(row.pop("address"), row.pop("account"), User(**row)) for row in rows]
+
+
 @contextmanager
 def acting_for(user: User) -> Iterator[User]:
     """Inside, and in tasks and threads (`asyncio.to_thread`) begun inside, this is the user of the run."""
@@ -233,8 +254,8 @@ _UNSAID: dict[str, Any] = {"name": None, "username": None}
 
 
 async def _seen(conn: Connection, contacted: dict[str, Any]) -> User | None:
-    row = await fetch_one(conn, statement("assistant", "user/seen"), contacted)
-    return User(**row) if row else None
+    found = await seen(conn, contacted["channel"], [(contacted["address"], contacted["name"], contacted["username"])])
+    return found[0].user if found else None
 
 
 async def _first_contact(
@@ -276,7 +297,7 @@ async def _count_owners(conn: Connection) -> int:
     return int(row["owners"])
 
 
-def _tidy(name: str | None) -> str | None:
+def tidy(name: str | None) -> str | None:
     """A name as others may be shown it: on one line, nothing in it that cannot be seen; None where nothing is left."""
     if name is None:
         return None

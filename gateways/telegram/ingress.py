@@ -1,8 +1,11 @@
-"""Takes in what an account's client hands over, in order, each message in one transaction with how far that brings us.
+"""Takes in what an account's client hands over, in order: what has come in one transaction, with how far that brings us.
 
     client ─ batch ─▶ [ … ] ─▶ fence ─ messages, jobs, peers, states ─ commit ─▶ wake workers ─┐
                         ▲                └─ the database is away: again, until it is there     │
                         └──────────────────────────────────────────────────────────────────────┘
+
+Plain words of several chats take the same few statements (plain.py), all else is taken in one by one. Where one message cannot
+be, each has a transaction of its own.
 
 Chats take turns (line.py). The state that is written is never ahead of what is committed: that of a batch goes with its last
 message, or whichever of those before it is taken last. So a crash plays messages again that were taken in, and they are known;
@@ -13,7 +16,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import chain, groupby, takewhile
+from itertools import chain, groupby, islice, takewhile
 from typing import Any
 
 import structlog
@@ -26,6 +29,7 @@ from gateways.telegram.errors import AccountLost
 from gateways.telegram.incoming import Incoming, Pressed, place_of, read
 from gateways.telegram.lease import fence
 from gateways.telegram.line import Entry, Line, album_of
+from gateways.telegram.plain import is_plain, take_plain
 from gateways.telegram.presses import take_press
 from gateways.telegram.session import AccountSession, Peer, States, save_peers, save_states
 from gateways.telegram.taking import take
@@ -37,6 +41,10 @@ log = structlog.get_logger()
 
 ALBUM_S = 0.4
 """How long a part of an album waits for the next one: they come within some 100 ms."""
+REST_S = 0.02
+"""Between two transactions of the same chats: what they say meanwhile is taken in together, and whoever else comes finds
+nothing under way. What a person types is further apart."""
+_SEEN_AHEAD = 200
 _AWAY_S = 0.5
 _ATTEMPTS = 5  # of a message that a process which held the account before is taking in, too
 
@@ -57,6 +65,10 @@ class Ingress:
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._others = asyncio.Event()
+        """Somebody has come of whom nothing was taken in the last time."""
+        self._taken_last = frozenset[int]()
+        self._rests_until_s = 0.0
         self._left: States | None = None
         """States that came with nothing to take in: they are written with the next message, or by `settle`."""
         self.seen = defaultdict[int, set[int]](set)
@@ -86,6 +98,8 @@ class Ingress:
             self._line.put(said, states)
             self._idle.clear()
             self._arrived.set()
+            if any(one.chat_id not in self._taken_last for one in said):
+                self._others.set()
 
     async def settle(self) -> None:
         """Return when all that came so far is committed, and how far that is."""
@@ -102,9 +116,21 @@ class Ingress:
         while True:
             await self._arrived.wait()
             while self._line:
-                await self._take(await self._next())
+                await self._rest()
+                messages = await self._next()
+                self._taken_last = frozenset(message[0].said.chat_id for message in messages)
+                self._others.clear()
+                await self._take(messages)
+                self._rests_until_s = time.monotonic() + REST_S
             self._arrived.clear()
             self._idle.set()
+
+    async def _rest(self) -> None:
+        """Where only those wait of whom something was taken just now, let a moment pass, or until somebody else comes."""
+        left_s = self._rests_until_s - time.monotonic()
+        waiting = (entry.said.chat_id for entry in islice(self._line, _SEEN_AHEAD))
+        if left_s > 0 and self._taken_last.issuperset(waiting):
+            await wait_at_most(self._others, left_s)
 
     async def _next(self) -> list[_Message]:
         """What is taken in next, in one transaction: one message, or as many as have come by now."""
@@ -182,11 +208,19 @@ class Ingress:
     async def _write(self, messages: Sequence[_Message]) -> After:
         async with self._database.transaction() as conn:
             await fence(conn, self._door.held)
-            after = After()
-            for message in messages:
-                after += await self._take_in(conn, message)
+            after = await self._take_in_all(conn, messages)
             met = await self._write_progress(conn, self._line.states_with(chain.from_iterable(messages)))
         self._session.forget_met(met)
+        return after
+
+    async def _take_in_all(self, conn: Connection, messages: Sequence[_Message]) -> After:
+        """Chats of which only plain words came together, then the others' messages one by one."""
+        others = {message[0].said.chat_id for message in messages if not is_plain(self._door, message[0].said)}
+        plain = [message[0].said for message in messages if message[0].said.chat_id not in others]
+        after, done = await take_plain(conn, self._door, [one for one in plain if isinstance(one, Incoming)])
+        for message in messages:
+            if message[0].said.chat_id not in done:
+                after += await self._take_in(conn, message)
         return after
 
     async def _take_in(self, conn: Connection, message: _Message) -> After:

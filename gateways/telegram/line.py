@@ -16,8 +16,9 @@ from gateways.telegram.incoming import Incoming, Pressed
 from gateways.telegram.session import States
 
 MOST_AT_ONCE = 20
-"""Messages that are taken in together where more wait: their chats' lanes are locked for so long, some 40 ms."""
-MOST_OF_A_CHAT = 5
+"""Messages that are taken in together where more wait: their chats' lanes are locked for so long, some 10 ms, or 40 where they
+are more than words."""
+MOST_OF_A_CHAT = 10
 """Of these, where more chats than one may come: others wait for so many at least."""
 
 

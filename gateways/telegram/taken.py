@@ -3,7 +3,8 @@
 Verbs take the connection first.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +69,38 @@ async def note(conn: Connection, account: str, parts: Sequence[Incoming], line: 
         "user_id": line.user_id,
     }
     await execute(conn, statement("gateways", "message/take"), values)
+
+
+async def are_new(
+    conn: Connection, account: str, said: Sequence[Incoming], sessions: Mapping[int, str]
+) -> set[tuple[int, int]]:
+    """Those of these messages, by chat and number, that are not known, stand here once, and in whose chats nothing waits.
+
+    sessions: the chat sessions of the chats.
+    """
+    values = {
+        "account": account,
+        "chat_ids": [one.chat_id for one in said],
+        "message_ids": [one.message_id for one in said],
+        "session_ids": [sessions[one.chat_id] for one in said],
+    }
+    rows = await fetch(conn, statement("gateways", "message/are_new"), values)
+    found = Counter((said[row["nth"] - 1].chat_id, said[row["nth"] - 1].message_id) for row in rows)
+    return {place for place, count in found.items() if count == 1}
+
+
+async def note_all(conn: Connection, account: str, said: Sequence[Incoming], lines: Sequence[Line]) -> None:
+    """Note that messages of private chats were taken in, each as its line. Raises UniqueViolation as `note`."""
+    values = {
+        "account": account,
+        "chat_ids": [one.chat_id for one in said],
+        "message_ids": [one.message_id for one in said],
+        "sender_ids": [one.sender_id for one in said],
+        "session_ids": [line.session_id for line in lines],
+        "history_ids": [line.id for line in lines],
+        "user_ids": [line.user_id for line in lines],
+    }
+    await execute(conn, statement("gateways", "message/take_all"), values)
 
 
 async def note_edit(conn: Connection, account: str, message: Incoming, line: Line) -> None:

@@ -37,7 +37,7 @@ async def crash_with(database: Database, telegram: Telegram, bot: Account, monke
         await opened.holds("bot")
         telegram.say(alice, "one", to=bot)
         await said_comes(database, 1)
-        monkeypatch.setattr(ingress, "take", hang)
+        monkeypatch.setattr(ingress.Ingress, "_take_in_all", hang)
         telegram.say(alice, "two", to=bot)
         await reached.wait()
     monkeypatch.undo()

@@ -33,16 +33,16 @@ def test_who_says_one_thing_waits_behind_what_is_being_taken_and_not_behind_who_
 
 
 def test_nothing_counts_as_done_while_something_that_came_before_it_waits() -> None:
-    line = Line()
-    for n in range(10):
+    line, all_of_it = Line(), 2 * MOST_OF_A_CHAT
+    for n in range(all_of_it):
         line.put([said(1, n)], at(n))
     line.taken(line.next())
-    line.put([said(2, 10)], at(10))
+    line.put([said(2, all_of_it)], at(all_of_it))
     second = line.next()
-    assert [entry.said.message_id for entry in second] == [10, 5, 6, 7, 8]
-    assert pts_of(line.states_with(second)) == 8
+    assert [entry.said.message_id for entry in second] == [all_of_it, *range(MOST_OF_A_CHAT, all_of_it - 1)]
+    assert pts_of(line.states_with(second)) == all_of_it - 2
     line.taken(second)
-    assert pts_of(line.states_with(line.next())) == 10
+    assert pts_of(line.states_with(line.next())) == all_of_it
 
 
 def test_parts_of_an_album_stay_together() -> None:
