@@ -8,7 +8,8 @@ What is overridden here is not Telethon's public interface: its version is pinne
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import structlog
@@ -16,7 +17,7 @@ from telethon import TelegramClient, functions, types, utils
 from telethon.errors import AuthKeyDuplicatedError, AuthKeyNotFound, RPCError, UnauthorizedError
 from telethon.network import ConnectionTcpFull
 
-from gateways.telegram.errors import KeyRefused
+from gateways.telegram.errors import KeyRefused, Unreachable
 from gateways.telegram.lease import Held
 from gateways.telegram.session import OWN, AccountSession, Progress, States
 
@@ -24,6 +25,11 @@ log = structlog.get_logger()
 
 RETRY_DELAY_S = 1
 """Between two tries to connect."""
+UNREACHABLE_S = 30.0
+"""Without a connection: then another process, from another place perhaps, may try (gateway.py). Telethon's own tries go on."""
+_LOOK_S = 1.0
+MOST_USERS = 10_000
+"""Whom a user account is told of that are kept in memory: whoever is forgotten is asked for again."""
 KEY_REFUSED = (UnauthorizedError, AuthKeyDuplicatedError, AuthKeyNotFound)
 """What Telethon raises when Telegram takes the account's key no more."""
 
@@ -58,7 +64,7 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         self._on_reconnect = on_reconnect
         self._is_bot = held.is_bot
         self._users = dict[int, Any]()
-        """Whom a user account's updates have told of: some tell of nobody."""
+        """Whom a user account's updates have told of, those told of last: some updates tell of nobody."""
         self._answering = set[asyncio.Future[None]]()
         self.refused: asyncio.Future[KeyRefused] = asyncio.get_running_loop().create_future()
         """Done when Telegram has refused the account's key: no request will ever be answered again."""
@@ -73,15 +79,31 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
             raise
 
     async def ended(self) -> NoReturn:
-        """Wait until this client is of no use any more. Raises KeyRefused where that is for good, else ConnectionError."""
-        disconnected = asyncio.ensure_future(self.disconnected)
-        await asyncio.wait({self.refused, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        """Wait until this client is of no use any more.
+
+        Raises KeyRefused where that is for good, Unreachable after 30 s without a connection, else ConnectionError.
+        """
+        disconnected, unreachable = asyncio.ensure_future(self.disconnected), asyncio.ensure_future(self._unreachable())
+        try:
+            await asyncio.wait({self.refused, disconnected, unreachable}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            unreachable.cancel()
+        if unreachable.done() and not (self.refused.done() or disconnected.done()):
+            raise Unreachable(f"Telegram could not be reached for {UNREACHABLE_S:g} s")
         if self.refused.done():
             raise self.refused.result()
         error = disconnected.exception() or self._updates_error
         if isinstance(error, KEY_REFUSED):
             raise refusal(error)
         raise ConnectionError(f"Telethon gave the connection up: {type(error).__name__}")
+
+    async def _unreachable(self) -> None:
+        """Return when there was no connection for so long; Telethon calls itself connected while it tries again."""
+        there_s = time.monotonic()
+        while time.monotonic() < there_s + UNREACHABLE_S:
+            await asyncio.sleep(_LOOK_S)
+            if self._sender._transport_connected():  # noqa: SLF001 - there is no other way to ask
+                there_s = time.monotonic()
 
     def look_for_missed(self) -> None:
         """Have all lines of updates looked through for what did not come: Telethon asks only when it sees a gap."""
@@ -122,7 +144,7 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         updates = await super()._preprocess_updates(updates, users, chats)
         if not self._is_bot:
             # By what a group tells of its members in short nobody can be written to.
-            self._users |= {user.id: user for user in users if isinstance(user, types.User) and not user.min}
+            self._keep(user for user in users if isinstance(user, types.User) and not user.min)
             await self._say_who(updates)
         self._on_batch(updates, self.states)
         return []
@@ -134,12 +156,20 @@ class Client(TelegramClient):  # type: ignore[misc]  # Telethon has no types
         if not self._users.keys() >= set(senders):
             try:
                 answer = await self(dialogs(limit=20))
-                self._users |= {user.id: user for user in answer.users}
+                self._keep(answer.users)
             except (RPCError, OSError) as error:
                 log.warning("telegram.senders_unknown", error=type(error).__name__)
         for update, sender in zip(short, senders, strict=True):
             found = {sender: self._users[sender]} if sender in self._users else {}
             update._entities = found  # noqa: SLF001 - where Telethon puts them
+
+    def _keep(self, users: Iterable[Any]) -> None:
+        """Keep these, the newest last, and forget the oldest."""
+        for user in users:
+            self._users.pop(user.id, None)
+            self._users[user.id] = user
+        while len(self._users) > MOST_USERS:
+            del self._users[next(iter(self._users))]
 
     async def _handle_auto_reconnect(self) -> None:
         """Called when a connection that broke is there again. Telethon itself does not ask what it missed."""

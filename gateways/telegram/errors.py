@@ -4,6 +4,7 @@ TelegramError
 ├── NoSuchAccount  there is no account of this name: the caller has a wrong one
 ├── LoginFailed    Telegram did not let us in, or the account cannot be kept so: nothing was changed
 ├── AccountLost    this process holds the account no longer: it lets go of the connection and writes nothing
+├── Unreachable    Telegram cannot be reached from here: the account is let go, and others may take it first
 └── KeyRefused     Telegram takes the account's key no more: somebody has to log in anew
 """
 
@@ -24,6 +25,10 @@ class LoginFailed(TelegramError):
 
 class AccountLost(TelegramError):
     """The lease of an account ran out, was taken over, or the account was logged in anew or out."""
+
+
+class Unreachable(TelegramError):
+    """There was no connection to Telegram for too long."""
 
 
 class KeyRefused(TelegramError):

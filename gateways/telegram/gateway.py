@@ -2,12 +2,14 @@
 
     look, each second ─▶ a free one ─ lease ─▶ connect ─▶ take in │ reconcile │ send ─▶ … ─▶ disconnect ─▶ let go
       ▲                                                                    │
-      └── lost: somebody else has it · refused: somebody must log in ◀─────┘   (the other accounts go on)
+      ├── lost: somebody else has it · refused: somebody must log in ◀─────┤   (the other accounts go on)
+      └── 5 s later: Telegram was not reached for 30 s, others may ◀───────┘
 
 Every process is the standby of all others.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -15,9 +17,9 @@ import structlog
 
 from assistant.settings import AssistantSettings, MediaSettings
 from gateways.telegram.accounts import put_out_of_use
-from gateways.telegram.client import KEY_REFUSED, Client, refusal
+from gateways.telegram.client import KEY_REFUSED, UNREACHABLE_S, Client, refusal
 from gateways.telegram.door import Door
-from gateways.telegram.errors import AccountLost, KeyRefused
+from gateways.telegram.errors import AccountLost, KeyRefused, Unreachable
 from gateways.telegram.ingress import Ingress
 from gateways.telegram.lease import Held, Keeper, acquire, release
 from gateways.telegram.media import message_of
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 
 LOOK_S = 1.0
 """Between two looks for free accounts: with the lease, what a hand-over takes."""
+OTHERS_FIRST_S = 5.0
+"""For so long an account is left to others that this process could not reach Telegram with."""
 _AFTER_A_DEFECT_S = 5.0
 _DISCONNECT_S = 2.0
 
@@ -60,6 +64,8 @@ class Gateway:
         self._people = people
         self._media = media
         self._holding: dict[str, asyncio.Task[None]] = {}
+        self._left_until_s = dict[str, float]()
+        """Accounts that others may take first."""
 
     async def run(self) -> None:
         """Hold what can be held, until cancelled; then everything is disconnected and let go."""
@@ -73,9 +79,11 @@ class Gateway:
     async def run_once(self) -> None:
         """Take what is free."""
         self._holding = {name: task for name, task in self._holding.items() if not task.done()}
+        now_s = time.monotonic()
+        self._left_until_s = {name: until_s for name, until_s in self._left_until_s.items() if until_s > now_s}
         try:
             async with self._database.connection() as conn:
-                free = await acquire(conn, self._names, besides=list(self._holding))
+                free = await acquire(conn, self._names, besides=[*self._holding, *self._left_until_s])
         except Exception as error:
             if not db.will_pass(error):
                 raise
@@ -130,6 +138,11 @@ class Gateway:
         elif isinstance(error, KeyRefused):
             log.error("telegram.refused", account=held.name, state=error.state, said=error.said)
             await self._put_out_of_use(held, error)
+        elif isinstance(error, Unreachable):
+            self._left_until_s[held.name] = time.monotonic() + OTHERS_FIRST_S
+            log.warning(
+                "telegram.unreachable", account=held.name, meaning="another process may take it; else this one tries on"
+            )
         elif isinstance(error, OSError) or (isinstance(error, Exception) and db.will_pass(error)):
             log.warning("telegram.disconnected", account=held.name, error=db.describe(error))
         else:
@@ -156,11 +169,17 @@ class Gateway:
 
 
 async def _connect(client: Client) -> None:
-    """Connect, however long the network is away. Raises KeyRefused."""
+    """Connect. Raises KeyRefused, Unreachable."""
+    connecting = asyncio.ensure_future(client.connect())
     try:
-        await client.connect()
+        await asyncio.wait({connecting}, timeout=UNREACHABLE_S)
+        if not connecting.done():
+            raise Unreachable(f"Telegram could not be reached for {UNREACHABLE_S:g} s")
+        connecting.result()
     except KEY_REFUSED as error:
         raise refusal(error) from None
+    finally:
+        await end_task(connecting)
     client.look_for_missed()
 
 

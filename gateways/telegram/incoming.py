@@ -60,6 +60,8 @@ class Pressed:
     data: str
 
 
+EDITS = (types.UpdateEditMessage, types.UpdateEditChannelMessage)
+
 Entities = Mapping[int, Any]
 """Users and chats that came with an update, by marked id."""
 
@@ -69,7 +71,7 @@ def read(update: Any, held: Held) -> Incoming | Pressed | None:
     entities = getattr(update, "_entities", {})
     if isinstance(update, types.UpdateNewMessage | types.UpdateNewChannelMessage):
         return read_message(update.message, entities, is_edit=False)
-    if isinstance(update, types.UpdateEditMessage | types.UpdateEditChannelMessage):
+    if isinstance(update, EDITS):
         return read_message(update.message, entities, is_edit=True)
     if isinstance(update, types.UpdateShortMessage | types.UpdateShortChatMessage):
         return read_message(_whole(update, held.tg_user_id), entities, is_edit=False)
@@ -84,14 +86,14 @@ def place_of(update: Any) -> tuple[int, int] | None:
         return OWN, update.id
     message: Any = getattr(update, "message", None)
     peer = getattr(message, "peer_id", None)
-    if peer is None:
+    if peer is None or (isinstance(update, EDITS) and _is_a_move(message)):
         return None
     return (utils.get_peer_id(peer) if isinstance(peer, types.PeerChannel) else OWN), message.id
 
 
 def read_message(message: Any, entities: Entities, *, is_edit: bool) -> Incoming | None:
     """A message of a person; None for all others, and for what only says that something happened."""
-    if not isinstance(message, types.Message) or message.out or message.post:
+    if not isinstance(message, types.Message) or message.out or message.post or (is_edit and _is_a_move(message)):
         return None
     sender_id = utils.get_peer_id(message.from_id or message.peer_id)
     sender = entities.get(sender_id)
@@ -117,6 +119,11 @@ def read_message(message: Any, entities: Entities, *, is_edit: bool) -> Incoming
         album=message.grouped_id,
         message=message,
     )
+
+
+def _is_a_move(edited: Any) -> bool:
+    """Whether an edit only says where somebody is now who shares their place for a while: each would be a turn."""
+    return isinstance(getattr(edited, "media", None), types.MessageMediaGeoLive)
 
 
 def _read_press(update: Any, entities: Entities) -> Pressed:

@@ -21,6 +21,10 @@ OWN = 0
 """The peer that stands for the account's own line of updates: private chats and basic groups."""
 
 
+MOST_PEERS = 10_000
+"""Kept in memory: of more, people are forgotten, and met anew. Groups are not: Telethon asks for their updates by name."""
+
+
 class Progress(NamedTuple):
     """How far a line of updates has been taken in, as Telegram counts it. Of a supergroup only `pts` means something."""
 
@@ -72,6 +76,8 @@ class AccountSession(MemorySession):  # type: ignore[misc]  # Telethon has no ty
             peer = Peer(*row)
             if peer.peer_id and self._peers.get(peer.peer_id) != peer:
                 self._peers[peer.peer_id] = self.met[peer.peer_id] = peer
+        while len(self._peers) > MOST_PEERS and (person := next((one for one in self._peers if one > OWN), None)):
+            del self._peers[person]
 
     def forget_met(self, written: Iterable[Peer]) -> None:
         """These are written; who was met meanwhile is not."""

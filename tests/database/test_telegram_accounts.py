@@ -10,7 +10,7 @@ import pytest
 from assistant.notifications import list_notifications
 from cli import telegram_login
 from cli.telegram_login import Wanted, log_in, log_out_account
-from gateways.telegram import lease
+from gateways.telegram import client, gateway, lease
 from gateways.telegram.accounts import find_account, list_accounts
 from gateways.telegram.errors import AccountLost, LoginFailed, NoSuchAccount
 from gateways.telegram.lease import acquire, fence, release
@@ -95,6 +95,28 @@ async def test_an_account_is_held_by_one_and_taken_over_when_its_lease_ran_out(
         await fence(conn, held)
     await release(conn, held)
     assert (await find_account(conn, "bot")).holder == after.holder, "who lost it lets go of nothing"
+
+
+async def test_who_cannot_reach_telegram_leaves_the_account_to_others(
+    database: Database, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "OTHERS_FIRST_S", 3600.0)
+    async with Telegram() as telegram:
+        await logged_in(database, telegram, telegram.bot())
+        async with door(database) as opened:
+            await opened.holds("bot")
+            for module in (client, gateway):
+                monkeypatch.setattr(module, "UNREACHABLE_S", 0.5)
+            await telegram.server.stop()
+            await until(lambda: is_free(conn))
+            await opened.gateway.run_once()
+            assert await is_free(conn), "it does not come back at once"
+            assert len(await acquire(conn)) == 1
+
+
+async def is_free(conn: Connection) -> bool:
+    """Whether nobody holds the first account."""
+    return (await find_account(conn, "bot")).holder is None
 
 
 async def test_a_take_over_waits_for_what_the_last_holder_is_writing(
