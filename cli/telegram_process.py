@@ -1,6 +1,7 @@
 """The Telegram door as one process, put together: settings, database, job types, and for each account a worker that sends."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import structlog
@@ -51,6 +52,8 @@ async def run_telegram(database_url: str, names: Sequence[str] | None) -> None:
         sending = Sending(database, media)
         gateway = Gateway(database, jobs, settings, people, media, serve=sending.serve, names=names)
         await sending.progress.start()
+        gc.collect()
+        gc.freeze()  # as a worker's process does: what is imported by now is never garbage
         try:
             await stopped_by_signals(gateway.run())
         finally:
@@ -85,7 +88,7 @@ class Sending:
         async with Jobs(self._database, table) as jobs:
             fetching.register(table, database=self._database, jobs=jobs, client_of=self.client, settings=self._media)
             queues = [*senders.queues, arrivals.queue_of(held.name)]
-            worker = Worker(jobs, queues=queues, settings=settings)
+            worker = Worker(jobs, queues=queues, settings=settings, leaves_nothing=True)
             working = asyncio.create_task(worker.run())
             self._clients[held.name] = client
             try:

@@ -50,7 +50,10 @@ def open_database(core: CoreSettings, settings: WorkerSettings, *, name: str = "
 
 
 class Worker:
-    """One worker in this process and event loop; `run` returns when it has drained."""
+    """One worker in this process and event loop; `run` returns when it has drained.
+
+    leaves_nothing: its runs start no processes, so that nobody need end them where this one dies.
+    """
 
     def __init__(
         self,
@@ -60,8 +63,10 @@ class Worker:
         settings: WorkerSettings,
         resources: Sequence[Resource] = (),
         link: GuardLink | None = None,
+        leaves_nothing: bool = False,
     ) -> None:
         self._jobs = jobs
+        self._leaves_nothing = leaves_nothing
         self._queues = list(queues)
         self._settings = settings
         self._resources = resources
@@ -92,7 +97,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until drained. Raises what a resource's `start` raised."""
-        if self._link is None:
+        if self._link is None and not self._leaves_nothing:
             log.warning("worker.unguarded", meaning="no supervisor kills what this worker leaves if it dies")
         async with AsyncExitStack() as stack:
             for resource in self._resources:
