@@ -39,7 +39,7 @@ def parts(*, short: bool, seed: int) -> dict[str, Part]:
         "sends": (sends(500 if short else 5_000, seed), telegram_sends.run),
         "sends-fresh-ids": (sends(50, seed, mutant="fresh_ids"), telegram_sends.run),
         "load": (telegram_load.Plan(2 if short else 6, seed, many_s=5 if short else 30), telegram_load.run),
-        "load-by-arrival": (telegram_load.Plan(1, seed, asks=8, mutant="by_arrival"), telegram_load.run),
+        "load-by-arrival": (telegram_load.Plan(1, seed, asks=8, heap=3_000, mutant="by_arrival"), telegram_load.run),
         "load-behind-turns": (telegram_load.Plan(0, seed, mutant="behind_turns"), telegram_load.run),
         "states": (states(1 if short else 20), telegram_states.run),
         "states-waits-as-retries": (states(1, only=["flood wait"], mutant="waits_as_retries"), telegram_states.run),

@@ -9,11 +9,15 @@ from sessions import Allow, Ask, DeferredCall, ToolCall, ToolEnd, TurnEnd
 
 
 class Agents:
-    """Stands in for ClaudeSessions. picked_s: when the message of a number was taken up. busy: turns that wait for `go_on`."""
+    """Stands in for ClaudeSessions. picked_s: when the message of a number was taken up. busy: turns that wait for `go_on`.
+
+    thinks_s: what an answer takes; at once unless set.
+    """
 
     def __init__(self) -> None:
         self.picked_s: dict[int, float] = {}
         self.busy = 0
+        self.thinks_s = 0.0
         self.go_on = asyncio.Event()
         self.ask = asyncio.Event()
 
@@ -22,6 +26,7 @@ class Agents:
         now_s, numbers = time.time(), re.findall(r"#(\d+)", str(prompt))
         for number in numbers:
             self.picked_s.setdefault(int(number), now_s)
+        await asyncio.sleep(self.thinks_s)
         if "hang" in str(prompt):
             self.busy += 1
             await self.go_on.wait()

@@ -3,6 +3,8 @@
 from contextlib import ExitStack
 from typing import Self
 
+import psutil
+
 from tests.drills.telegram_process import MUTANT
 from tests.support.up import Home
 
@@ -28,6 +30,13 @@ class Holder:
         self._stack.close()
         self._start()
 
+    @property
+    def cpu_s(self) -> float:
+        """Of the processor, spent by the process and all below it that run."""
+        root = psutil.Process(self._process.pid)
+        times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+        return sum(one.user + one.system for one in times)
+
     def _start(self) -> None:
         environment = {
             "JOBS_HANDLERS": "tests.drills.telegram_process",
@@ -39,4 +48,4 @@ class Holder:
             MUTANT: self._mutant,
             **self._environment,
         }
-        self._stack.enter_context(self._home.start("telegram", **environment))
+        self._process = self._stack.enter_context(self._home.start("telegram", **environment)).process
