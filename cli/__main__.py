@@ -9,4 +9,5 @@ if sys.argv[1:2] in (["worker-process"], ["alone-process"]):
 from cli.app import main
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a line is said when it is, to a pipe as well
     raise SystemExit(main())

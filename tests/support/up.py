@@ -15,7 +15,7 @@ import psutil
 from tests.support.processes import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-_OURS = ("ANTHROPIC_", "CLAUDE", "JOBS_", "DATABASE_URL", "PROMETHEUS_", "PG", "PYTEST_")
+_OURS = ("ANTHROPIC_", "CLAUDE", "JOBS_", "DATABASE_URL", "PROMETHEUS_", "PG", "PYTEST_", "PYTHONUNBUFFERED")
 READY_WITHIN_S = 60
 
 
