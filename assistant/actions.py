@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from assistant import action_cards, metrics
+from assistant import action_cards, callback_events, metrics
 from assistant.action import OPEN, Action, State
 from assistant.errors import NoSuchAction
 from assistant.notifications import Severity, notify
@@ -90,10 +90,11 @@ async def ask(
     metrics.approvals.labels(row["state"]).inc()
     action = Action(**row)
     if quiet:
-        return Asked(action, in_its_chat=False, ready=())
+        return Asked(action, in_its_chat=False, ready=await callback_events.approval_waits(conn, action))
     to, ready = await action_cards.asked(conn, action)
     await _tell_owner(conn, action, f"{action.tool} waits for approval", carded=bool(to))
-    return Asked(action, any(receiver.chat == action.session_id for receiver in to), ready)
+    told = await callback_events.approval_waits(conn, action)
+    return Asked(action, any(receiver.chat == action.session_id for receiver in to), (*ready, *told))
 
 
 async def begin_execution(conn: Connection, job: AnyJob, action_id: int) -> Action | None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict
 
+from assistant import callback_events
 from assistant.agents import DEFAULT_AGENT
 from assistant.approvals import said_in
 from assistant.content import MAX_FILES_BYTES, File, Spoken, blocks_of
@@ -332,4 +333,5 @@ async def _conclude(
     assert row is not None, "an insert without a condition returns its row"
     metrics.turns.labels(row["agent"], outcome).inc()
     await forget_effects(conn, turn_id)
-    return await owe_reply(conn, session_id, turn_id, "answer" if answered else "failure", content)
+    ready = await owe_reply(conn, session_id, turn_id, "answer" if answered else "failure", content)
+    return (*ready, *await callback_events.turn_ended(conn, session_id, turn_id, outcome, content))

@@ -25,7 +25,7 @@ from jobs_core.insert import insert
 from jobs_core.new_job import row_of
 from jobs_core.wake import Ready, wake_after_commit
 
-Kind = Literal["answer", "failure", "notification", "card"]
+Kind = Literal["answer", "failure", "notification", "card", "event"]
 State = Literal["owed", "sent", "failed", "unknown", "blocked"]
 STATES: tuple[State, ...] = ("owed", "sent", "failed", "unknown", "blocked")
 

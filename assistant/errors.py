@@ -15,6 +15,8 @@ AssistantError
 │   └── NoSuchAlways    nor is anything always allowed under this one
 ├── NoSuchDelivery  there is no such delivery: the caller has a wrong id
 ├── NotResent       the delivery is not one that failed: the caller looks at it again
+├── NoSuchCallback  there is no callback of this name: the caller has a wrong one
+├── CallbackExists  there is one already: change it, or take another name
 ├── FileGone        its bytes were dropped for their age, all or in the middle: the caller does without it
 ├── MayNotDecide    it is not this person's to decide about
 ├── ScheduleOfFile  a file made the schedule, or something else made one that a file names: change it there, or take it over
@@ -101,3 +103,11 @@ class MayNotSchedule(AssistantError):
 
 class ScheduleOfFile(AssistantError):
     """The schedule is not this caller's to change."""
+
+
+class NoSuchCallback(AssistantError):
+    """No callback has this name."""
+
+
+class CallbackExists(AssistantError):
+    """A callback of this name is there already."""

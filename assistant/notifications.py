@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from assistant import callback_events
 from assistant.deliveries import Delivery
 from assistant.preferences import Severity
 from assistant.recipients import Recipient
@@ -77,6 +78,9 @@ async def notify(
     if not (metadata and metadata.get("carded")):
         news = News(row["id"], title, body, category, severity, row["created_at"], turn_id, not_by, failed)
         await route(conn, user_id, news)
+    said = {"user_id": user_id, "title": title, "body": body, "category": category, "severity": severity}
+    but = failed.chat if failed and failed.channel == callback_events.CHANNEL else None
+    await callback_events.notified(conn, row["id"], said, but=but)
     return int(row["id"])
 
 

@@ -13,6 +13,7 @@ from cli.commands import (
     approvals,
     bench,
     budget,
+    callback,
     cancel,
     chat,
     create,
@@ -76,6 +77,7 @@ schedule.register(app)
 deliveries.register(app)
 voice.register(app)
 hook.register(app)
+callback.register(app)
 notifications.register(app)
 token.register(app)
 create.register(app)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sessions import ClaudeSessions
     from sessions.model_run import Wake
 
-HANDLERS = ("handlers.hello", "handlers.tell")
+HANDLERS = ("handlers.hello", "handlers.tell", "handlers.report_end")
 
 
 def build_table(more: str = "") -> HandlerTable:
@@ -62,20 +62,22 @@ def bind_agents(
 
 
 def bind_senders(more: str, table: HandlerTable, *, database: "Database") -> Sequence[str]:
-    """Bind `deliver` to the senders of modules with a `register_senders(senders)`, in a worker; returns the queues to serve.
+    """Bind `deliver`, in a worker, to the sender of webhooks and those of modules with a `register_senders(senders)`.
 
-    Where no module has one, nothing is bound. Raises ConfigurationError naming the module that cannot be used.
+    Returns the queues to serve. Raises ConfigurationError naming the module that cannot be used.
     """
     from assistant.senders import Senders
+    from gateways.webhooks.egress import sender as webhooks
+    from gateways.webhooks.settings import CallbackSettings
     from handlers import deliver
 
     senders = Senders()
+    webhooks.register(senders, database=database, settings=CallbackSettings.read())
     for name in (*HANDLERS, *filter(None, more.split(","))):
         if bind := getattr(sys.modules[name], "register_senders", None):
             with _naming(name):
                 bind(senders)
-    if senders.queues:
-        deliver.register(table, database=database, senders=senders)
+    deliver.register(table, database=database, senders=senders)
     return senders.queues
 
 

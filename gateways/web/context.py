@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from assistant.settings import MediaSettings
+from gateways.webhooks.settings import CallbackSettings
 from jobs_core import Database, Jobs
 
 _HTTP_PORT = 80
@@ -19,7 +20,7 @@ class Context:
     jobs: creates jobs of the types in its table, on its database. token: what callers must show, 16 characters at least.
     hosts: the Host headers that are answered (`hosts_at`). version, model: shown by /health.
     rooms: whose migrations must have been applied. chat_wait_s: how long a chat request waits for the reply.
-    media: which files are taken.
+    media: which files are taken. callbacks: which URLs callbacks may have.
     """
 
     jobs: Jobs
@@ -30,6 +31,7 @@ class Context:
     rooms: Sequence[str]
     chat_wait_s: float = 60.0
     media: MediaSettings = field(default_factory=MediaSettings)
+    callbacks: CallbackSettings = field(default_factory=CallbackSettings.read)
 
     @property
     def database(self) -> Database:

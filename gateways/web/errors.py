@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.errors import (
     AssistantError,
+    CallbackExists,
     ChatClosed,
     MayNotDecide,
     MayNotSchedule,
@@ -23,6 +24,7 @@ from assistant.errors import (
     NoSuchAgent,
     NoSuchAlways,
     NoSuchAnswer,
+    NoSuchCallback,
     NoSuchChat,
     NoSuchDelivery,
     NoSuchTask,
@@ -62,6 +64,8 @@ _OF_ASSISTANT: dict[type[Exception], tuple[int, str, str]] = {
     ScheduleOfFile: (409, "schedule_of_file", "name"),
     NoSuchSchedule: (404, "no_such_schedule", "name"),
     NameTaken: (409, "name_taken", "name"),
+    NoSuchCallback: (404, "no_such_callback", "name"),
+    CallbackExists: (409, "callback_exists", "name"),
     NoSuchSource: (404, "no_such_source", "name"),
     SourceExists: (409, "source_exists", "name"),
     NoSuchEvent: (404, "no_such_event", "event_id"),

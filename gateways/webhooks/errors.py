@@ -6,7 +6,8 @@ WebhookError
 ├── NoSuchSource  there is no source of this name: the caller has a wrong one
 ├── SourceExists  there is one already: change it, or take another name
 ├── NoSuchEvent   nothing was received under this number, or it is no longer kept
-└── NotReplayed   a job was made of this event: the caller says so if another one is wanted
+├── NotReplayed   a job was made of this event: the caller says so if another one is wanted
+└── NotCallable   a receiver may not be called, or not now: say why, try again later or take another one
 """
 
 
@@ -36,3 +37,7 @@ class NoSuchEvent(WebhookError):
 
 class NotReplayed(WebhookError):
     """The event has its job; nothing was created."""
+
+
+class NotCallable(WebhookError):
+    """A receiver's URL is none that we call, or its name leads where we do not go."""

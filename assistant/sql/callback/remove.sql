@@ -1,0 +1,2 @@
+-- Takes name. Deletes the callback, and its secrets with it.
+DELETE FROM {schema}.callbacks WHERE name = %(name)s

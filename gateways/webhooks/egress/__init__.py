@@ -1,0 +1,1 @@
+"""What goes out by webhook: events, to callbacks."""

@@ -1,0 +1,94 @@
+"""The sender of channel `webhook`: an event to a callback, signed by Standard Webhooks.
+
+    delivery ─▶ callback's URL, secrets ─▶ signed now, under the delivery's own id ─▶ POST ─┬─ 2xx ─▶ Sent
+                                                                                            ├─ 410 ─▶ callback off, Refused
+                                                                                            ├─ others, not reached ─▶ NotYet
+                                                                                            └─ no answer ─▶ a raise: again
+
+Each try has the same id and the same body, so that a receiver which remembers ids takes an event once. The URL and where its
+name leads are looked at anew with each.
+"""
+
+import json
+import time
+from datetime import UTC, timedelta
+
+from assistant import callbacks
+from assistant.callback_events import CHANNEL
+from assistant.deliveries import DELIVER, Delivery
+from assistant.senders import Answer, NotYet, Refused, Senders, Sent
+from gateways.webhooks.egress.call import Answered, AnswerLost, Caller, NotReached
+from gateways.webhooks.settings import CallbackSettings
+from gateways.webhooks.signing import sign
+from jobs_core import Database, RetryPolicy
+
+BACKOFF = RetryPolicy(first_s=5.0, last_s=3600.0)
+"""After what a receiver refuses: 5, 10, 20 s … an hour, for as long as a delivery's job lives."""
+_TAKEN = range(200, 300)
+_ASK_LATER = frozenset({429, 503})
+_GONE = 410
+
+
+class WebhookSender:
+    """Sends events; it writes only how its callbacks do."""
+
+    remembers = DELIVER.give_up_after * 2
+    """A receiver is told what to do with a second copy: we always ask again."""
+
+    def __init__(self, database: Database, caller: Caller) -> None:
+        self._database = database
+        self._caller = caller
+
+    async def send(self, delivery: Delivery) -> Answer:
+        """As `Sender.send`. Raises AnswerLost, an OSError."""
+        name = delivery.chat or ""
+        async with self._database.connection() as conn:
+            target = await callbacks.target(conn, name)
+        if target is None:
+            return Refused(f"callback {name} was removed")
+        if not target.enabled and delivery.payload["event"] != "callback.test":
+            return Refused(f"callback {name} is off: {target.off_why or 'somebody switched it off'}")
+        body = body_of(delivery)
+        headers = sign(target.secrets, message_id(delivery), int(time.time()), body)
+        headers |= {"content-type": "application/json", "user-agent": "jobs"}
+        try:
+            reached = await self._caller.post(target.url, headers, body)
+        except AnswerLost:
+            await self._note(name, arrived=False)
+            raise
+        return await self._answer(name, delivery, reached)
+
+    async def _answer(self, name: str, delivery: Delivery, reached: Answered | NotReached) -> Answer:
+        match reached:
+            case Answered(status) if status in _TAKEN:
+                await self._note(name, arrived=True)
+                return Sent()
+            case Answered(status) if status == _GONE:
+                async with self._database.connection() as conn:
+                    await callbacks.switch_off(conn, name, "its receiver answered 410, Gone")
+                return Refused("HTTP 410: it is gone")
+            case Answered(status, after_s) if status in _ASK_LATER and after_s is not None:
+                return NotYet(timedelta(seconds=after_s), f"HTTP {status}: it asks for {after_s:.0f} s")
+        await self._note(name, arrived=False)
+        reason = reached.reason if isinstance(reached, NotReached) else f"HTTP {reached.status}"
+        return NotYet(timedelta(seconds=BACKOFF.delay_s(max(delivery.tries, 1))), reason)
+
+    async def _note(self, name: str, *, arrived: bool) -> None:
+        async with self._database.connection() as conn:
+            await callbacks.note_try(conn, name, arrived=arrived)
+
+
+def message_id(delivery: Delivery) -> str:
+    """By which the receiver tells a second copy: the same in each try, and in a retry by a person."""
+    return f"msg_{delivery.random_id}"
+
+
+def body_of(delivery: Delivery) -> bytes:
+    """What is sent, the same in each try. timestamp: when it happened."""
+    said = {"type": delivery.payload["event"], "timestamp": delivery.created_at.astimezone(UTC).isoformat()}
+    return json.dumps(said | {"data": delivery.payload["data"]}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def register(senders: Senders, *, database: Database, settings: CallbackSettings) -> None:
+    """Send by it in this process."""
+    senders.register(CHANNEL, WebhookSender(database, Caller(settings)))
