@@ -67,12 +67,12 @@ def bind_senders(more: str, table: HandlerTable, *, database: "Database") -> Seq
     Returns the queues to serve. Raises ConfigurationError naming the module that cannot be used.
     """
     from assistant.senders import Senders
-    from gateways.webhooks.egress import sender as webhooks
+    from gateways.webhooks import egress
     from gateways.webhooks.settings import CallbackSettings
     from handlers import deliver
 
     senders = Senders()
-    webhooks.register(senders, database=database, settings=CallbackSettings.read())
+    egress.register(senders, database=database, settings=CallbackSettings.read())
     for name in (*HANDLERS, *filter(None, more.split(","))):
         if bind := getattr(sys.modules[name], "register_senders", None):
             with _naming(name):

@@ -274,6 +274,7 @@ ROUTES = (
         callbacks.rotated,
         by_owners("webhooks:write"),
         takes=callbacks.Rotate,
+        or_nothing=True,
     ),
     Route("POST", "/api/callbacks/{name}/test", callbacks.tried, by_owners("webhooks:write"), status=202),
     Route("GET", "/api/notifications", notifications.listed, by_people("notifications:read")),

@@ -104,6 +104,12 @@ def fitting(cast: Cast) -> dict[str, dict[str, Any]]:
         "PATCH /api/hooks/{name}": {"body": {"enabled": False}},
         "POST /api/hooks/{name}/rotate": {},
         "POST /api/hooks/{name}/try": {"body": {"body": "{}"}},
+        "POST /api/callbacks": {"body": {"name": "a", "url": "https://8.8.8.8/in", "events": {"turn.ended": {}}}},
+        "GET /api/callbacks/{name}": {},
+        "PATCH /api/callbacks/{name}": {"body": {"enabled": False}},
+        "POST /api/callbacks/{name}/rotate": {},
+        "POST /api/callbacks/{name}/test": {},
+        "DELETE /api/callbacks/{name}": {},
         "POST /api/pauses": {"body": {"queue": "q"}},
         "DELETE /api/pauses": {"query": {"queue": "q"}},
     }

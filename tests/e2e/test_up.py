@@ -209,7 +209,10 @@ def test_a_worker_started_beside_it_joins_and_serves_chats_too(home: Home, runni
         until(lambda: httpx.get(health).json()["workers"] == 3, "it joined", 30)
         workers = httpx.get(f"{running.url}/api/workers", headers=token(home)).json()["workers"]
         [joined] = [worker for worker in workers if worker["queues"] == ["beside"]]
-        assert (joined["slots"], joined["job_types"]) == (3, ["chat_turn", "hello", "tell", "transcribe"])
+        assert (joined["slots"], joined["job_types"]) == (
+            3,
+            ["chat_turn", "deliver", "hello", "report_end", "tell", "transcribe"],
+        )
         job = home.json("create", "hello", "--input", '{"name": "Bo"}', "--queue", "beside", "--wait")
         assert job["worker_id"] == joined["id"]
         os.kill(worker.process.pid, signal.SIGTERM)

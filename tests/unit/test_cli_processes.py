@@ -37,7 +37,7 @@ from cli.worker_process import _agents
 from cli.table import build_table
 table = build_table()
 assert _agents(None, table, None) == []
-assert table.runnable == ["hello", "tell"]
+assert table.runnable == ["hello", "report_end", "tell"]
 """
     assert "claude_agent_sdk" not in loaded_by(code)
 
@@ -70,3 +70,8 @@ def test_the_variables_that_process_files_name_are_settings(file: str) -> None:
     )
     assert named
     assert set(named) <= set(documented()) | LAUNCHERS_OWN | COMPOSERS_OWN
+
+
+def test_a_worker_loads_what_sends_webhooks_with_the_first_of_them() -> None:
+    code = "from cli.table import bind_senders, build_table\nassert bind_senders('', build_table(), database=None)"
+    assert "httpx" not in loaded_by(code)

@@ -23,7 +23,7 @@ def register(table):
 
 def test_the_table_knows_the_example_and_the_chats() -> None:
     table = build_table()
-    assert table.runnable == ["hello", "tell"]
+    assert table.runnable == ["hello", "report_end", "tell"]
     assert table.queues() == ["default"]
     assert table.job_type("chat_turn").queue == "chat"
 
@@ -74,9 +74,10 @@ def test_modules_that_ask_agents_are_given_them(tmp_path: Path, monkeypatch: pyt
 
 def test_a_channels_sender_has_its_deliveries_bound_and_the_queues_of_its_accounts_served() -> None:
     table, database = build_table("tests.support.post"), object()
-    assert bind_senders("tests.support.post", table, database=database) == ["out:bot", "out:me"]  # type: ignore[arg-type]  # a stand-in
-    assert table.runnable == ["deliver", "hello", "tell"]
-    assert bind_senders("", build_table(), database=database) == []  # type: ignore[arg-type]  # likewise
+    queues = bind_senders("tests.support.post", table, database=database)  # type: ignore[arg-type]  # a stand-in
+    assert queues == ["out:webhook", "out:bot", "out:me"]
+    assert table.runnable == ["deliver", "hello", "report_end", "tell"]
+    assert bind_senders("", build_table(), database=database) == ["out:webhook"]  # type: ignore[arg-type]  # likewise
     with pytest.raises(ConfigurationError, match="channel 'telegram' has a sender already"):
         bind_senders("tests.support.post,tests.support.post", table, database=database)  # type: ignore[arg-type]  # likewise
 

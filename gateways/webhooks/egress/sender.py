@@ -14,11 +14,10 @@ import time
 from datetime import UTC, timedelta
 
 from assistant import callbacks
-from assistant.callback_events import CHANNEL
-from assistant.deliveries import DELIVER, Delivery
-from assistant.senders import Answer, NotYet, Refused, Senders, Sent
+from assistant.deliveries import Delivery
+from assistant.senders import Answer, NotYet, Refused, Sent
+from gateways.webhooks.egress import REMEMBERS
 from gateways.webhooks.egress.call import Answered, AnswerLost, Caller, NotReached
-from gateways.webhooks.settings import CallbackSettings
 from gateways.webhooks.signing import sign
 from jobs_core import Database, RetryPolicy
 
@@ -32,8 +31,7 @@ _GONE = 410
 class WebhookSender:
     """Sends events; it writes only how its callbacks do."""
 
-    remembers = DELIVER.give_up_after * 2
-    """A receiver is told what to do with a second copy: we always ask again."""
+    remembers = REMEMBERS
 
     def __init__(self, database: Database, caller: Caller) -> None:
         self._database = database
@@ -87,8 +85,3 @@ def body_of(delivery: Delivery) -> bytes:
     """What is sent, the same in each try. timestamp: when it happened."""
     said = {"type": delivery.payload["event"], "timestamp": delivery.created_at.astimezone(UTC).isoformat()}
     return json.dumps(said | {"data": delivery.payload["data"]}, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def register(senders: Senders, *, database: Database, settings: CallbackSettings) -> None:
-    """Send by it in this process."""
-    senders.register(CHANNEL, WebhookSender(database, Caller(settings)))
