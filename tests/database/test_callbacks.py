@@ -175,6 +175,27 @@ async def test_a_jobs_end_is_told_whichever_way_it_ended(place: Place, text: str
     assert view.state == "complete"
 
 
+async def test_a_job_that_cannot_be_created_fails_its_report_and_is_told_to_nobody(place: Place) -> None:
+    await place.add({"job.ended": {}})
+    for given in (
+        {"job_type": "no_such"},
+        {"job_type": "note", "input": {"odd": 1}},
+        {"job_type": "note", "priority": 9},
+    ):
+        await place.jobs.create(REPORT_END, given)
+    runs = await place.run("default")
+    assert [(one.state, one.job is not None) for one in runs] == [("failed", True)] * 3
+    assert await place.owed() == []
+
+
+async def test_a_long_result_is_left_out_of_what_is_told(place: Place) -> None:
+    await place.add({"job.ended": {}})
+    await place.jobs.create(REPORT_END, {"job_type": "note", "input": {"text": "x" * 70_000}})
+    await place.run("default")
+    [owed] = await place.owed()
+    assert (owed.payload["data"]["result"], owed.payload["data"]["result_left_out"]) == (None, True)
+
+
 async def test_a_try_that_was_cut_off_after_it_arrived_goes_out_again_under_the_same_id(place: Place) -> None:
     async def dies(writer: asyncio.StreamWriter) -> None:
         writer.close()

@@ -1,6 +1,7 @@
 """A receiver of callbacks on a socket of this machine: it takes requests off the wire, and answers as it is told."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -57,10 +58,10 @@ class HttpReceiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[HttpReceiver]:
+async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpReceiver]:
     """A receiver that listens."""
     receiver = HttpReceiver()
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

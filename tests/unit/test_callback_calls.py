@@ -3,11 +3,13 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from gateways.webhooks.egress.call import Answered, AnswerLost, Caller, NotReached
 from gateways.webhooks.settings import CallbackSettings
+from tests.support.certificates import certified
 from tests.support.http_receiver import SETTINGS, HttpReceiver, receiving
 
 
@@ -40,6 +42,33 @@ async def test_the_address_that_was_checked_is_connected_to_and_the_name_is_kept
     [taken] = receiver.taken
     assert (taken.line, taken.headers["host"]) == ("POST /in?a=b HTTP/1.1", f"rebinding.invalid:{receiver.port}")
     assert resolve.asked == 1
+
+
+async def test_tls_is_with_the_name_though_an_address_is_connected_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver hears which host is meant, and what it shows must be that host's."""
+    tls, trusted = certified(tmp_path, "shop.example")
+    asked = list[str | None]()
+    tls.sni_callback = lambda _socket, name, _context: asked.append(name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    caller = Caller(SETTINGS, Rebinding("127.0.0.1"), within_s=5.0)
+    async with receiving(tls) as receiver:
+        assert await caller.post(f"https://shop.example:{receiver.port}/", {}, b"{}") == Answered(200, None)
+        other = await caller.post(f"https://bank.example:{receiver.port}/", {}, b"{}")
+    assert isinstance(other, NotReached)
+    assert "CERTIFICATE_VERIFY_FAILED" in other.reason
+    assert asked == ["shop.example", "bank.example"]
+    assert [taken.headers["host"] for taken in receiver.taken] == [f"shop.example:{receiver.port}"]
+
+
+async def test_of_several_addresses_the_next_is_tried_where_one_does_not_answer(receiver: HttpReceiver) -> None:
+    async def both(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    caller = Caller(SETTINGS, both, within_s=5.0)
+    assert await caller.post(f"http://shop.example:{receiver.port}/", {}, b"{}") == Answered(200, None)
+    assert len(receiver.taken) == 1
 
 
 async def test_a_name_that_has_come_to_lead_inside_is_not_called(receiver: HttpReceiver) -> None:
