@@ -69,7 +69,7 @@ async def ask(
 ) -> Asked:
     """Write an action, in the transaction in which its job begins to wait for `event_of` it, and tell who may decide.
 
-    quiet: tell nobody; it stands in the list of what waits.
+    quiet: tell no person; it stands in the list of what waits.
     """
     arguments = canonical(call.input)
     values = {

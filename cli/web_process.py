@@ -11,6 +11,7 @@ from cli.table import build_table
 from gateways.web.app import app
 from gateways.web.context import Context, hosts_at
 from gateways.web.server import serve
+from gateways.webhooks.settings import CallbackSettings
 from jobs_core import Database, Jobs
 from jobs_core.settings import CoreSettings
 
@@ -18,6 +19,7 @@ from jobs_core.settings import CoreSettings
 async def run_web(listener: socket.socket, database_url: str, *, token: str, model: str) -> None:
     """Serve on a socket that listens, until SIGTERM or SIGINT; a second one cuts the requests that still run short."""
     core, settings, media = CoreSettings.read(), CliSettings.read(), MediaSettings.read()
+    callbacks = CallbackSettings.read()
     async with (
         Database(database_url, name="jobs web", max_connections=core.database_connections) as database,
         Jobs(database, build_table(settings.handlers)) as jobs,
@@ -32,6 +34,7 @@ async def run_web(listener: socket.socket, database_url: str, *, token: str, mod
             model=model,
             rooms=ROOMS,
             media=media,
+            callbacks=callbacks,
         )
         await stopped_by_signals(serve(app(context), listener))
 

@@ -31,7 +31,7 @@ class Context:
     rooms: Sequence[str]
     chat_wait_s: float = 60.0
     media: MediaSettings = field(default_factory=MediaSettings)
-    callbacks: CallbackSettings = field(default_factory=CallbackSettings.read)
+    callbacks: CallbackSettings = field(default_factory=CallbackSettings)
 
     @property
     def database(self) -> Database:

@@ -23,7 +23,7 @@ from gateways.webhooks import callbacks
 from gateways.webhooks.egress.call import Caller
 from gateways.webhooks.egress.sender import WebhookSender
 from handlers import deliver, report_end
-from jobs_core import Complete, Connection, Database, Fail, HandlerTable, InvalidInput, Job, Jobs, execute
+from jobs_core import Complete, Connection, Database, Fail, HandlerTable, InvalidInput, Job, Jobs, db, execute
 from jobs_core.cancel import cancel
 from jobs_core.look import find
 from tests.support.database import Undone
@@ -348,3 +348,25 @@ async def test_what_is_no_callback_is_refused_by_its_field(place: Place) -> None
     with pytest.raises(InvalidInput):
         await callbacks.change(place.conn, "shop", {"url": "http://169.254.169.254/"}, settings=SETTINGS)
     assert (await book.find_callback(place.conn, "shop")).url == place.receiver.url
+
+
+async def test_what_the_receiver_has_is_sent_though_the_database_was_away_in_between(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only how the callback does is noted there."""
+    await place.add()
+    away = db.SerializationFailure("gone")
+
+    async def fails(*_given: object, **_named: object) -> None:
+        raise away
+
+    monkeypatch.setattr(book, "note_try", fails)
+    await place.happen()
+    await place.run()
+    assert [(one.state, one.tries) for one in await place.owed()] == [("sent", 1)]
+    monkeypatch.setattr(book, "target", fails)
+    await place.happen()
+    await place.run()
+    waits = (await place.owed())[1]
+    assert (waits.state, waits.unsure_since) == ("owed", None)
+    assert len(place.receiver.taken) == 1

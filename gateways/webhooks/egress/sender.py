@@ -13,16 +13,21 @@ import json
 import time
 from datetime import UTC, timedelta
 
+import structlog
+
 from assistant import callbacks
 from assistant.deliveries import Delivery
 from assistant.senders import Answer, NotYet, Refused, Sent
 from gateways.webhooks.egress import REMEMBERS
 from gateways.webhooks.egress.call import Answered, AnswerLost, Caller, NotReached
 from gateways.webhooks.signing import sign
-from jobs_core import Database, RetryPolicy
+from jobs_core import Database, RetryPolicy, db
+
+log = structlog.get_logger()
 
 BACKOFF = RetryPolicy(first_s=5.0, last_s=3600.0)
 """After what a receiver refuses: 5, 10, 20 s … an hour, for as long as a delivery's job lives."""
+_DATABASE_PAUSE = timedelta(seconds=1)
 _TAKEN = range(200, 300)
 _ASK_LATER = frozenset({429, 503})
 _GONE = 410
@@ -40,8 +45,13 @@ class WebhookSender:
     async def send(self, delivery: Delivery) -> Answer:
         """As `Sender.send`. Raises AnswerLost, an OSError."""
         name = delivery.chat or ""
-        async with self._database.connection() as conn:
-            target = await callbacks.target(conn, name)
+        try:
+            async with self._database.connection() as conn:
+                target = await callbacks.target(conn, name)
+        except Exception as error:
+            if not db.will_pass(error):
+                raise
+            return NotYet(_DATABASE_PAUSE, f"the database was away: {db.describe(error)}")
         if target is None:
             return Refused(f"callback {name} was removed")
         if not target.enabled and delivery.payload["event"] != "callback.test":
@@ -65,15 +75,28 @@ class WebhookSender:
                 async with self._database.connection() as conn:
                     await callbacks.switch_off(conn, name, "its receiver answered 410, Gone")
                 return Refused("HTTP 410: it is gone")
-            case Answered(status, after_s) if status in _ASK_LATER and after_s is not None:
-                return NotYet(timedelta(seconds=after_s), f"HTTP {status}: it asks for {after_s:.0f} s")
         await self._note(name, arrived=False)
-        reason = reached.reason if isinstance(reached, NotReached) else f"HTTP {reached.status}"
-        return NotYet(timedelta(seconds=BACKOFF.delay_s(max(delivery.tries, 1))), reason)
+        return _not_yet(reached, BACKOFF.delay_s(max(delivery.tries, 1)))
 
     async def _note(self, name: str, *, arrived: bool) -> None:
-        async with self._database.connection() as conn:
-            await callbacks.note_try(conn, name, arrived=arrived)
+        """Note how the callback does. Where that cannot be, what became of the try is not to be lost for it."""
+        try:
+            async with self._database.connection() as conn:
+                await callbacks.note_try(conn, name, arrived=arrived)
+        except Exception as error:
+            if not db.will_pass(error):
+                raise
+            log.warning("callback.not_noted", callback=name, error=db.describe(error))
+
+
+def _not_yet(reached: Answered | NotReached, backoff_s: float) -> NotYet:
+    """After how long it is tried again: no sooner than it asks for, and each time later, whatever it asks for."""
+    match reached:
+        case NotReached(reason):
+            return NotYet(timedelta(seconds=backoff_s), reason)
+        case Answered(status, asked_s) if status in _ASK_LATER and asked_s is not None:
+            return NotYet(timedelta(seconds=max(asked_s, backoff_s)), f"HTTP {status}: it asks for {asked_s:.0f} s")
+    return NotYet(timedelta(seconds=backoff_s), f"HTTP {reached.status}")
 
 
 def message_id(delivery: Delivery) -> str:
