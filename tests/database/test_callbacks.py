@@ -19,6 +19,7 @@ from assistant.notifications import list_notifications, notify
 from assistant.reported import REPORT_END
 from assistant.senders import Senders
 from assistant.sending import resend
+from assistant.undelivered import tell_agent, told_in
 from gateways.webhooks import callbacks
 from gateways.webhooks.egress.call import Caller
 from gateways.webhooks.egress.sender import WebhookSender
@@ -128,9 +129,9 @@ async def test_a_turns_end_is_told_with_its_answer(place: Place, database: Datab
     await place.add({"turn.ended": {"agent": ["assistant"], "state": ["answered"]}})
     await place.add({"turn.ended": {"state": ["failed"]}}, "failures")
     async with Jobs(database, _with_chats()) as jobs:
-        for ends in (chats.answer, chats.fail):
+        for ends, trial in ((chats.answer, False), (chats.fail, False), (chats.answer, True)):
             received = await chats.receive(
-                place.conn, jobs, session_id=None, channel="web", message="Hello", user_id="ada"
+                place.conn, jobs, session_id=None, channel="web", message="Hello", user_id="ada", trial=trial
             )
             turn_id = uuid4()
             chat = received.session_id
@@ -320,6 +321,17 @@ async def test_a_callback_is_told_of_no_failure_of_its_own(place: Place) -> None
     await sending.end(place.conn, lost.id, "failed", said="HTTP 500")
     told = (await place.owed())[1:]
     assert [(one.chat, one.payload["data"]["category"]) for one in told] == [("other", "delivery")]
+
+
+async def test_an_agent_is_told_of_no_event_that_did_not_arrive_whatever_its_callback_is_called(place: Place) -> None:
+    chat = str(uuid4())  # as chats are
+    await place.add(name=chat)
+    await place.happen()
+    [lost] = await place.owed()
+    await sending.end(place.conn, lost.id, "failed", said="HTTP 500")
+    turn_id = uuid4()
+    await tell_agent(place.conn, chat, turn_id)
+    assert await told_in(place.conn, chat, turn_id) is None
 
 
 NO_CALLBACKS: list[tuple[dict[str, Any], str]] = [
