@@ -211,7 +211,7 @@ def test_a_worker_started_beside_it_joins_and_serves_chats_too(home: Home, runni
         [joined] = [worker for worker in workers if worker["queues"] == ["beside"]]
         assert (joined["slots"], joined["job_types"]) == (
             3,
-            ["chat_turn", "deliver", "hello", "report_end", "tell", "transcribe"],
+            ["chat_turn", "deliver", "hello", "report_end", "scheduled_turn", "tell", "transcribe"],
         )
         job = home.json("create", "hello", "--input", '{"name": "Bo"}', "--queue", "beside", "--wait")
         assert job["worker_id"] == joined["id"]
