@@ -217,18 +217,8 @@ def _tell_secret(name: str, secret: str, *, own: bool, as_json: bool) -> None:
 
 
 def _print(source: "Source", *, as_json: bool) -> None:
-    import json
     from dataclasses import asdict
 
-    from cli.printing import line, print_json, print_plain
+    from cli.with_secrets import print_with_secrets
 
-    values = asdict(source)
-    if as_json:
-        print_json(values)
-        return
-    secrets = values.pop("secrets")
-    for name, value in values.items():
-        print_plain(f"{name:<15} {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else line(value)}")
-    for secret in secrets:
-        until = f" until {line(secret['valid_until'])}" if secret["valid_until"] else ""
-        print_plain(f"{'secret':<15} since {line(secret['created_at'])}{until}")
+    print_with_secrets(asdict(source), as_json=as_json)
