@@ -72,15 +72,13 @@ async def approval_waits(conn: Connection, action: Action) -> Sequence[Ready]:
     return await _tell(conn, APPROVAL_WAITING, str(action.id), data)
 
 
-async def notified(
-    conn: Connection, notification_id: int, said: Mapping[str, str | None], *, but: str | None = None
-) -> Sequence[Ready]:
-    """Tell of a notification: its user_id (None: the owner), title, body, category, severity. but: not to this callback."""
+async def notified(conn: Connection, notification_id: int, said: Mapping[str, str | None]) -> Sequence[Ready]:
+    """Tell of a notification: its user_id (None: the owner), title, body, category, severity."""
 
     async def data() -> Data:
         return {"notification_id": notification_id, **said}
 
-    return await _tell(conn, NOTIFIED, str(notification_id), data, but=but)
+    return await _tell(conn, NOTIFIED, str(notification_id), data)
 
 
 async def job_ended(conn: Connection, job_id: int, data: Data) -> Sequence[Ready]:
@@ -102,14 +100,12 @@ async def _tell(
     event: str,
     key: str,
     data_of: Callable[[], Awaitable[Data | None]],
-    *,
-    but: str | None = None,
 ) -> list[Ready]:
     callbacks = await fetch(conn, statement("assistant", "callback/wanting"), {"event": event})
     data = await data_of() if callbacks else None
     ready = list[Ready]()
     for callback in callbacks if data is not None else ():
-        if callback["name"] != but and _is_wanted(data or {}, callback["wanted"]):
+        if _is_wanted(data or {}, callback["wanted"]):
             owed = await _owe(conn, callback["name"], event, key, data or {})
             ready += owed.ready if owed else ()
     return ready

@@ -78,9 +78,11 @@ async def notify(
     if not (metadata and metadata.get("carded")):
         news = News(row["id"], title, body, category, severity, row["created_at"], turn_id, not_by, failed)
         await route(conn, user_id, news)
-    said = {"user_id": user_id, "title": title, "body": body, "category": category, "severity": severity}
-    but = failed.chat if failed and failed.channel == callback_events.CHANNEL else None
-    await callback_events.notified(conn, row["id"], said, but=but)
+    if (
+        failed is None or failed.channel != callback_events.CHANNEL
+    ):  # in an outage each would be told that all others fail
+        said = {"user_id": user_id, "title": title, "body": body, "category": category, "severity": severity}
+        await callback_events.notified(conn, row["id"], said)
     return int(row["id"])
 
 

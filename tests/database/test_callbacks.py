@@ -312,15 +312,15 @@ async def test_a_test_is_sent_as_all_events_are_though_the_callback_is_off(place
         await callbacks.send_test(place.conn, "nobody")
 
 
-async def test_a_callback_is_told_of_no_failure_of_its_own(place: Place) -> None:
-    """It would be told of the failure to tell it that, and so on."""
+async def test_what_did_not_arrive_at_a_callback_is_told_to_the_owner_and_to_no_callback(place: Place) -> None:
+    """It would be told of the failure to tell it that, and so on; and in an outage each of all others."""
     await place.add({"notification.created": {"category": ["test", "delivery"]}})
     await place.add({"notification.created": {"category": ["delivery"]}}, name="other")
     await place.happen()
     [lost] = await place.owed()
     await sending.end(place.conn, lost.id, "failed", said="HTTP 500")
-    told = (await place.owed())[1:]
-    assert [(one.chat, one.payload["data"]["category"]) for one in told] == [("other", "delivery")]
+    assert [one.id for one in await place.owed()] == [lost.id]
+    assert "Not delivered by webhook: failed" in [one.title for one in await list_notifications(place.conn)]
 
 
 async def test_an_agent_is_told_of_no_event_that_did_not_arrive_whatever_its_callback_is_called(place: Place) -> None:

@@ -72,11 +72,17 @@ class WebhookSender:
                 await self._note(name, arrived=True)
                 return Sent()
             case Answered(status) if status == _GONE:
-                async with self._database.connection() as conn:
-                    await callbacks.switch_off(conn, name, "its receiver answered 410, Gone")
+                await self._switch_off(name, "its receiver answered 410, Gone")
                 return Refused("HTTP 410: it is gone")
         await self._note(name, arrived=False)
         return _not_yet(reached, BACKOFF.delay_s(max(delivery.tries, 1)))
+
+    async def _switch_off(self, name: str, why: str) -> None:
+        async def once() -> None:
+            async with self._database.connection() as conn:
+                await callbacks.switch_off(conn, name, why)
+
+        await db.retried(once)  # it tells, and who tells locks lanes
 
     async def _note(self, name: str, *, arrived: bool) -> None:
         """Note how the callback does. Where that cannot be, what became of the try is not to be lost for it."""
