@@ -114,7 +114,12 @@ FILL = (
     """,
 )
 STATEMENTS: dict[str, Arguments] = {
-    "action/list_open": {"states": "{pending,approved,executing,unknown}", "before_id": None, "limit": "50"}
+    "action/list_open": {
+        "states": "{pending,approved,executing,unknown}",
+        "decided_by": None,
+        "before_id": None,
+        "limit": "50",
+    }
 }
 
 

@@ -52,7 +52,7 @@ def test_an_empty_database_is_migrated_and_then_used(tmp_path: Path, empty_url: 
     assert (pending.returncode, rooms[0], set(rooms)) == (
         1,
         "jobs_core",
-        {"jobs_core", "sessions", "assistant", "gateways"},
+        {"jobs_core", "schedules", "sessions", "assistant", "gateways"},
     )
     sql = home.run("migrate", "--sql", DATABASE_URL=empty_url)
     assert (sql.returncode, 'CREATE TABLE "jobs".jobs (' in sql.stdout) == (0, True)
@@ -100,7 +100,7 @@ def test_a_worker_without_credentials_leaves_chats_to_others(tmp_path: Path, dat
         said, *logged = worker.log.read_text().splitlines()
     assert said.startswith("No Anthropic credentials: these workers leave agents' jobs to others.")
     [registered] = [entry for entry in map(json.loads, logged) if entry["event"] == "worker.registered"]
-    assert registered["queues"] == ["default", "media"]
+    assert registered["queues"] == ["default", "media", "out", "out:webhook"]
 
 
 def test_a_wait_for_a_job_that_fails_exits_with_1(tmp_path: Path, database_url: str) -> None:
