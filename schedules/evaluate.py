@@ -180,11 +180,13 @@ async def _create(conn: Connection, jobs: Jobs, turns: Sequence[_Turn], done: Ev
     await creating.add_ticks(conn, [*wanted, *overlapped], [*made, *[None] * len(overlapped)])
     turn_of = {turn.schedule.id: turn for turn in turns}
     for one, result in zip(wanted, made, strict=True):
+        turn = turn_of[one.schedule.id]
         if isinstance(result, Refused):
-            turn = turn_of[one.schedule.id]
             turn.failures = counted(turn.failures, "refused")
             turn.to_cancel = []  # there is nothing to give way to
             log.warning("schedule.tick_refused", schedule=one.schedule.name, slot=one.due.slot)
+        else:  # by its type's unique key an old job may be the new one, too
+            turn.to_cancel = [job_id for job_id in turn.to_cancel if job_id != result]
 
 
 async def _move_on(conn: Connection, turns: Sequence[_Turn]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 import schedules
-from jobs_core import Complete, Connection, Database, Fail, InvalidInput, Jobs, JobType, db, fetch
+from jobs_core import Complete, Connection, Created, Database, Fail, InvalidInput, Jobs, JobType, NewJob, db, fetch
 from jobs_core.claim import claim
+from jobs_core.job_types import UniqueWhile
 from jobs_core.settle import settle
 from schedules import Rule, Schedule, Tick
 from schedules.evaluate import Evaluated, evaluate, follow_up
@@ -220,6 +221,20 @@ async def test_with_cancel_a_job_that_is_refused_has_none_give_way(conn: Connect
     assert len(await living(conn)) == 1
 
 
+@pytest.mark.parametrize("held_while", ["unstarted", "unfinished"])
+async def test_with_cancel_a_job_that_is_met_by_its_unique_key_does_not_give_way_to_itself(
+    conn: Connection, put: Put, after: Pass, jobs: Jobs, held_while: UniqueWhile
+) -> None:
+    """Else each tick would cancel the one job that it has."""
+    one_job = JobType("one_job", Ticked, unique_key=lambda _: "k", unique_while=held_while)
+    jobs.table.declare(one_job)
+    await put(job_type="one_job", overlap="cancel")
+    await after(MINUTE)
+    done = await after(2 * MINUTE)
+    assert (done.to_cancel, len(await living(conn))) == ([], 1)
+    assert await fetch(conn, "SELECT FROM jobs.cancel_requests") == []
+
+
 async def test_with_a_lane_of_its_own_a_type_keeps_it(conn: Connection, put: Put, after: Pass) -> None:
     await put(job_type="lane_note", overlap="queue")
     await conn.execute("""UPDATE jobs.schedules SET input = '{"lane": "theirs"}'""")
@@ -300,6 +315,27 @@ async def test_an_input_is_no_longer_than_a_thousand_of_it_can_be_created_at_onc
             rule=Rule(every_s=1),
             source="cli",
         )
+
+
+async def test_long_inputs_are_created_a_part_at_a_time_so_that_their_transaction_never_lies_idle_for_long(
+    conn: Connection, put: Put, after: Pass, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler's is cut off after 5 s: checked in one go, a thousand inputs of 64 KiB never came through."""
+    parts, create_many = list[int](), jobs.create_many
+
+    async def noted(wanted: Sequence[NewJob], **how: Any) -> Created:
+        parts.append(sum(len(str(job.input)) for job in wanted))
+        return await create_many(wanted, **how)
+
+    monkeypatch.setattr(jobs, "create_many", noted)
+    await put("long", missed="all", missed_max=40, overlap="queue")
+    await conn.execute("UPDATE jobs.schedules SET input = jsonb_build_object('text', repeat('x', 60000))")
+    await put("short")
+    assert (await after(60 * MINUTE)).jobs == 42
+    assert len(parts) == 3
+    assert max(parts) < 1.1 * 2**20
+    ticks = await fetch(conn, "SELECT job_id FROM jobs.schedule_ticks WHERE schedule_id = 1 ORDER BY due_at")
+    assert [tick["job_id"] for tick in ticks] == sorted(tick["job_id"] for tick in ticks)
 
 
 async def test_a_batch_has_no_more_ticks_than_it_says_unless_one_schedule_has(
