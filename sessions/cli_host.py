@@ -27,7 +27,7 @@ from sessions.gate import Gate
 from sessions.narrator import Narrator
 from sessions.options import CONTINUE_TURN, CONTINUE_WITH, Access, build_options, find_cli
 from sessions.processes import kill_run
-from sessions.resume import TurnState, answered_calls, without_deferrals
+from sessions.resume import TurnState, answered_calls, without_deferrals, without_last_notes
 from sessions.scratch import RunFolder, Scratch
 from sessions.settings import SessionSettings
 from sessions.store import Entries, TranscriptStore
@@ -110,7 +110,8 @@ class CliHost:
         options = _of_session(options, turn.session_id, stands, told)
         gate = self._gate(turn, kill)
         options = gate.guard(options) if gate else options
-        _lay_transcript(folder, cwd, turn.session_id, without_deferrals(entries, but=stands.call))
+        resumed = without_deferrals(entries, but=stands.call)
+        _lay_transcript(folder, cwd, turn.session_id, without_last_notes(resumed) if stands.to_go_on else resumed)
         try:
             heard = await converse(
                 options,

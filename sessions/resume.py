@@ -76,6 +76,21 @@ def without_deferrals(entries: list[Entry], *, but: str | None = None) -> list[E
     return [entry for entry in entries if _deferred_call(entry) in {None, but}]
 
 
+def without_last_notes(entries: list[Entry]) -> list[Entry]:
+    """The entries that a CLI is to go on from, without what one before told the model for that, where this is the last of them.
+
+    A CLI takes a turn for one that was cut off by the prompt, result or attachment that stands last. Behind a note of its own
+    ("Continue from where you left off.") it waits for a prompt, and says nothing.
+    """
+    kept = list(entries)
+    chained = (index for index in reversed(range(len(entries))) if "uuid" in entries[index])
+    for index in chained:
+        if not (entries[index].get("isMeta") and entries[index].get("promptSource") == "system"):
+            break
+        del kept[index]
+    return kept
+
+
 def result_of_call(entries: list[Entry], call_id: str) -> Entry | None:
     """The `tool_result` block of a call, None where it has none."""
     results = (block for entry in entries for block in blocks_of(entry) if block.get("type") == "tool_result")

@@ -11,7 +11,7 @@ from sessions import DeferredCall, cli_host
 from sessions.resume import classify
 from simulator.client import SimulatorControl
 from tests.support.gate import REASON, Decision, gate
-from tests.support.sessions import BASH, Chat, agents, go_on, turn_worker
+from tests.support.sessions import BASH, Chat, agents, go_on, said, turn_worker
 
 RESULT = "tool-was-here"
 ECHO = f"""[[tool Bash {{"command": "echo run >> %s; echo {RESULT}"}}]] """
@@ -65,6 +65,31 @@ async def test_a_call_that_was_decided_is_not_run_again_by_any_later_cli(
     end = await go_on(sim, tmp_path, chat, turn_id, prompt)
     assert (end.answer, end.source) == ("Done.", "resumed")
     assert runs.read_text() == "run\n"
+
+
+async def test_a_turn_that_was_cut_behind_its_decided_call_is_gone_on_with_in_the_same_folder(
+    chat: Chat, sim: SimulatorControl, tmp_path: Path
+) -> None:
+    """There the CLI's own "Continue …" stands last. One that finds it takes the turn to be over, and says nothing."""
+    prompt = ECHO % (tmp_path / "runs") + "[[then]] [[hold h]] [[text Done.]]"
+    (workspace := tmp_path / "workspace").mkdir()
+    turn_id = await chat.new_turn()
+    async with agents(chat.database, sim, tmp_path / "s") as sessions:
+        with gate(lambda _: "defer"):
+            await chat.run(sessions, turn_id, prompt, workspace=workspace, **BASH)
+        with gate(lambda _: "allow"):
+            run = asyncio.create_task(chat.run(sessions, turn_id, prompt, workspace=workspace, **BASH))
+            await sim.wait_for_request(holding="h")
+            async with asyncio.timeout(30):
+                while not any(entry.get("isMeta") for entry in await chat.transcript()):
+                    await asyncio.sleep(0.02)
+            run.cancel()
+            with suppress(asyncio.CancelledError):
+                await run
+        await sim.release("h")
+        assert (await chat.run(sessions, turn_id, prompt, workspace=workspace, **BASH)).answer == "Done."
+    assert (tmp_path / "runs").read_text() == "run\n"
+    assert said((await sim.requests())[-1].body, "user").count("Continue from where you left off.") == 1
 
 
 async def test_with_its_mark_left_in_the_transcript_a_decided_call_would_be_run_again(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessions.resume import TurnState, classify, result_of_call, without_deferrals
+from sessions.resume import TurnState, classify, result_of_call, without_deferrals, without_last_notes
 
 TURN, SECOND, THIRD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000" for n in "123")
 
@@ -63,6 +63,17 @@ def test_a_deferred_call_that_was_answered_waits_for_nobody() -> None:
     assert without_deferrals(entries, but=call) == entries
     assert result_of_call(answered, call) == result
     assert result_of_call(entries, call) is None
+
+
+def test_a_note_of_the_cli_s_own_is_left_out_where_it_stands_last_and_only_there() -> None:
+    """Later entries hang on it, such as an attachment, which a CLI goes on from itself."""
+    entries = recorded("tool_done")
+    note = {"type": "user", "uuid": "n", "isMeta": True, "promptSource": "system", "message": {"content": "Continue …"}}
+    unchained = {"type": "last-prompt", "leafUuid": "r"}
+    assert without_last_notes([*entries, note, note, unchained]) == [*entries, unchained]
+    for last in ({"type": "attachment", "uuid": "a", "parentUuid": "n"}, note | {"promptSource": None}):
+        assert without_last_notes([*entries, note, last]) == [*entries, note, last]
+    assert without_last_notes([]) == []
 
 
 def test_of_several_calls_that_were_deferred_the_last_without_a_result_waits() -> None:
