@@ -1,7 +1,7 @@
-"""The owner's tools for schedules: see what one would come to, make, list, pause and remove them.
+"""The owner's tools for schedules: see what one would come to, make, list, pause, resume and remove them.
 
-A schedule spends money when nobody looks, and a removed one is gone: both are asked about before they are done. The agent that
-is asked at each tick is the one that makes the schedule, and the person is the run's.
+A schedule spends money when nobody looks, also one that is resumed, and a removed one is gone: all three are asked about before
+they are done. The agent that is asked at each tick is the one that makes the schedule, and the person is the run's.
 """
 
 import json
@@ -55,15 +55,6 @@ class NewSchedule(Timing):
     )
 
 
-class Paused(BaseModel):
-    """Whether a schedule is to be paused, or to go on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name
-    paused: bool
-
-
 class Which(BaseModel):
     """A schedule."""
 
@@ -104,13 +95,13 @@ def schedule_tools(context: RunContext) -> list[Tool[Any]]:
 
         return await context.once("create_schedule", given, make, most=_MOST_NEW)
 
-    async def pause(given: Paused) -> str:
+    async def pause(given: Which) -> str:
         async with context.writing() as conn:
-            if given.paused:
-                schedule = await schedules.pause(conn, given.name, why=f"by agent {context.agent}")
-            else:
-                schedule = await schedules.resume(conn, given.name)
-        return _shown(schedule)
+            return _shown(await schedules.pause(conn, given.name, why=f"by agent {context.agent}"))
+
+    async def resume(given: Which) -> str:
+        async with context.writing() as conn:
+            return _shown(await schedules.resume(conn, given.name))
 
     async def remove(given: Which) -> str:
         async with context.writing() as conn:
@@ -138,7 +129,8 @@ def schedule_tools(context: RunContext) -> list[Tool[Any]]:
             create,
             gated=True,
         ),
-        Tool("pause_schedule", "Pause a schedule, or have a paused one go on.", Paused, pause),
+        Tool("pause_schedule", "Pause a schedule.", Which, pause),
+        Tool("resume_schedule", "Have a paused schedule go on.", Which, resume, gated=True),
         Tool("remove_schedule", "Remove a schedule for good.", Which, remove, gated=True),
         Tool("list_schedules", f"List schedules by name, {_SHOWN} at a time.", Page, list_some),
     ]

@@ -59,9 +59,9 @@ async def test_a_schedule_is_for_the_run_s_person_and_asks_the_run_s_agent_in_th
     again = await call(of(OWNER), "create_schedule", run_id=SECOND, **MORNING)
     assert "it was not done again" in again
     assert "morning: 0 9 * * mon-fri (Asia/Tokyo), next " in await call(of(OWNER), "list_schedules", run_id=FIRST)
-    paused = await call(of(OWNER), "pause_schedule", run_id=FIRST, name="morning", paused=True)
+    paused = await call(of(OWNER), "pause_schedule", run_id=FIRST, name="morning")
     assert "paused (by agent clerk)" in paused
-    assert ", next " in await call(of(OWNER), "pause_schedule", run_id=FIRST, name="morning", paused=False)
+    assert ", next " in await call(of(OWNER), "resume_schedule", run_id=FIRST, name="morning")
     assert "was removed" in await call(of(OWNER), "remove_schedule", run_id=FIRST, name="morning")
     assert await call(of(OWNER), "list_schedules", run_id=FIRST) == "There are no such schedules."
 
@@ -74,7 +74,7 @@ def test_only_owners_have_them_and_no_argument_names_a_person_or_another_agent(o
         if "schedule" in tool.name
         for name in tool.Input.model_json_schema()["properties"]
     }
-    assert fields == {"name", "prompt", "approvals", "cron", "every_s", "at", "zone", "paused", "after"}
+    assert fields == {"name", "prompt", "approvals", "cron", "every_s", "at", "zone", "after"}
 
 
 def test_what_spends_money_or_cannot_be_taken_back_is_asked_about(of: Of) -> None:
@@ -82,7 +82,7 @@ def test_what_spends_money_or_cannot_be_taken_back_is_asked_about(of: Of) -> Non
     ungated = shown_names([tool for tool in tools if not tool.gated])
     judge = policy.parse([], role="owner", own_tools=ungated).judge
     asked = {name for name in shown_names(tools) if judge(name, {}).then == "ask"}
-    assert asked == {"mcp__jobs__create_schedule", "mcp__jobs__remove_schedule"}
+    assert asked == {f"mcp__jobs__{verb}_schedule" for verb in ("create", "resume", "remove")}
 
 
 @pytest.mark.usefixtures("clerk")

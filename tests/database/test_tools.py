@@ -62,6 +62,7 @@ def test_each_role_has_its_tools(of: Of) -> None:
         "try_schedule",
         "create_schedule",
         "pause_schedule",
+        "resume_schedule",
         "remove_schedule",
         "list_schedules",
     ]
