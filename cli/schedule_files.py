@@ -109,6 +109,8 @@ def _read_file(path: Path) -> tuple[list[Entry], list[str]]:
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
         return [], [f"{path.name}:{line[1] if line else text.count(chr(10)) + 1}: is no TOML: {error}"]
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of others
+        return [], [f"{path.name}: cannot be read as TOML ({error}): take out what is so long or so deep"]
     entries, wrong = list[Entry](), list[str]()
     for name, values in tables.items():
         try:

@@ -97,6 +97,8 @@ WRONG: list[tuple[dict[str, str], list[str]]] = [
     ),
     ({"a": MORNING + "promt = 1\n"}, ["a.toml:7: morning: schedule.promt"]),
     ({"a": "[morning\n"}, ["a.toml:1: is no TOML"]),
+    ({"a": f"x = {'9' * 5000}\n"}, ["a.toml: cannot be read as TOML (Exceeds the limit"]),
+    ({"a": f"x = {'[' * 3000}{']' * 3000}\n"}, ["a.toml: cannot be read as TOML (maximum recursion depth"]),
     ({"a": MORNING + "name = 'x'\n"}, ["a.toml:7: morning: name: the table's heading"]),
     ({"a": MORNING + "[Evening]\nevery_s = 5\nprompt = 'x'\n"}, ["a.toml:7: name: 'Evening' is not 1 to 63"]),
     (
