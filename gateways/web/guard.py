@@ -17,7 +17,8 @@ from gateways.web.errors import Refused, refusal, unavailable
 from jobs_core import db
 
 LOOK_AGAIN_S = 15.0
-"""A stream ends so long after its token was revoked, when there is something to tell: a heartbeat at the latest."""
+"""A stream ends so long after its token was revoked, when there is something to tell: a heartbeat at the latest. Likewise a
+body that comes slowly is read no further."""
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -80,8 +81,10 @@ class Guard:
                 raise
             await refusal(unavailable(error))(scope, receive, send)
             return
+        if token is not None:
+            receive, send = self._while_good(token, scope, receive, send)
         with suppress(_OverError):
-            await self._inner(scope, receive, send if token is None else self._while_good(token, scope, send))
+            await self._inner(scope, receive, send)
 
     async def _check(self, scope: Scope) -> str | None:
         """The request's token; None where the route needs none."""
@@ -94,11 +97,7 @@ class Guard:
         token = _token_in(headers.getlist("authorization"))
         caller = await self._known_by(token) if token else None
         if caller is None:
-            message = (
-                "The token is missing or wrong, or no longer good: send 'Authorization: Bearer TOKEN' (./jobs token prints "
-                "the operator's)"
-            )
-            raise Refused(401, "no_token", message, headers={"WWW-Authenticate": 'Bearer realm="jobs"'})
+            raise _no_token()
         note_caller(scope, caller)
         return token
 
@@ -108,20 +107,33 @@ class Guard:
             raise Refused(421, "wrong_host", f"The Host header is none of this door's; it answers to {names}")
         return hosts[0].lower()
 
-    def _while_good(self, token: str, scope: Scope, send: Send) -> Send:
-        """Sends an answer, a stream no longer than its token is good for what it was when it began."""
+    def _while_good(self, token: str, scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        """Reads a body, and sends a stream, no longer than the token is good for what it was when the request began.
+
+        Else who is about to be blocked begins requests, and ends them when they please.
+        """
         began_as, look_at_s = caller_in(scope), time.monotonic() + LOOK_AGAIN_S
 
-        async def sending(message: Message) -> None:
+        async def is_over() -> bool:
             nonlocal look_at_s
-            if message.get("more_body") and time.monotonic() >= look_at_s:
-                look_at_s = time.monotonic() + LOOK_AGAIN_S
-                if not await self._is_still(began_as, token):
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
-                    raise _OverError
+            if time.monotonic() < look_at_s:
+                return False
+            look_at_s = time.monotonic() + LOOK_AGAIN_S
+            return not await self._is_still(began_as, token)
+
+        async def receiving() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and scope["method"] != "GET" and await is_over():
+                raise _no_token()
+            return message
+
+        async def sending(message: Message) -> None:
+            if message.get("more_body") and await is_over():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                raise _OverError
             await send(message)
 
-        return sending
+        return receiving, sending
 
     async def _is_still(self, caller: Caller, token: str) -> bool:
         try:
@@ -134,6 +146,14 @@ class Guard:
 
 class _OverError(Exception):
     """The answer has ended before its route had."""
+
+
+def _no_token() -> Refused:
+    message = (
+        "The token is missing or wrong, or no longer good: send 'Authorization: Bearer TOKEN' (./jobs token prints "
+        "the operator's)"
+    )
+    return Refused(401, "no_token", message, headers={"WWW-Authenticate": 'Bearer realm="jobs"'})
 
 
 def _token_in(given: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -172,6 +173,26 @@ async def test_a_stream_ends_when_its_token_does(jobs: Jobs, conn: Connection, m
                 await execute(conn, "UPDATE jobs.api_tokens SET revoked_at = clock_timestamp()")
                 async with asyncio.timeout(20):
                     assert [line async for line in lines if line.startswith("data")] == []
+
+
+async def test_what_was_begun_with_a_token_is_not_read_to_its_end_once_the_token_is_good_for_nothing(
+    served: FastAPI, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "LOOK_AGAIN_S", 0.0)
+    form = b'--a\r\nContent-Disposition: form-data; name="message"\r\n\r\nm\r\n--a--\r\n'
+    for kind, body in (("application/json", b'{"message": "m"}'), ("multipart/form-data; boundary=a", form)):
+        for ends in (False, True):
+            token, _ = await make(served)
+
+            async def slowly(body: bytes = body, *, ends: bool = ends) -> AsyncIterator[bytes]:
+                yield body  # all of it, but the word that it is over
+                if ends:
+                    await execute(conn, "UPDATE jobs.api_tokens SET revoked_at = clock_timestamp()")
+
+            async with calling(served, token=token) as client:
+                answer = await client.post("/api/chat", content=slowly(), headers={"Content-Type": kind})
+            assert answer.status_code == (401 if ends else 202), answer.text
+    assert len(await fetch(conn, "SELECT FROM jobs.chat_message_history")) == 2
 
 
 async def test_while_the_database_is_away_a_persons_token_is_neither_right_nor_wrong(
