@@ -177,6 +177,7 @@ async def test_what_is_no_form_is_refused_with_a_reason(served: FastAPI, conn: C
             ("multipart/form-data; boundary=a", NAMED % (b"role", b"owner")),
             ("multipart/form-data; boundary=a", NAMED % (b"message", b"x" * 300_000)),
             ("multipart/form-data; boundary=a", NAMED % (b'file"; filename="\xff', b"")),
+            ("multipart/form-data; charset=utf-8; charset=punycode; boundary=a", NAMED % (b"message-", b"x-")),
         ):
             response = await client.post("/api/chat", content=body, headers={"Content-Type": kind})
             assert response.status_code in {400, 422}, response.text
