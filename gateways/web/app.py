@@ -5,12 +5,12 @@ from functools import cache, partial
 from fastapi import Depends, FastAPI
 
 from gateways.web.access import OPEN, required
+from gateways.web.at_once import MOST_FORMS, MOST_STREAMS, AtOnce
 from gateways.web.caller import known_by
 from gateways.web.context import Context
 from gateways.web.errors import Surprises, tell_errors
 from gateways.web.events import Streams
 from gateways.web.feeds import Feeds
-from gateways.web.forms import Forms
 from gateways.web.guard import Guard, SecurityHeaders
 from gateways.web.health import look_for_health
 from gateways.web.inbox_feed import Inbox
@@ -38,7 +38,8 @@ def app(context: Context) -> FastAPI:
     api.state.streams = Streams()
     api.state.feeds = Feeds(context.database)
     api.state.inbox = Inbox(context.database)
-    api.state.forms = Forms()
+    api.state.forms = AtOnce(MOST_FORMS, "too_many_forms", "messages with files of yours are being taken in")
+    api.state.watching = AtOnce(MOST_STREAMS, "too_many_streams", "streams of yours are open")
     api.state.look_for_health = Shared(partial(look_for_health, context))
     api.state.counts = Shared(counts)
     api.state.stands = Stands(context.database)

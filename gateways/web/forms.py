@@ -5,9 +5,8 @@ Fields `session_id`, `message`, `user_id`; files as `file`, and as `voice` what 
 
 import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +18,12 @@ from starlette.requests import ClientDisconnect
 
 from assistant.content import MAX_FILES
 from assistant.media import PIECE_BYTES
-from gateways.web.caller import Caller
 from gateways.web.errors import Refused
 from jobs_core import InvalidInput, gate
 
 KINDS = {"file": "document", "voice": "voice"}
 """What a file's field says that it is, as media.py calls it."""
 _FIELDS = ("session_id", "message", "user_id")
-MOST_AT_ONCE = 3
-"""Of one person who is no owner."""
 _MARGIN_BYTES = 1024 * 1024
 """Of all that is not a file's."""
 _CHARSETS = (b"utf-8", b"utf8")
@@ -72,30 +68,6 @@ class Form:
 def is_form(request: Request) -> bool:
     """Whether the body says that it is a form with files."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower() == "multipart/form-data"
-
-
-class Forms:
-    """The forms that are being read at a door: they lie on its disk, and nobody but owners has more than a few there."""
-
-    def __init__(self) -> None:
-        self._open = Counter[str]()
-
-    @contextmanager
-    def one_of(self, caller: Caller) -> Iterator[None]:
-        """Count one more until the block ends. Raises Refused where this person has too many."""
-        whose = caller.user_id
-        if whose is None or caller.is_owner:
-            yield
-            return
-        if self._open[whose] >= MOST_AT_ONCE:
-            message = f"{MOST_AT_ONCE} messages with files of yours are being taken in already; try again in a moment"
-            raise Refused(503, "too_many_forms", message, headers={"Retry-After": "5"})
-        self._open[whose] += 1
-        try:
-            yield
-        finally:
-            self._open[whose] -= 1
-            self._open = +self._open
 
 
 @asynccontextmanager

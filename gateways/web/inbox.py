@@ -9,12 +9,12 @@ behind it, once; who comes without begins here. The first event of each stream s
 """
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import Header, Query, Request, Response
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
+from gateways.web.at_once import Stream
 from gateways.web.caller import Calling
 from gateways.web.inbox_feed import Inbox, Reader, Watched
 from jobs_core import InvalidInput
@@ -27,7 +27,7 @@ _MAX_DIGITS = 18
 
 
 async def stream(
-    _request: Request,
+    request: Request,
     inbox: Watched,
     caller: Calling,
     after: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
@@ -36,21 +36,11 @@ async def stream(
     """The events; 503 where too many watch."""
     if last_event_id:
         after = _place(last_event_id)
-    return _Stream(inbox, await inbox.listen(caller.user_id), after)
-
-
-class _Stream(StreamingResponse):
-    """Leaves when it has ended, whether or not its first event was sent."""
-
-    def __init__(self, inbox: Inbox, listener: Reader, after: int | None) -> None:
-        super().__init__(_chunks(inbox, listener, after), media_type="text/event-stream")
-        self._inbox, self._listener = inbox, listener
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._inbox.leave(self._listener)
+    with ExitStack() as held:
+        held.enter_context(request.app.state.watching.one_of(caller))
+        listener = await inbox.listen(caller.user_id)
+        held.callback(inbox.leave, listener)
+        return Stream(_chunks(inbox, listener, after), held.pop_all())
 
 
 async def _chunks(inbox: Inbox, listener: Reader, after: int | None) -> AsyncIterator[bytes]:

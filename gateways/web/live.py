@@ -9,14 +9,14 @@ running turn shows by then; who missed nothing goes straight on. The stream goes
 """
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated
 
 from fastapi import Header, Query, Request, Response
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from assistant import chats
-from gateways.web.caller import ChatId
+from gateways.web.at_once import Stream
+from gateways.web.caller import Calling, ChatId
 from gateways.web.context import Here
 from gateways.web.feed import Cursor, Listener, missed
 from gateways.web.feeds import Feeds, Watched
@@ -30,10 +30,12 @@ _HEARTBEAT = b": nothing new\n\n"
 
 
 async def stream(
-    _request: Request,
+    request: Request,
     context: Here,
+    caller: Calling,
     feeds: Watched,
     session_id: ChatId,
+    *,
     after: Annotated[Id | None, Query()] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -43,21 +45,11 @@ async def stream(
         cursor = Cursor.parse(last_event_id, field="Last-Event-ID")
     async with context.database.connection() as conn:
         await chats.claude_session_of(conn, session_id)
-    return _Stream(feeds, session_id, await feeds.listen(session_id, cursor), cursor)
-
-
-class _Stream(StreamingResponse):
-    """Leaves when it has ended, whether or not its first event was sent."""
-
-    def __init__(self, feeds: Feeds, chat: str, listener: Listener, cursor: Cursor | None) -> None:
-        super().__init__(_chunks(feeds, chat, listener, cursor), media_type="text/event-stream")
-        self._feeds, self._chat, self._listener = feeds, chat, listener
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._feeds.leave(self._chat, self._listener)
+    with ExitStack() as held:
+        held.enter_context(request.app.state.watching.one_of(caller))
+        listener = await feeds.listen(session_id, cursor)
+        held.callback(feeds.leave, session_id, listener)
+        return Stream(_chunks(feeds, session_id, listener, cursor), held.pop_all())
 
 
 async def _chunks(feeds: Feeds, chat: str, listener: Listener, cursor: Cursor | None) -> AsyncIterator[bytes]:

@@ -7,12 +7,13 @@ import pytest
 from httpx import AsyncClient
 
 from assistant.notifications import notify
-from gateways.web import forms, inbox_feed
+from gateways.web import inbox_feed
+from gateways.web.at_once import AtOnce
 from gateways.web.caller import Caller
 from gateways.web.inbox_feed import Inbox
 from jobs_core import Connection, Database, execute, fetch
 from tests.support.approvals import Bench, bench_on
-from tests.support.web import calling, error_of
+from tests.support.web import TOKEN, asked, calling, error_of
 from tests.support.web_people import Cast, cast_on
 
 
@@ -74,10 +75,8 @@ async def test_who_answers_and_for_whom_is_for_owners_to_say(cast: Cast, eve: As
         assert (await ada.get(f"/api/chats/{mine}")).json()["user_id"] == cast.ada.id
 
 
-async def test_nobody_but_owners_has_many_forms_at_once_on_a_doors_disk(
-    cast: Cast, eve: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forms, "MOST_AT_ONCE", 1)
+async def test_nobody_but_owners_has_many_forms_at_once_on_a_doors_disk(cast: Cast, eve: AsyncClient) -> None:
+    cast.served.state.forms = AtOnce(1, "too_many_forms", "forms")
     sent: dict[str, Any] = {"data": {"message": "x"}, "files": [("file", b"x")]}
     reading = cast.served.state.forms
     with reading.one_of(Caller(cast.eve.id, is_owner=False, token_id=1)):
@@ -88,6 +87,18 @@ async def test_nobody_but_owners_has_many_forms_at_once_on_a_doors_disk(
     with reading.one_of(Caller()), reading.one_of(Caller()):
         async with calling(cast.served) as operator:
             assert (await operator.post("/api/chat", **sent)).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/api/notifications/events", "/api/chat/{session_id}/events"])
+async def test_nobody_but_owners_has_many_of_a_doors_streams(cast: Cast, path: str) -> None:
+    cast.served.state.watching = AtOnce(1, "too_many_streams", "streams")
+    path, token = cast.path(path), await cast.token(cast.eve)
+    with cast.served.state.watching.one_of(Caller(cast.eve.id, is_owner=False, token_id=1)):
+        assert (await asked(cast.served, "GET", path, token=token)).code == "too_many_streams"
+        for owners in (await cast.token(cast.ada), TOKEN):
+            assert (await asked(cast.served, "GET", path, token=owners)).status == 200
+    for _ in range(3):  # each has left its place to the next
+        assert (await asked(cast.served, "GET", path, token=token)).status == 200
 
 
 async def test_a_page_is_asked_for_behind_a_chat_of_ones_own(cast: Cast, eve: AsyncClient) -> None:
