@@ -1,7 +1,7 @@
 """Files that people send by channels other than the web: their bytes, in pieces, and what is known of each.
 
     expect ─▶ coming ─ add_piece … ─ arrive ─▶ here ─ after JOBS_MEDIA_KEEP_DAYS ─▶ gone
-        └──────┴─ too large, of a type that is not taken, too much for a day ─▶ refused
+        └──────┴─ too large, of a type that is not taken, too much for a day ─▶ refused ◀─ drop: its message was not taken
 
 They stand in Postgres: whoever fetches a file and whoever hands it to an agent may be on different hosts. What a sender says of
 a file is kept apart from what it is: its name is a claim, and never becomes a part of a path. Verbs take the connection first.
@@ -107,6 +107,12 @@ async def refuse(conn: Connection, file_id: int, why: str) -> None:
     """Do not take a file that was coming; what has come of it is dropped."""
     values = {"id": file_id, "said": gate.clean_text(why, max_chars=200)}
     await execute(conn, statement("assistant", "media/refuse"), values)
+
+
+async def drop(conn: Connection, file_ids: Sequence[int], why: str) -> None:
+    """Drop files that came for a message which was not taken, and will not be: they count towards nobody's day."""
+    values = {"ids": list(file_ids), "said": gate.clean_text(why, max_chars=200)}
+    await execute(conn, statement("assistant", "media/drop"), values)
 
 
 async def worth_telling(conn: Connection, refused: Sequence[Media]) -> Sequence[Media]:

@@ -3,8 +3,9 @@
 form ─▶ came before under its key? ─▶ that message
           └▶ each file: kept in pieces, its type looked at ─▶ voice: `transcribe`, waited for ─▶ into the chat, one transaction
 
-What is not taken, of a type or a size that is not, fails the request and says so: nothing is in the chat then. Until the last
-transaction nothing was acknowledged; a caller that hears nothing sends it again, under its key.
+What is not taken, of a type or a size that is not, fails the request and says so: nothing is in the chat then, and nothing of
+what came with it is kept, or counts. Until the last transaction nothing was acknowledged; a caller that hears nothing sends it
+again, under its key.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from assistant import chats, media, people
 from assistant.bringing import shown_at_once, words_of
 from assistant.chats import MAX_MESSAGE_BYTES, Received
 from assistant.content import File
+from assistant.errors import AssistantError
 from assistant.incoming import is_open
 from assistant.media import Claim, Media
 from assistant.transcription import TRANSCRIBE, TranscribeInput
@@ -54,15 +56,23 @@ async def send(context: Context, form: Form, user_id: str | None, key: str | Non
             return before
         if form.session_id is not None:
             await is_open(conn, form.session_id, "web", user.id)
-    files = [await _keep(context, user.id, upload) for upload in form.uploads]
-    heard = await _heard(context, user.id, [file for file in files if file.kind == "voice"])
-    async with context.database.connection() as conn:
-        brought = await _put_together(conn, form.message, files, heard)
+    kept = list[Media]()
     try:
-        return await db.retried(lambda: _into_the_chat(context, form, brought, user.id, key))
-    except KeyReused:  # the same at the same time, perhaps, whose voice was heard a little otherwise
+        for upload in form.uploads:
+            kept.append(await _keep(context, user.id, upload))
+        heard = await _heard(context, user.id, [file for file in kept if file.kind == "voice"])
         async with context.database.connection() as conn:
-            if before := await _came_before(conn, user.id, key, form):
+            brought = await _put_together(conn, form.message, kept, heard)
+        return await db.retried(lambda: _into_the_chat(context, form, brought, user.id, key))
+    except (
+        Refused,
+        InvalidInput,
+        AssistantError,
+    ) as error:  # nothing of it is in a chat; of what else fails nobody knows
+        async with context.database.connection() as conn:
+            await media.drop(conn, [file.id for file in kept], "their message was not taken")
+            # The same at the same time, perhaps, whose voice was heard a little otherwise.
+            if isinstance(error, KeyReused) and (before := await _came_before(conn, user.id, key, form)):
                 return before
         raise
 

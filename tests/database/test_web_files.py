@@ -156,12 +156,26 @@ NOT_TAKEN: tuple[tuple[str, list[Any], int, str], ...] = (
 )
 
 
+LIMITS = MediaSettings.read(media_max_bytes=2_000_000, media_day_bytes=3_000_000)
+
+
 async def test_what_is_not_taken_is_refused_whole(jobs: Jobs, conn: Connection) -> None:
-    limits = MediaSettings.read(media_max_bytes=2_000_000, media_day_bytes=3_000_000)
-    async with calling(door(jobs, chat_wait_s=0.0, media=limits)) as client:
+    async with calling(door(jobs, chat_wait_s=0.0, media=LIMITS)) as client:
         for what, parts, status, code in NOT_TAKEN:
             assert error_of(await send(client, *parts, message="Look."), status)["code"] == code, what
     assert await said(conn) == []
+
+
+async def test_of_a_message_that_is_not_taken_no_file_is_kept_or_counted(jobs: Jobs, conn: Connection) -> None:
+    async with calling(door(jobs, chat_wait_s=0.0, media=LIMITS)) as client:
+        for _ in range(4):  # more than a day's, if they counted
+            refused = await send(client, NOTES, ("file", ("x", b"\x7fELF\x02\0")))
+            assert error_of(refused, 422)["message"].startswith("A file is not taken: it is of a type")
+        await asyncio.gather(*(send(client, NOTES, key="k", message="Look.") for _ in range(2)))
+    assert await fetch(conn, "SELECT count(*) AS n FROM jobs.media_files WHERE state = 'here'") == [{"n": 1}]
+    assert await fetch(conn, "SELECT DISTINCT file_id FROM jobs.media_pieces") == await fetch(
+        conn, "SELECT file_id FROM jobs.message_media"
+    )
 
 
 NAMED = b'--a\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n--a--\r\n'
