@@ -11,7 +11,7 @@ from gateways.web.caller import Caller
 from gateways.web.errors import Refused
 
 MOST_FORMS = 3
-"""Each lies on the door's disk while it is read."""
+"""Messages with files: each lies on the door's disk, or in its memory, while it is read."""
 MOST_STREAMS = 20
 """Two to a page. A door has 200 of notifications (inbox_feed) and the owner watches there, too: no stranger takes them all."""
 

@@ -1,5 +1,6 @@
 """Reads what a caller sent: bounded before it is parsed, then through the gate that all data passes."""
 
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 from fastapi import Request
@@ -17,13 +18,19 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 async def read(
-    request: Request, model: type[ModelT], *, if_empty: bytes = b"", max_bytes: int = MAX_BODY_BYTES
+    request: Request,
+    model: type[ModelT],
+    *,
+    if_empty: bytes = b"",
+    max_bytes: int = MAX_BODY_BYTES,
+    if_large: Callable[[], None] | None = None,
 ) -> ModelT:
     """The body, or what stands for one that is empty, as an instance of `model`.
 
+    if_large: called, once, before more than MAX_BODY_BYTES of it are kept; what it raises ends the reading.
     Raises Refused where it is too long (413) or no JSON (400), InvalidInput naming the field that does not fit.
     """
-    raw = await _bytes(request, max_bytes) or if_empty
+    raw = await _bytes(request, max_bytes, if_large) or if_empty
     try:
         return cast("ModelT", gate.fit(model, gate.from_json(raw, field=_WHOLE, max_bytes=max_bytes), field=_WHOLE))
     except InvalidInput as error:
@@ -37,12 +44,15 @@ def _inside(place: str) -> str:
     return place.removeprefix(f"{_WHOLE}.")
 
 
-async def _bytes(request: Request, max_bytes: int) -> bytes:
+async def _bytes(request: Request, max_bytes: int, if_large: Callable[[], None] | None) -> bytes:
     """The bytes; what is too long is read to its end and dropped, for a caller that still sends sees no early answer."""
     body, size = bytearray(), 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
+            if if_large and size > MAX_BODY_BYTES:
+                if_large()
+                if_large = None
             if size <= max_bytes:
                 body += chunk
     except ClientDisconnect:

@@ -4,6 +4,7 @@ The message is in the queue when its transaction is committed. A caller that goe
 wait and nothing else: the same request again, with the same `Idempotency-Key`, is the same message, and waits for its reply.
 """
 
+from contextlib import ExitStack
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
@@ -69,15 +70,20 @@ async def say(
 
     wait_s: wait no longer than so; 0 is for who watches the chat (`live`).
     """
-    if is_form(request):
-        with request.app.state.forms.one_of(caller):
+    with ExitStack() as held:
+
+        def with_files() -> None:
+            held.enter_context(request.app.state.forms.one_of(caller))
+
+        if is_form(request):
+            with_files()
             async with read_form(request, max_file_bytes=context.media.media_max_bytes) as form:
                 received = await send(context, form, caller.acting_for(form.user_id), idempotency_key)
-    else:
-        said = await read(request, Say, max_bytes=MAX_BODY_BYTES)
-        message = read_content(said.message, field="message")
-        person = caller.acting_for(said.user_id)
-        received = await _received(context, said.session_id, message, idempotency_key, person)
+        else:
+            said = await read(request, Say, max_bytes=MAX_BODY_BYTES, if_large=with_files)
+            message, person = read_content(said.message, field="message"), caller.acting_for(said.user_id)
+            received = await _received(context, said.session_id, message, idempotency_key, person)
+            del said, message  # who waits for a reply would hold megabytes for a minute
     return await _replied(context, replies, received, wait_s)
 
 

@@ -9,6 +9,7 @@ from httpx import AsyncClient
 from assistant.notifications import notify
 from gateways.web import inbox_feed
 from gateways.web.at_once import AtOnce
+from gateways.web.body import MAX_BODY_BYTES
 from gateways.web.caller import Caller
 from gateways.web.inbox_feed import Inbox
 from jobs_core import Connection, Database, execute, fetch
@@ -75,7 +76,7 @@ async def test_who_answers_and_for_whom_is_for_owners_to_say(cast: Cast, eve: As
         assert (await ada.get(f"/api/chats/{mine}")).json()["user_id"] == cast.ada.id
 
 
-async def test_nobody_but_owners_has_many_forms_at_once_on_a_doors_disk(cast: Cast, eve: AsyncClient) -> None:
+async def test_nobody_but_owners_has_many_messages_with_files_at_once_at_a_door(cast: Cast, eve: AsyncClient) -> None:
     cast.served.state.forms = AtOnce(1, "too_many_forms", "forms")
     sent: dict[str, Any] = {"data": {"message": "x"}, "files": [("file", b"x")]}
     reading = cast.served.state.forms
@@ -83,7 +84,11 @@ async def test_nobody_but_owners_has_many_forms_at_once_on_a_doors_disk(cast: Ca
         assert error_of(await eve.post("/api/chat", **sent), 503)["code"] == "too_many_forms"
         async with calling(cast.served, token=await cast.token(cast.mallory)) as mallory:
             assert (await mallory.post("/api/chat", **sent)).status_code == 202
+        large = {"message": "x" * (MAX_BODY_BYTES + 1)}
+        assert error_of(await eve.post("/api/chat", json=large), 503)["code"] == "too_many_forms"
+        assert (await eve.post("/api/chat", json={"message": "x"})).status_code == 202
     assert (await eve.post("/api/chat", **sent)).status_code == 202
+    assert error_of(await eve.post("/api/chat", json=large), 422)["field"] == "message"
     with reading.one_of(Caller()), reading.one_of(Caller()):
         async with calling(cast.served) as operator:
             assert (await operator.post("/api/chat", **sent)).status_code == 202
