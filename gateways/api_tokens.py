@@ -1,7 +1,8 @@
 """Tokens of the web API that belong to people: made by the operator, shown once, looked up by their hash.
 
     create ─▶ "jobs_" and 43 characters, shown ─▶ in force ─┬─ expires_at has come
-                       └─ SHA-256 ─▶ api_tokens             └─ revoke
+                       └─ SHA-256 ─▶ api_tokens             ├─ revoke
+                                                            └─ its address is unlinked
 
 A token is random, 256 bits: its plain hash cannot be turned back, and a look-up by it takes as long for a wrong one as for a
 right one, so that nobody finds it out piece by piece. Verbs take the connection first.
@@ -56,12 +57,14 @@ async def create(
     *,
     name: str,
     user_id: str | None,
+    address: str | None = None,
     scopes: Collection[str] | None = None,
     expires_in: timedelta | None = None,
 ) -> tuple[Token, str]:
     """A new token of a person, the owner where `user_id` is None, and its text, which nobody can tell again.
 
-    scopes: None: all that a person of that role may use. Call it inside a transaction. Raises NoSuchUser, InvalidInput.
+    address: the person's on the web, whose the token is: it ends when the address is theirs no more. scopes: None: all that a
+    person of that role may use. Call it inside a transaction. Raises NoSuchUser, InvalidInput.
     """
     person = await (people.owner(conn) if user_id is None else people.get(conn, user_id))
     if expires_in is not None and not timedelta(0) < expires_in <= LONGEST:
@@ -71,6 +74,7 @@ async def create(
         "hash": _hash_of(text),
         "name": _line(name),
         "user_id": person.id,
+        "address": address,
         "scopes": _checked(scopes, person),
         "expires_in_s": expires_in.total_seconds() if expires_in else None,
     }

@@ -76,6 +76,7 @@ async def create(request: Request, context: Here) -> MadeToken:
             conn,
             name=wanted.name,
             user_id=await _person(conn, wanted),
+            address=wanted.address,
             scopes=wanted.scopes,
             expires_in=None if wanted.expires_in_s is None else timedelta(seconds=wanted.expires_in_s),
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi import FastAPI
 from httpx import AsyncClient
 from psycopg import OperationalError
 
-from assistant import people
+from assistant import people, person_links
 from gateways import api_tokens
 from gateways.scopes import OF_PEOPLE, SCOPES
 from gateways.web import guard
@@ -36,6 +37,12 @@ async def make(served: FastAPI, **wanted: Any) -> tuple[str, dict[str, Any]]:
 
 async def status(served: FastAPI, token: str, path: str = "/api/me") -> int:
     return (await asked(served, "GET", path, token=token)).status
+
+
+async def whose(served: FastAPI, token: str) -> str | None:
+    """Whom a token is good for; None: nobody."""
+    answer = await asked(served, "GET", "/api/me", token=token)
+    return json.loads(answer.body)["user"]["id"] if answer.status == 200 else None
 
 
 async def test_a_token_is_shown_once_and_kept_as_its_hash(served: FastAPI, conn: Connection) -> None:
@@ -73,6 +80,23 @@ async def test_a_front_end_names_its_people_by_addresses_of_its_own(served: Fast
         assert (eve["id"], eve["name"]) == (first["user_id"], "Eve")
         refused = await client.post(TOKENS, json={"name": "t", "address": "token"})
         assert error_of(refused, 422)["field"] == "address"  # whoever holds the operator's token is not to be had so
+
+
+async def test_a_token_of_an_address_is_good_for_nobody_once_that_is_unlinked(
+    served: FastAPI, database: Database
+) -> None:
+    ada, where = await owner(database), ("web", "eve@example.com")
+    before, _ = await make(served, address=where[1])
+    async with database.transaction() as own:
+        await person_links.link(own, *where, ada.id)
+    after, _ = await make(served, address=where[1])
+    hers, _ = await make(served, user_id=ada.id)
+    assert [await whose(served, token) for token in (before, after, hers)] == [ada.id] * 3  # the two are one person
+    async with database.transaction() as own:
+        await person_links.unlink(own, *where)
+    anew, about = await make(served, address=where[1])
+    assert [await whose(served, token) for token in (before, after)] == [None, None]
+    assert [await whose(served, token) for token in (anew, hers)] == [about["user_id"], ada.id]
 
 
 NOT_MADE: tuple[tuple[dict[str, Any], int, str], ...] = (
