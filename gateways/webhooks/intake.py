@@ -2,21 +2,22 @@
 
     submit ─▶ waiting ─▶ flight: count against caps ─▶ take all in one transaction ─▶ each is answered
                  ▲ a next flight while anything waits        │ one of them cannot be, or somebody holds a lane
-                 └────────────────────────────────           └─▶ each in one of its own
+                 └────────────────────────────────           └─▶ each in one of its own ─▶ beside the flight, where it is held
 
 Nobody is answered before the commit. Who goes away meanwhile is taken in all the same.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from gateways.webhooks.errors import NotMapped
 from gateways.webhooks.taking import Arrived, Taken, take
-from jobs_core import Connection, InvalidInput, Jobs, db, fetch, statement
+from jobs_core import Connection, ConnectionFailed, InvalidInput, Jobs, db, fetch, statement
 
 log = structlog.get_logger()
 
@@ -27,8 +28,9 @@ _MOST_WAITING = 5_000
 """More would wait for longer than senders do, ten seconds mostly."""
 _LOCK_WAIT_S = 0.02
 """Of many together: one whose lane somebody holds must not keep the others."""
-_LOCK_WAIT_ALONE_S = 1.0
-_ALONE_AT_ONCE = 3
+_LOCK_WAIT_ASIDE_S = 1.0
+"""Of one whose lane is held for longer than that: for its turn to wait, and then for the lane."""
+_ALONE_AT_ONCE, _ASIDE_AT_ONCE = 2, 2
 """Of a door's eight connections: the API's must not run out where lanes are held."""
 
 
@@ -40,6 +42,9 @@ class OverCap:
 
 
 Answer = Taken | OverCap
+
+_ONES_FAULT = (db.LockNotAvailable, *db.Retryable)
+"""Of what is raised where the database cannot be reached, or went away: what one event may have brought on all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +68,10 @@ class Intake:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._waiting = deque[_Waiting]()
-        self._flights = set[asyncio.Task[None]]()
+        self._flying = 0
+        self._tasks = set[asyncio.Task[None]]()
         self._alone = asyncio.Semaphore(_ALONE_AT_ONCE)
+        self._aside = asyncio.Semaphore(_ASIDE_AT_ONCE)
 
     async def submit(self, arrived: Arrived, cap: int | None) -> Answer:
         """What became of an event, once that is committed. cap: of its source, events a minute.
@@ -75,19 +82,28 @@ class Intake:
             raise db.SerializationFailure(f"{_MOST_WAITING} webhook events wait to be taken in: try again")
         waiting = _Waiting(arrived, cap)
         self._waiting.append(waiting)
-        if len(self._flights) < _FLIGHTS:
-            flight = asyncio.create_task(self._fly(), name="webhooks")
-            self._flights.add(flight)
-            flight.add_done_callback(self._flights.discard)
+        if self._flying < _FLIGHTS:
+            self._flying += 1
+            self._begin(self._fly())
         return await waiting.answer
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="webhooks")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _fly(self) -> None:
-        while batch := self._next():
-            try:
-                await self._take(batch)
-            except Exception as error:  # noqa: BLE001 - each of them is told, and the flight goes on for others
-                for one in batch:
-                    one.fail(error)
+        try:
+            while batch := self._next():
+                try:
+                    await self._take(batch)
+                except Exception as error:  # noqa: BLE001 - each of them is told, and the flight goes on for others
+                    for one in batch:
+                        one.fail(error)
+        finally:
+            self._flying -= (
+                1  # in the step that found nothing waiting: what is submitted after it begins another flight
+            )
 
     def _next(self) -> Sequence[_Waiting]:
         """Those that came first; of two with one key the second waits, to find what became of the first."""
@@ -110,7 +126,9 @@ class Intake:
             batch = await _within_caps(conn, batch)
             try:
                 taken = await self._together(conn, batch)
-            except (InvalidInput, db.LockNotAvailable, *db.Retryable) as error:
+            except Exception as error:
+                if isinstance(error, ConnectionFailed) and not isinstance(error, _ONES_FAULT):
+                    raise
                 if len(batch) > 1:
                     log.info("webhooks.taken_alone", events=len(batch), because=db.describe(error))
                 taken = None
@@ -124,20 +142,38 @@ class Intake:
         return await take(self._jobs, conn, [one.arrived for one in batch], lock_wait_s=_LOCK_WAIT_S) if batch else []
 
     async def _take_alone(self, one: _Waiting) -> None:
+        """Where its lane is held it goes on waiting beside the flight, which must not wait with it."""
         try:
             async with self._alone, self._jobs.database.connection() as conn:
-                one.tell(await self._take_one(conn, one.arrived))
+                one.tell(await self._take_one(conn, one.arrived, _LOCK_WAIT_S))
+        except db.LockNotAvailable:
+            self._begin(self._take_aside(one))
         except Exception as error:  # noqa: BLE001 - who asked is told
             one.fail(error)
 
-    async def _take_one(self, conn: Connection, arrived: Arrived) -> Taken:
+    async def _take_aside(self, one: _Waiting) -> None:
         try:
-            (taken,) = await take(self._jobs, conn, [arrived], lock_wait_s=_LOCK_WAIT_ALONE_S)
+            async with asyncio.timeout(_LOCK_WAIT_ASIDE_S):
+                await self._aside.acquire()
+        except TimeoutError:
+            one.fail(db.LockNotAvailable("other webhook events wait for lanes that are held: try again"))
+            return
+        try:
+            async with self._jobs.database.connection() as conn:
+                one.tell(await self._take_one(conn, one.arrived, _LOCK_WAIT_ASIDE_S))
+        except Exception as error:  # noqa: BLE001 - who asked is told
+            one.fail(error)
+        finally:
+            self._aside.release()
+
+    async def _take_one(self, conn: Connection, arrived: Arrived, lock_wait_s: float) -> Taken:
+        try:
+            (taken,) = await take(self._jobs, conn, [arrived], lock_wait_s=lock_wait_s)
         except (
             InvalidInput
         ) as error:  # only the queue can tell: a key that stands for another input, a merge that fails
             arrived.made = NotMapped(str(error))
-            (taken,) = await take(self._jobs, conn, [arrived], lock_wait_s=_LOCK_WAIT_ALONE_S)
+            (taken,) = await take(self._jobs, conn, [arrived], lock_wait_s=lock_wait_s)
         return taken
 
 
