@@ -38,6 +38,8 @@ Retryable = (
 """What a transaction may raise though nothing is wrong with it: run it again from its start (`retried`)."""
 
 LockNotAvailable = psycopg.errors.LockNotAvailable
+ReadOnly = psycopg.errors.ReadOnlySqlTransaction
+"""What a write raises on a server that was a primary, or is not one yet."""
 UniqueViolation = psycopg.errors.UniqueViolation
 SerializationFailure = psycopg.errors.SerializationFailure
 

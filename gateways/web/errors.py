@@ -105,6 +105,7 @@ def tell_errors(api: FastAPI) -> None:
         *_OF_ASSISTANT,
         *ConnectionFailed,
         *db.Retryable,
+        db.ReadOnly,
         RequestValidationError,
         HTTPException,
     )

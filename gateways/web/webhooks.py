@@ -92,7 +92,7 @@ class _Door:
         return answer
 
 
-_AGAIN = (*ConnectionFailed, *db.Retryable, db.LockNotAvailable)
+_AGAIN = (*ConnectionFailed, *db.Retryable, db.LockNotAvailable, db.ReadOnly)
 
 
 def _require_post(scope: Scope) -> None:

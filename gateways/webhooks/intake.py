@@ -17,7 +17,7 @@ import structlog
 
 from gateways.webhooks.errors import NotMapped
 from gateways.webhooks.taking import Arrived, Taken, take
-from jobs_core import Connection, ConnectionFailed, InvalidInput, Jobs, db, fetch, statement
+from jobs_core import Connection, InvalidInput, Jobs, db, fetch, statement
 
 log = structlog.get_logger()
 
@@ -42,9 +42,6 @@ class OverCap:
 
 
 Answer = Taken | OverCap
-
-_ONES_FAULT = (db.LockNotAvailable, *db.Retryable)
-"""Of what is raised where the database cannot be reached, or went away: what one event may have brought on all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +73,7 @@ class Intake:
     async def submit(self, arrived: Arrived, cap: int | None) -> Answer:
         """What became of an event, once that is committed. cap: of its source, events a minute.
 
-        Raises one of ConnectionFailed, db.Retryable and db.LockNotAvailable: then it may be sent again.
+        Raises one of ConnectionFailed, db.Retryable, db.LockNotAvailable and db.ReadOnly: then it may be sent again.
         """
         if len(self._waiting) >= _MOST_WAITING:
             raise db.SerializationFailure(f"{_MOST_WAITING} webhook events wait to be taken in: try again")
@@ -127,7 +124,7 @@ class Intake:
             try:
                 taken = await self._together(conn, batch)
             except Exception as error:
-                if isinstance(error, ConnectionFailed) and not isinstance(error, _ONES_FAULT):
+                if db.will_pass(error) and not isinstance(error, db.Retryable):
                     raise
                 if len(batch) > 1:
                     log.info("webhooks.taken_alone", events=len(batch), because=db.describe(error))

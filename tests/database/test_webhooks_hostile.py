@@ -13,8 +13,8 @@ import pytest
 
 from gateways.web import webhook_body
 from gateways.web.webhook_body import Body, Held
-from jobs_core import Connection, Database, Jobs, fetch
-from tests.support.web import error_of, serving
+from jobs_core import Connection, Database, Jobs, execute, fetch
+from tests.support.web import calling, door, error_of, serving
 from tests.support.webhooks import a_source, hooks, notes, post, sending, standard, told
 
 MB = 1_000_000
@@ -181,6 +181,28 @@ async def test_while_the_database_is_away_nothing_is_acknowledged(jobs: Jobs) ->
     for answer in answers:
         assert error_of(answer, 503)["code"] == "database_away"
         assert answer.headers["retry-after"]
+
+
+async def test_while_the_database_takes_no_writes_nothing_is_acknowledged(
+    jobs: Jobs, conn: Connection, database: Database
+) -> None:
+    """As after a failover, where the door still reaches what was the primary."""
+    for name, cap in (("capped", 10), ("free", None)):
+        await a_source(conn, name, cap_per_minute=cap)
+    await execute(conn, READ_ONLY)
+    async with Database(database.dsn, name="tests, read only") as standby:
+        served = door(Jobs(standby, jobs.table))
+        async with sending(served) as client, calling(served) as caller:
+            answers = [await post(client, told(), source=name) for name in ("capped", "free")]
+            answers.append(await caller.delete("/api/hooks/free"))
+    for answer in answers:
+        assert error_of(answer, 503)["code"] == "database_away"
+        assert answer.headers["retry-after"]
+
+
+READ_ONLY = """DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+END $$"""
 
 
 async def test_a_request_that_ends_before_its_answer_harms_no_other(jobs: Jobs, conn: Connection) -> None:
