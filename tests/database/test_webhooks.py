@@ -200,7 +200,13 @@ async def test_past_its_cap_a_source_waits_for_the_next_minute(
     assert (await post(client, told("free"), source="free")).status_code == 202
     await execute(conn, "UPDATE jobs.webhook_counts SET minute = minute - interval '1 minute'")
     assert (await post(client, told("7"))).status_code == 202
-    assert len(await notes(database)) == 5
+    await execute(
+        conn, "UPDATE jobs.webhook_counts SET minute = minute + interval '1 minute', n = 3 WHERE source = 'shop'"
+    )
+    assert (await post(client, told("8"))).status_code == 429  # who waited for the others' counts into the next minute
+    await execute(conn, "UPDATE jobs.webhook_counts SET minute = minute + interval '3 hours'")
+    assert (await post(client, told("8"))).status_code == 202  # the clock was set back
+    assert len(await notes(database)) == 6
 
 
 async def _early_in_a_minute(conn: Connection) -> None:
