@@ -87,7 +87,8 @@ async def find_event(conn: Connection, event_id: int) -> ReceivedWhole:
 
 
 async def replay(jobs: Jobs, event_id: int, *, again: bool = False) -> Replayed:
-    """Make the job of an event that is kept, by what its source says now. again: of one that has a job, too.
+    """Make the job of an event that is kept, by what its source says now. again: of one that has a job, too, which it keeps
+    where none is made now.
 
     Raises NoSuchEvent, NoSuchSource, NotReplayed.
     """
@@ -119,6 +120,8 @@ async def _replay(conn: Connection, jobs: Jobs, event_id: int, *, again: bool) -
     job_id = created.id if created else None
     result = result_of(made, job_id, created.met if created else frozenset())
     replayed = Replayed(event_id, result, job_id, error_of(made))
+    if job_id is None and row["job_id"] is not None:  # without its job it would be replayed as one that failed
+        return replayed, None
     await execute(conn, statement("gateways", "webhook_event/replayed"), asdict(replayed))
     return replayed, created
 

@@ -118,6 +118,23 @@ async def test_an_event_that_failed_is_replayed_after_its_mapping_was_mended(
     assert error_of(await api.get("/api/hook-deliveries/999"), 404)["code"] == "no_such_event"
 
 
+async def test_an_event_keeps_its_job_where_another_try_makes_none(
+    api: AsyncClient, sender: AsyncClient, conn: Connection, database: Database
+) -> None:
+    """Else it would look like one that failed, and be made a second time by who replays those."""
+    await a_source(conn)
+    first = (await post(sender, told())).json()
+    path = f"/api/hook-deliveries/{first['event_id']}"
+    for mapping, result in (({"input": {"text": "body.missing"}}, "failed"), ({"filter": "`false`"}, "ignored")):
+        await sources.change_source(conn, "shop", {"mapping": mapping})
+        assert (await api.post(f"{path}/replay", json={"again": True})).json()["result"] == result
+        shown = (await api.get(path)).json()
+        assert (shown["result"], shown["job_id"], shown["error"]) == ("created", first["job_id"], None)
+    await sources.change_source(conn, "shop", {"mapping": TO_NOTE})
+    assert error_of(await api.post(f"{path}/replay"), 409)["code"] == "not_replayed"
+    assert await notes(database) == ["hello"]
+
+
 async def test_of_two_replays_at_once_one_makes_the_job(jobs: Jobs, conn: Connection, database: Database) -> None:
     await a_source(conn, mapping={"filter": "`false`"})
     async with sending(hooks(jobs)) as client:
