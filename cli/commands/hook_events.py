@@ -149,15 +149,21 @@ def _headers(given: list[str]) -> dict[str, str]:
 
 
 async def _replay(event_id: int | None, failed: str | None, *, again: bool, data: Data) -> "list[Replayed]":
+    from contextlib import suppress
+
+    from gateways.webhooks.errors import NoSuchEvent, NotReplayed
     from gateways.webhooks.events import list_events, replay
 
     async def replayed(jobs: "Jobs") -> "list[Replayed]":
-        ids = [event_id] if event_id is not None else []
-        if failed is not None:
-            async with jobs.database.connection() as conn:
-                rows = await list_events(conn, source=failed, result="failed", limit=_MOST)
-            ids = [row.id for row in reversed(rows)]
-        return [await replay(jobs, one, again=again) for one in ids]
+        if event_id is not None:
+            return [await replay(jobs, event_id, again=again)]
+        async with jobs.database.connection() as conn:
+            rows = await list_events(conn, source=failed, result="failed", limit=_MOST)
+        done = []
+        for row in reversed(rows):
+            with suppress(NotReplayed, NoSuchEvent):  # somebody else replayed it since, or its time was over
+                done.append(await replay(jobs, row.id, again=again))
+        return done
 
     return await _with_jobs(replayed, data)
 

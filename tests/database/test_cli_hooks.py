@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import typer
 
 from cli.app import app
 from cli.table import build_table
-from jobs_core import Database, Jobs, fetch
+from gateways.webhooks import events
+from jobs_core import Connection, Database, Jobs, execute, fetch
 from tests.support.webhooks import PLAIN_SECRET, hooks, post, sending, standard, told
 
 Run = Callable[..., int]
@@ -77,6 +78,30 @@ def test_a_source_is_made_mended_and_its_failed_events_replayed(
     run("rm", "shop")
     run("ls", "--json")
     assert capsys.readouterr().out.splitlines() == ["removed: shop", "[]"]
+
+
+def test_of_failed_events_those_that_others_replay_meanwhile_do_not_stop_the_rest(
+    run: Run, database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("add", "shop", "--job-type", "hello", "--input", '{"name": "length(body.n)"}', "--json")
+    secret = json.loads(capsys.readouterr().out)["secret"]
+    for n in range(3):
+        asyncio.run(send(database_url, told(str(n), n=n), secret))
+    run("change", "shop", "--input", '{"name": "body.text"}')
+    listed = events.list_events
+
+    async def beaten(conn: Connection, **asked: Any) -> Sequence[events.Received]:
+        rows = await listed(conn, **asked)
+        await execute(conn, f"DELETE FROM jobs.webhook_events WHERE id = {rows[0].id}")
+        async with Database(database_url, name="tests") as database, Jobs(database, build_table()) as jobs:
+            await events.replay(jobs, rows[2].id)
+        return rows
+
+    monkeypatch.setattr(events, "list_events", beaten)
+    capsys.readouterr()
+    assert run("replay", "--failed", "shop", "--json") == 0
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [2]
+    assert len(asyncio.run(rows(database_url, "SELECT FROM jobs.jobs"))) == 2
 
 
 def test_a_senders_own_secret_comes_by_stdin_and_is_not_repeated(
