@@ -24,8 +24,8 @@ log = structlog.get_logger()
 _FLIGHTS = 2
 """While one waits for its commit, another is put together."""
 _MOST_TOGETHER, _MOST_BYTES = 200, 8 * 1024 * 1024
-_MOST_WAITING = 5_000
-"""More would wait for longer than senders do, ten seconds mostly."""
+_MOST_WAITING, _MOST_WAITING_BYTES = 5_000, 32 * 1024 * 1024
+"""More would wait for longer than senders do, ten seconds mostly; and what is made of a body takes seven times its bytes."""
 _LOCK_WAIT_S = 0.02
 """Of many together: one whose lane somebody holds must not keep the others."""
 _LOCK_WAIT_ASIDE_S = 1.0
@@ -65,6 +65,7 @@ class Intake:
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._waiting = deque[_Waiting]()
+        self._bytes = 0
         self._flying = 0
         self._tasks = set[asyncio.Task[None]]()
         self._alone = asyncio.Semaphore(_ALONE_AT_ONCE)
@@ -75,14 +76,19 @@ class Intake:
 
         Raises one of ConnectionFailed, db.Retryable, db.LockNotAvailable and db.ReadOnly: then it may be sent again.
         """
-        if len(self._waiting) >= _MOST_WAITING:
-            raise db.SerializationFailure(f"{_MOST_WAITING} webhook events wait to be taken in: try again")
+        size = len(arrived.body)
+        if len(self._waiting) >= _MOST_WAITING or self._bytes + size > _MOST_WAITING_BYTES:
+            raise db.SerializationFailure("too many webhook events wait to be taken in: try again")
         waiting = _Waiting(arrived, cap)
         self._waiting.append(waiting)
         if self._flying < _FLIGHTS:
             self._flying += 1
             self._begin(self._fly())
-        return await waiting.answer
+        self._bytes += size
+        try:
+            return await waiting.answer
+        finally:
+            self._bytes -= size
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="webhooks")

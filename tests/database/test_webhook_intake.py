@@ -8,7 +8,7 @@ import pytest
 from gateways.webhooks import intake
 from gateways.webhooks.intake import Intake, _Waiting
 from gateways.webhooks.taking import Arrived, Taken
-from jobs_core import Connection, Database, HandlerTable, Jobs, JobType, NewJob, execute, fetch_one
+from jobs_core import Connection, Database, HandlerTable, Jobs, JobType, NewJob, db, execute, fetch_one
 from tests.support.job_types import Note
 
 
@@ -64,6 +64,26 @@ async def test_lanes_that_are_held_keep_no_other_event_however_many_wait_for_the
         assert not any(task.done() for task in waiting)
     taken = await asyncio.gather(*waiting)
     assert all(isinstance(one, Taken) and one.result == "created" for one in taken)
+
+
+async def test_while_nothing_is_taken_in_what_waits_is_bounded_in_bytes(
+    jobs: Jobs, conn: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five thousand events of 70 kB held 2.4 GB while the database was slow."""
+    monkeypatch.setattr(intake, "_MOST_WAITING_BYTES", 2_500)
+    taking = Intake(jobs)
+
+    def submit(key: str) -> "asyncio.Task[object]":
+        return asyncio.create_task(taking.submit(Arrived("shop", key, b"", b"x" * 1_000, {}, None), None))
+
+    async with other.transaction():
+        await execute(other, "LOCK TABLE jobs.webhook_events")
+        waiting = [submit("a"), submit("b")]
+        with pytest.raises(db.SerializationFailure, match="too many"):
+            await submit("c")
+        assert not any(task.done() for task in waiting)
+    await asyncio.gather(*waiting)
+    assert isinstance(await submit("c"), Taken)
 
 
 async def test_what_a_type_breaks_on_fails_its_own_event_alone(database: Database, conn: Connection) -> None:
