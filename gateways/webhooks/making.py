@@ -14,8 +14,9 @@ log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
 _KEPT = frozenset({"content-type", "user-agent", "webhook-id", "webhook-timestamp", "idempotency-key"})
-_TELLING = re.compile(r"auth|cookie|forwarded|key|passw|real-ip|secret|sign|token")
-_MOST_KEPT, _MAX_KEPT_CHARS = 40, 500
+_TELLING = re.compile(r"assert|auth|cookie|cred|forwarded|jwt|key|oidc|passw|real-ip|secret|session|sign|token")
+_MOST_KEPT, _MAX_NAME_CHARS, _MAX_KEPT_CHARS = 40, 100, 500
+_FORM = "application/x-www-form-urlencoded"
 
 
 def kept(headers: Mapping[str, str], secret: Iterable[str]) -> dict[str, str]:
@@ -23,14 +24,24 @@ def kept(headers: Mapping[str, str], secret: Iterable[str]) -> dict[str, str]:
     shown = {
         name: value[:_MAX_KEPT_CHARS]
         for name, value in headers.items()
-        if name not in secret and (name in _KEPT or (name.startswith("x-") and not _TELLING.search(name)))
+        if name not in secret
+        and len(name) <= _MAX_NAME_CHARS
+        and (name in _KEPT or (name.startswith("x-") and not _TELLING.search(name)))
     }
     return dict(list(shown.items())[:_MOST_KEPT])
 
 
 def read_event(source: str, key: str, headers: Mapping[str, str], body: bytes) -> Event:
     """The event that a body tells, a JSON object or array. Raises InvalidInput."""
-    told = gate.from_json(body, field="body", max_bytes=MAX_BODY_BYTES)
+    try:
+        told = gate.from_json(body, field="body", max_bytes=MAX_BODY_BYTES)
+    except InvalidInput:
+        if headers.get("content-type", "").lower().startswith(_FORM):  # what GitHub sends unless told otherwise
+            raise InvalidInput(
+                f"body: is a form, not JSON; have the sender use the content type application/json, not {_FORM}",
+                field="body",
+            ) from None
+        raise
     if not isinstance(told, dict | list):
         raise InvalidInput(f"body: is {type(told).__name__}, not a JSON object or array", field="body")
     return Event(source, key, headers, told)

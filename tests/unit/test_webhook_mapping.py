@@ -140,6 +140,14 @@ def test_a_body_that_is_no_json_object_or_array_is_no_event(body: bytes) -> None
         read_event("s", "e", {}, body)
 
 
+def test_a_form_is_told_what_its_sender_must_change() -> None:
+    """GitHub sends one unless its webhook's content type is set; a body that is JSON counts as it, whatever it is called."""
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    with pytest.raises(InvalidInput, match="application/json"):
+        read_event("s", "e", form, b"payload=%7B%22action%22%3A1%7D")
+    assert read_event("s", "e", form, b'{"action": 1}').body == {"action": 1}
+
+
 def test_headers_are_kept_that_say_what_it_is_and_none_that_shows_a_secret() -> None:
     shown = {"x-github-event": "push", "content-type": "application/json", "idempotency-key": "k", "webhook-id": "w"}
     hidden = {
@@ -151,7 +159,12 @@ def test_headers_are_kept_that_say_what_it_is_and_none_that_shows_a_secret() -> 
         "x-forwarded-for": "10.0.0.1",
         "x-real-ip": "10.0.0.1",
         "x-own": "x",
+        "x-goog-iap-jwt-assertion": "x",
+        "x-amzn-oidc-data": "x",
+        "x-session-id": "x",
+        "x-user-credential": "x",
         "host": "x",
+        f"x-{'a' * 2_000}": "x",
     }
     assert kept(shown | hidden, secret=["x-own"]) == shown
     assert len(kept({f"x-{n}": "v" * 9_999 for n in range(500)}, secret=[])) == 40
