@@ -120,6 +120,8 @@ class Token:
 
     def check_secret(self, secret: str) -> None:
         _check_plain(secret)
+        if secret != secret.strip():
+            raise InvalidInput("secret: begins or ends with a space, which no header can send", field="secret")
 
     def id_of(self, secrets: Sequence[str], request: Request) -> str | None:
         _require_one_of(secrets, _given(request.headers, self.header, self.prefix), self.header)
@@ -168,6 +170,11 @@ def scheme_of(name: SchemeName, settings: Settings) -> Scheme:
     if name == "bearer":
         header = (settings.header or "authorization").lower()
         prefix = settings.prefix if settings.prefix is not None else "Bearer " * (header == "authorization")
+        if header in ids:
+            raise InvalidInput(
+                "settings.id_header: holds the secret, which would stand with each event; name another one",
+                field="settings",
+            )
         return Token(header, prefix, ids)
     if settings.header is None:
         raise InvalidInput("settings.header: is missing; name the header that holds the signature", field="settings")

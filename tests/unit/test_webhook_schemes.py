@@ -158,3 +158,17 @@ def test_settings_are_for_the_schemes_that_have_them() -> None:
             scheme_of(name, settings)
     with pytest.raises(InvalidInput, match="is missing"):
         scheme_of("hmac", NONE)
+
+
+def test_a_header_that_holds_the_secret_names_no_event() -> None:
+    """An event's id is listed, and a token would be it."""
+    for settings in (Settings(id_header="Authorization"), Settings(header="X-Key", id_header="x-key")):
+        with pytest.raises(InvalidInput, match="holds the secret"):
+            scheme_of("bearer", settings)
+
+
+def test_a_token_that_no_header_can_send_is_refused() -> None:
+    names: tuple[SchemeName, ...] = ("gitlab", "bearer")
+    for name in names:
+        with pytest.raises(InvalidInput, match="space"):
+            scheme_of(name, NONE).check_secret(f"{PLAIN_SECRET} ")
