@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from gateways.web import webhook_body
+from gateways.web import server, webhook_body
 from gateways.web.webhook_body import Body, Held
 from jobs_core import Connection, Database, Jobs, execute, fetch
 from tests.support.web import calling, door, error_of, serving
@@ -136,6 +136,28 @@ async def test_a_sender_that_sends_nothing_is_let_go() -> None:
     with Body({}, receive, Held()) as body, pytest.raises(Exception, match=r"within 0\.01 s") as refused:
         await body.read(within_s=0.01)
     assert refused.value.status == 408  # type: ignore[attr-defined]
+
+
+async def test_who_sends_no_head_is_cut_off_and_who_sends_a_slow_body_is_not(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers with a thousand connections that send nothing kept everybody else out."""
+    monkeypatch.setattr(server, "_HEAD_WITHIN_S", 0.3)
+    port = int(url.rsplit(":", 1)[1])
+    request = b"POST /hooks/shop HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n"
+    for whole, begun in ((b"", b""), (b"", request[:-2]), (request + b"{}", request[:-2])):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(whole)
+        assert not whole or b"401" in await asyncio.wait_for(reader.readuntil(b'"field":null}}'), 30)
+        writer.write(begun)
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in (request + b"{", b"}"):
+        writer.write(part)
+        await asyncio.sleep(0.5)
+    assert b"401" in await asyncio.wait_for(reader.readline(), 30)
+    writer.close()
 
 
 async def test_many_bodies_at_once_hold_no_more_than_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
