@@ -13,6 +13,7 @@ from assistant.execution_results import Result, list_results
 from assistant.schedule_drafts import Draft, DraftChange
 from gateways.web.body import read
 from gateways.web.context import Here
+from gateways.web.idempotency import IdempotencyKey
 from gateways.web.parameters import Name, Page
 from jobs_core import Connection
 
@@ -111,10 +112,10 @@ async def resume(context: Here, name: NamePath) -> core.Schedule:
         return await core.resume(conn, name)
 
 
-async def run(context: Here, name: NamePath) -> dict[str, int | None]:
-    """Create a job of a schedule now, beside its ticks, also while it is paused."""
+async def run(context: Here, name: NamePath, key: IdempotencyKey) -> dict[str, int | None]:
+    """Create a job of a schedule now, beside its ticks, also while it is paused; the same key again is the same job."""
     async with context.database.transaction() as conn:
-        ran = await core.run_now(conn, context.jobs, name)
+        ran = await core.run_now(conn, context.jobs, name, key=key)
     if ran.created:
         ran.created.wake()
     return {"job_id": ran.job_id}

@@ -42,7 +42,9 @@ async def test_a_schedule_is_tried_made_changed_paused_run_and_removed(known: Jo
         listed = (await client.get(SCHEDULES, params={"paused": True})).json()["schedules"]
         assert [one["name"] for one in listed] == ["morning"]
         assert (await client.post(f"{SCHEDULES}/morning/resume")).json()["next_at"] is not None
-        response = await client.post(f"{SCHEDULES}/morning/run")
+        key = {"Idempotency-Key": "once"}
+        await client.post(f"{SCHEDULES}/morning/run", headers=key)
+        response = await client.post(f"{SCHEDULES}/morning/run", headers=key)
         (job,) = await fetch(conn, "SELECT id, job_type FROM jobs.jobs")
         assert (response.status_code, response.json(), job["job_type"]) == (
             201,
