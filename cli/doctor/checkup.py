@@ -7,6 +7,7 @@ check ─▶ needs one that failed? ─ yes ─▶ skipped
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from cli.doctor.check import Check, Finding, Mend, fail, fail_by, skipped
 from cli.doctor.place import Place
@@ -20,7 +21,10 @@ Findings = dict[Check, Finding]
 
 
 async def check_up(place: Place, checks: Sequence[Check], only: Sequence[str] = ()) -> Findings:
-    """What each check found, in their order. only: those of these names, and unshown what they need."""
+    """What each check found, in their order. only: those of these names, and what they need where that fails.
+
+    It is told then, or all would seem well where nothing could be looked at; but it is not asked for, and so not mended.
+    """
     found = Findings()
     turns = asyncio.Semaphore(_AT_ONCE)
     left = [check for check in checks if not only or check.name in _with_needed(checks, only)]
@@ -33,7 +37,13 @@ async def check_up(place: Place, checks: Sequence[Check], only: Sequence[str] = 
             zip(now, await asyncio.gather(*(_one(check, place, by_name, turns) for check in now)), strict=True)
         )
         left = [check for check in left if check not in now]
-    return {check: found[check] for check in checks if check in found and (not only or check.name in only)}
+    if only:
+        found = {
+            check: finding if check.name in only else replace(finding, mend=None)
+            for check, finding in found.items()
+            if check.name in only or finding.state == "fail"
+        }
+    return {check: found[check] for check in checks if check in found}
 
 
 async def look_once(check: Check, place: Place) -> Finding:

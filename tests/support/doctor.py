@@ -22,8 +22,11 @@ class Doctor:
 
     async def look(self, name: str, **bounds: float) -> Finding:
         """What one check finds."""
-        (finding,) = (await check_up(self.place(**bounds), CHECKS, [name])).values()
-        return finding
+        return next(
+            finding
+            for check, finding in (await check_up(self.place(**bounds), CHECKS, [name])).items()
+            if check.name == name
+        )
 
     async def state(self, name: str, **bounds: float) -> str:
         """How it judges."""

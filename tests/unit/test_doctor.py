@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor.check import Check, Finding, fail_by, ok
+from cli.doctor.check import Check, Finding, Mend, fail, fail_by, ok
 from cli.doctor.checkup import check_up
 from cli.doctor.host import pinned_cli_version
 from tests.support.doctor import Doctor
@@ -48,6 +48,33 @@ async def test_a_check_that_hangs_and_one_that_breaks_hide_no_other(doctor: Doct
     }
     assert found["hangs"].text == "it could not be told within 0.05 s"
     assert found["breaks"].text == "the check itself broke (KeyError)"
+
+
+async def test_a_check_that_cannot_be_made_does_not_let_all_seem_well(doctor: Doctor) -> None:
+    """Asked for alone, it is skipped: what it needs and fails is told beside it, and its mend is not made unasked."""
+
+    async def broken(_: object) -> Finding:
+        return fail("broken", "mend it", Mend("mend it", do_not))
+
+    async def do_not(_: object) -> str:
+        raise AssertionError
+
+    async def well(_: object) -> Finding:
+        return ok("well")
+
+    checks = (
+        Check("fine", well),
+        Check("root", broken, needs="fine"),
+        Check("stem", well, needs="root"),
+        Check("leaf", well, needs="stem"),
+    )
+    found = {check.name: finding for check, finding in (await check_up(doctor.place(), checks, ["leaf"])).items()}
+    assert {name: (finding.state, finding.mend) for name, finding in found.items()} == {
+        "root": ("fail", None),
+        "leaf": ("skipped", None),
+    }
+    found = {check.name: finding for check, finding in (await check_up(doctor.place(), checks, ["root"])).items()}
+    assert [(name, finding.mend is not None) for name, finding in found.items()] == [("root", True)]
 
 
 async def test_without_a_database_it_says_so_and_what_to_do(doctor: Doctor) -> None:
