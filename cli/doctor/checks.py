@@ -25,6 +25,7 @@ CHECKS = (
     Check("privileges", queue.privileges, needs="postgres"),
     Check("schema", queue.schema, needs="privileges"),
     Check("upkeep", queue.upkeep, needs="schema"),
+    Check("schedules", queue.schedules, needs="schema"),
     Check("workers", fleet.workers, needs="schema"),
     Check("guard", fleet.guard, needs="schema"),
     Check("listeners", fleet.listeners, needs="schema"),

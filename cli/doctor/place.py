@@ -23,6 +23,8 @@ class Bounds:
     """A transaction that is open for longer keeps dead rows: 8 s of a full load's are what claims can pass over."""
     ready_s: float = 60.0
     """That a job stands ready and nobody serves it: a restart of workers takes less."""
+    late_s: float = 60.0
+    """That a job or a tick is due and nobody sees to it: upkeep and evaluators look each second."""
     died_s: float = 3600.0
     """That a worker's death is told."""
     dead_rows: int = 200_000

@@ -4,15 +4,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from cli.database import bring_up_to_date, opened
-from cli.doctor.check import Finding, Mend, fail, listed, n_of, ok, warn
+from cli.doctor.check import Finding, Mend, fail, listed, n_of, ok, skipped, warn
 from cli.doctor.place import Place
 from cli.rooms import ROOMS
 from cli.table import build_table
 from jobs_core import SchemaMismatch, db, diagnosis
+from jobs_core.gauges import read
 from jobs_core.history import days_ahead, make_partitions
 from jobs_core.lanes import count_held, list_lanes
 from jobs_core.migrations import pending
 from jobs_core.wake import Notifier
+from schedules.metrics import look
 
 
 async def schema(place: Place) -> Finding:
@@ -48,9 +50,15 @@ async def privileges(place: Place) -> Finding:
 
 
 async def upkeep(place: Place) -> Finding:
-    """Are history's days made ahead?"""
+    """Are jobs made ready when they are due, and history's days ahead?"""
     async with place.look() as conn:
+        due = [one.value for one in await read(conn, "jobs_core") if one.gauge == "jobs_due_late_seconds"]
         days = await days_ahead(conn)
+    if (late_s := max(due)) > place.bounds.late_s:
+        return fail(
+            f"nobody makes jobs ready that are due: one is so for {late_s:.0f} s",
+            "start workers, or see in the logs of those that live (upkeep.failed) what keeps them from it",
+        )
     todo = "see in the workers' logs (history.day_missing, housekeeping.failed) what keeps them from it"
     mend = Mend("make the days that are missing", _make_days)
     if days < 1:
@@ -64,6 +72,22 @@ async def _make_days(place: Place) -> str:
     async with place.write() as conn:
         made, missing = await make_partitions(conn)
     return f"made {n_of(len(made), 'partition')}" + "".join(f"; {name}: {why}" for name, why in missing.items())
+
+
+async def schedules(place: Place) -> Finding:
+    """Does somebody see to schedules when they are due?"""
+    async with place.look() as conn:
+        first = [one for one in await look(conn) if one.gauge == "jobs_schedule_late_seconds"]
+    if not first:
+        return skipped("there is no schedule that has a next tick")
+    late = [f"{one.labels[0]} ({one.value:.0f} s)" for one in first if one.value > place.bounds.late_s]
+    if late:
+        return fail(
+            f"nobody sees to schedules that are due, of job type {listed(late)}",
+            "start ./jobs up, or ./jobs scheduler, with JOBS_HANDLERS if it is to know that type; one that runs says "
+            "in its log what keeps it",
+        )
+    return ok("schedules are seen to when they are due")
 
 
 async def lanes(place: Place) -> Finding:

@@ -22,6 +22,8 @@ from jobs_core.leases import register, retire
 from jobs_core.migrations import pending
 from jobs_core.tasks import cancel
 from jobs_core.wake import Listener
+from schedules.book import pause, put
+from schedules.rules import Rule
 from tests.database.conftest import ClaimAll
 from tests.support.doctor import Doctor
 from tests.support.job_types import LANE_NOTE, NOTE
@@ -152,6 +154,39 @@ async def test_history_without_a_partition_for_tomorrow_is_found_and_mended(doct
     assert (await doctor.fix("upkeep")).state == "ok"
     assert doctor.said == ["upkeep: made 4 partitions"]
     assert await days_ahead(conn) == 7
+
+
+async def test_a_job_that_is_due_and_that_nobody_makes_ready_is_found(
+    doctor: Doctor, jobs: Jobs, conn: Connection
+) -> None:
+    await make_partitions(conn)
+    await jobs.create(NOTE, {}, scheduled_for=timedelta(hours=1))
+    assert await doctor.state("upkeep") == "ok"
+    await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now() - interval '30 s'")
+    assert await doctor.state("upkeep") == "ok", "upkeep has that long"
+    await execute(conn, "UPDATE jobs.jobs SET scheduled_for = now() - interval '90 s'")
+    found = await doctor.look("upkeep")
+    assert (found.state, found.text.startswith("nobody makes jobs ready that are due: one is so for 9")) == (
+        "fail",
+        True,
+    )
+
+
+async def test_a_tick_that_is_due_and_that_nobody_sees_to_is_found(
+    doctor: Doctor, jobs: Jobs, conn: Connection
+) -> None:
+    assert await doctor.state("schedules") == "skipped"
+    for name in "ab":
+        rule = Rule(every_s=3600)
+        await put(conn, jobs.table, name=name, job_type=NOTE.name, input={}, rule=rule, source="cli")
+    assert await doctor.state("schedules") == "ok"
+    await execute(conn, "UPDATE jobs.schedules SET next_at = now() - interval '30 s' WHERE name = 'a'")
+    assert await doctor.state("schedules") == "ok", "an evaluator has that long"
+    await execute(conn, "UPDATE jobs.schedules SET next_at = now() - interval '90 s' WHERE name = 'a'")
+    found = await doctor.look("schedules")
+    assert (found.state, "of job type note (9" in found.text) == ("fail", True)
+    await pause(conn, "a", why="she looks into it")
+    assert await doctor.state("schedules") == "ok", "it is paused"
 
 
 async def test_a_schema_that_lacks_a_migration_is_migrated_and_one_that_is_newer_is_not(
