@@ -51,6 +51,7 @@ from cli.commands import (
     web,
     worker,
 )
+from cli.count_files import make_room
 from cli.known_errors import one_line
 from cli.saved import HAS_READ, use_saved
 
@@ -114,6 +115,7 @@ def main() -> int:
         if {*sys.argv[1:2]} & _WITHOUT_SAVED:
             os.environ[HAS_READ] = "1"  # for what they start, too
         use_saved(sys.argv[1:])
+        make_room()
         _choose_schema()
         # It sees to Ctrl-C (130) and to a reader of our output that has gone (1) by itself.
         ended_with = typer.main.get_command(app).main(

@@ -10,6 +10,7 @@ Prometheus' library decides between the two when it is imported, from the enviro
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 MOST_DEAD = 20
 """Files of processes that have ended; more are added into one."""
 _LOCK_WITHIN_S, _LOCK_AGAIN_S = 2.0, 0.01
+_LEAST_BYTES = 1 << 16
 _OF_THE_DEAD = 0
 """Stands for a process' number in the name of that one: no process has it."""
 
@@ -101,7 +103,30 @@ def _forget_the_dead(folder: Path) -> None:
     if len(counts) <= MOST_DEAD:
         return
     for kind in ("counter", "histogram"):
-        _add_up(folder / f"{kind}_{_OF_THE_DEAD}.db", [file for file in counts if file.name.startswith(kind)])
+        of_kind = [file for file in counts if file.name.startswith(kind)]
+        total = folder / f"{kind}_{_OF_THE_DEAD}.db"
+        if of_kind and _make_room(total, of_kind):
+            _add_up(total, of_kind)
+
+
+def _make_room(total: Path, files: Iterable[Path]) -> bool:
+    """Whether there is room for all of them together: where the disk is full, a write into a hole of a mapped file ends us.
+
+    Where there is none they stay as they are, and the next page tries again.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return True
+    with total.open("ab") as opened:
+        try:
+            os.posix_fallocate(opened.fileno(), 0, max(_LEAST_BYTES, sum(map(_used_bytes, [total, *files]))))
+        except OSError:
+            return False
+    return True
+
+
+def _used_bytes(file: Path) -> int:
+    with file.open("rb") as opened:
+        return int.from_bytes(opened.read(4), sys.byteorder)
 
 
 def _add_up(total: Path, files: Iterable[Path]) -> None:

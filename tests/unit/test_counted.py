@@ -1,5 +1,6 @@
 """What processes of one host counted: added up, also of those that have ended, and no more files than there should be."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -51,6 +52,25 @@ def test_many_files_of_ended_processes_become_one_and_no_count_changes(
     assert samples(tmp_path) == samples(tmp_path) == before
     assert before["jobs_x_total[('job_type', 'a')]"] == 3
     assert sorted(file.name for file in tmp_path.glob("*.db")) == ["counter_0.db", "histogram_0.db"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot promise room")
+def test_files_are_added_up_only_where_there_is_room_for_it(
+    tmp_path: Path, ended: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(counted, "MOST_DEAD", 1)
+    for pid in ended:
+        write(tmp_path / f"counter_{pid}.db", "jobs_x_total", 1)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "posix_fallocate", full)
+        assert samples(tmp_path)["jobs_x_total[]"] == 2
+        assert {f"counter_{pid}.db" for pid in ended} <= {file.name for file in tmp_path.glob("*.db")}
+    assert samples(tmp_path)["jobs_x_total[]"] == 2
+    (total,) = tmp_path.glob("*.db")
+    assert (total.name, total.stat().st_blocks * 512 >= total.stat().st_size) == ("counter_0.db", True)
 
 
 def test_few_files_of_ended_processes_are_left_as_they_are(tmp_path: Path, ended: list[int]) -> None:
