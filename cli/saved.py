@@ -68,7 +68,13 @@ def folder_of(arguments: Sequence[str]) -> Path:
 def read(file: Path) -> dict[str, str]:
     """What the file says; nothing where there is none. Raises ConfigurationError."""
     try:
-        if file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        found = file.stat()
+        us = os.geteuid()
+        if us and found.st_uid not in {0, us}:  # root works in others' folders: what it writes there is theirs
+            raise _unusable(
+                f"{file} belongs to another user, and says which code is run: name a folder of your own (--data)"
+            )
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise _unusable(f"{file} can be written by others, and says which code is run: chmod 600 it")
         lines = file.read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, NotADirectoryError):

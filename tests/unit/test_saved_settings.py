@@ -93,3 +93,18 @@ def test_a_file_that_others_can_write_is_refused_and_a_value_of_two_lines_never_
     file.chmod(0o620)
     with pytest.raises(ConfigurationError, match="can be written by others"):
         saved.use_saved([])
+
+
+def test_a_file_of_another_user_is_refused_but_by_root(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could have us run their code, by JOBS_HANDLERS; what root writes for a user is that user's."""
+    saved.write(file, {"JOBS_PORT": "1"})
+    mine = file.stat().st_uid or 4711
+    if mine == 4711:
+        os.chown(file, mine, -1)
+    for asking, refused in ((mine, False), (0, False), (mine + 1, True)):
+        monkeypatch.setattr(os, "geteuid", lambda asking=asking: asking)
+        if refused:
+            with pytest.raises(ConfigurationError, match="belongs to another user"):
+                saved.read(file)
+        else:
+            assert saved.read(file) == {"JOBS_PORT": "1"}
