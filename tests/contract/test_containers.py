@@ -41,6 +41,15 @@ def test_only_what_runs_agents_is_given_their_key_and_only_the_web_its_token(com
     assert with_variable("JOBS_TOKEN") == {"web"}
 
 
+@pytest.mark.parametrize("given", [{}, {"JOBS_HOSTS": "jobs.example.com"}])
+def test_prometheus_reaches_the_web_door_whatever_name_is_given_to_it(given: dict[str, str]) -> None:
+    """As docs/containers.md says to, for a proxy: the door refuses a Host that it does not know, /metrics included."""
+    prometheus = (CHECKOUT / "deploy/prometheus/prometheus.yml").read_text()
+    hosts = services(**GIVEN, **given)["web"]["environment"]["JOBS_HOSTS"].split(",")
+    assert '"web:8080"' in prometheus
+    assert {*filter(None, hosts)} == {"web:8080", *given.values()}
+
+
 def test_each_of_our_services_is_closed_and_listens_to_this_host_alone(composed: dict[str, Any]) -> None:
     assert len(ours(composed)) == 6
     for one in ours(composed).values():
