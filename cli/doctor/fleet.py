@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from typing import Literal
 
 import psutil
 
@@ -45,28 +46,36 @@ async def guard(place: Place) -> Finding:
     here = [row for row in here if _WITH_CHILDREN & set(row["job_types"])]
     if not here:
         return skipped("no worker that runs agents lives on this host")
-    guarded = {row["pid"]: _is_guarded(row["pid"]) for row in here}
-    alone = [str(pid) for pid, is_guarded in guarded.items() if is_guarded is False]
-    if alone:
+    guards = {row["pid"]: _guard_of(row["pid"]) for row in here}
+    if alone := [str(pid) for pid, found in guards.items() if found == "none"]:
         return warn(
             f"process {listed(alone)} works without a supervisor: what it leaves when it dies goes on",
             "start workers by ./jobs up or ./jobs worker",
         )
+    if frozen := [str(pid) for pid, found in guards.items() if found == "stopped"]:
+        return fail(
+            f"the supervisor of process {listed(frozen)} is stopped, as by Ctrl-Z: it kills nobody in its stead",
+            f"fg at its terminal, or kill -CONT $(ps -o ppid= -p {frozen[0]})",
+        )
     if weaker := weaker_here():
         return warn(weaker.rstrip("."), "run workers on Linux where agents' tools act on the world")
-    if None in guarded.values():
+    if "hidden" in guards.values():
         return skipped("the workers of this host are another user's: come as that one")
     return ok(f"{n_of(len(here), 'worker')} of this host under guard")
 
 
-def _is_guarded(pid: int) -> bool | None:
-    """Whether a supervisor started it; the worker itself ends when that is gone. None: it is not ours to see."""
+def _guard_of(pid: int) -> Literal["there", "stopped", "none", "hidden"]:
+    """Its supervisor, with which the worker itself ends; hidden: it is not ours to see."""
     with suppress(psutil.NoSuchProcess):
         try:
-            return VARIABLE in psutil.Process(pid).environ()
+            worker = psutil.Process(pid)
+            if VARIABLE not in worker.environ():
+                return "none"
+            if psutil.Process(worker.ppid()).status() == psutil.STATUS_STOPPED:
+                return "stopped"
         except psutil.AccessDenied:
-            return None
-    return True  # it has ended since
+            return "hidden"
+    return "there"  # or it has ended since
 
 
 async def listeners(place: Place) -> Finding:

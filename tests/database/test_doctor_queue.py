@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -117,6 +118,32 @@ async def test_a_worker_without_a_supervisor_is_told_where_it_runs_agents(doctor
     await execute(conn, "UPDATE jobs.workers SET pid = %(pid)s", {"pid": guarded.pid})
     assert await doctor.state("guard") == "ok"
     await guarded.communicate(b"\n")
+
+
+async def test_a_supervisor_that_is_stopped_guards_nobody(doctor: Doctor, conn: Connection) -> None:
+    """As after Ctrl-Z: its workers are in sessions of their own and go on."""
+    under = "import subprocess as s, sys; w = s.Popen([sys.executable, '-c', 'input()']); print(w.pid, flush=True); w.wait()"
+    supervisor = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", under),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, VARIABLE: "3,4"},
+    )
+    assert supervisor.stdout
+    await register(conn, queues=["chat"], job_types=["chat_turn"], slots=1, lease_s=600)
+    await execute(conn, "UPDATE jobs.workers SET pid = %(pid)s", {"pid": int(await supervisor.stdout.readline())})
+    assert await doctor.state("guard") == "ok"
+
+    async def is_told() -> bool:
+        found = await doctor.look("guard")
+        return found.state == "fail" and "is stopped, as by Ctrl-Z" in found.text
+
+    supervisor.send_signal(signal.SIGSTOP)
+    try:
+        await until(is_told)
+    finally:
+        supervisor.send_signal(signal.SIGCONT)
+        await supervisor.communicate(b"\n")
 
 
 async def test_a_worker_whose_listening_session_was_ended_is_missed(
