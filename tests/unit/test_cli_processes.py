@@ -1,13 +1,17 @@
 """What each process loads, and what starts them elsewhere: Procfile and docker-compose.yml."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer.main
 
+from cli import saved
 from cli.app import app
 from cli.settings import CHECKOUT
 from tests.support.composed import GIVEN, ours, services
@@ -51,6 +55,30 @@ def started_by_compose() -> list[str]:
     found = list(ours(services(**GIVEN)).values())
     asked = [" ".join(one["healthcheck"]["test"][4:]) for one in found if "healthcheck" in one]
     return [*asked, *(" ".join(one["command"]) for one in found)]
+
+
+@pytest.mark.parametrize("from_environment", [True, False])
+def test_the_worker_of_the_procfile_gets_no_credentials_be_they_saved_or_in_the_environment(
+    tmp_path: Path, *, from_environment: bool
+) -> None:
+    key = {"ANTHROPIC_API_KEY": "a key"}
+    if not from_environment:
+        saved.write(tmp_path / "data" / saved.FILE, key)
+    code = """
+import os
+from cli.saved import use_saved
+use_saved([])
+print(bool(os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("CLAUDE_CODE_OAUTH_TOKEN")))
+"""
+    lines = (CHECKOUT / "Procfile").read_text(encoding="utf-8").splitlines()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC", "CLAUDE"))}
+    environ |= {"JOBS_DATA": str(tmp_path / "data"), "PYTHONPATH": str(CHECKOUT)} | (key if from_environment else {})
+    environ.pop(saved.HAS_READ, None)
+    got = dict[str, str]()
+    for name, command in (line.split(": ", 1) for line in lines if re.match("(worker|agents): ", line)):
+        shell = command.replace("./jobs worker", shlex.join([sys.executable, "-c", code]))
+        got[name] = subprocess.run(shell, shell=True, env=environ, capture_output=True, text=True, check=True).stdout
+    assert got == {"worker": "False\n", "agents": "True\n"}
 
 
 @pytest.mark.parametrize("started", [started_by_procfile, started_by_compose])
