@@ -12,6 +12,8 @@ _TOO_SHORT_MS = 60_000
 """For a statement or a lock of ours: a night's upkeep on a slow disk takes as long."""
 _LISTEN_MS = 600_000
 """A connection that only listens is made anew so often by itself."""
+_OF_SCHEDULER = 3
+"""Connections; cli/scheduler_process.py."""
 _ALTER = "ALTER DATABASE … SET {}, or in postgresql.conf, and reload"
 
 
@@ -105,8 +107,9 @@ async def connections(place: Place) -> Finding:
         if conn.pooled:
             return skipped("a pooler shares them out: its own sizes count (docs/pgbouncer.md)")
     each = place.core.database_connections
-    wanted = place.settings.processes * (each + 2) + 2 * each
-    told = f"{place.settings.processes} workers of {each + 2}, web and telegram of {each}"
+    workers = (place.folder.running() and place.folder.processes()) or place.settings.processes
+    wanted = workers * (each + 2) + 2 * each + _OF_SCHEDULER
+    told = f"{workers} workers of {each + 2}, web and telegram of {each}, the scheduler of {_OF_SCHEDULER}"
     if found.free < 2:  # noqa: PLR2004 - this check has one, and somebody wants the next
         return fail(
             f"{found.most - found.free} of {found.most} connections are taken",

@@ -13,6 +13,7 @@ import pytest
 
 from assistant.arrivals import queue_of
 from cli.app import main
+from cli.folder import Running
 from cli.rooms import ROOMS
 from gateways.telegram.accounts import Key, Login, log_in, put_out_of_use
 from gateways.telegram.errors import KeyRefused
@@ -163,6 +164,16 @@ async def test_a_worker_whose_listening_session_was_ended_is_missed(
         await execute(conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'listen$'")
         await until(lambda: state("warn"))
         await cancel([listening])
+
+
+async def test_workers_that_were_asked_for_by_scale_want_connections_too(doctor: Doctor) -> None:
+    folder = doctor.place().folder
+    assert " 39 may be wanted" in (await doctor.look("connections")).text
+    with folder.taken():
+        folder.announce(Running("http://127.0.0.1:1", os.getpid(), "simulator"), {})
+        folder.scale(25)
+        assert " 269 may be wanted" in (await doctor.look("connections")).text
+    assert " 39 may be wanted" in (await doctor.look("connections")).text, "it runs no more"
 
 
 async def test_history_without_a_partition_for_tomorrow_is_found_and_mended(doctor: Doctor, conn: Connection) -> None:

@@ -51,7 +51,7 @@ async def conn(bad_server: str) -> AsyncIterator[Connection]:
         ("isolation", "fail", "transactions are repeatable read by default"),
         ("autovacuum", "fail", "autovacuum off"),
         ("timeouts", "warn", "idle_session_timeout is 90 s"),
-        ("connections", "warn", "17 connections are allowed, and 36 may be wanted"),
+        ("connections", "warn", "17 connections are allowed, and 39 may be wanted"),
     ],
 )
 async def test_a_setting_that_voids_a_promise_is_named(doctor: Doctor, check: str, state: str, says: str) -> None:
