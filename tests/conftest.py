@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
 import pytest
+import structlog
 
 import simulator
 from cli.saved import HAS_READ
@@ -34,6 +35,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Side by side, hand out the long files first: a file is one process's, and the last one is waited for by all."""
     if hasattr(config, "workerinput"):  # what pytest-xdist gives each of its processes
         items.sort(key=lambda item: SLOWEST_FIRST.index(item.path.relative_to(config.rootpath / "tests").parts[0]))
+
+
+@pytest.fixture(autouse=True)
+def logs_end_with_their_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs in this process chooses where logs go; the modules' loggers would keep to that for ever."""
+    configure = structlog.configure
+    monkeypatch.setattr("structlog.configure", lambda **how: configure(**{**how, "cache_logger_on_first_use": False}))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
