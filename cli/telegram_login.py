@@ -1,7 +1,10 @@
 """`./jobs telegram login` and `logout`: asks the person, Telegram and the database, in that order."""
 
 import asyncio
+import io
 from dataclasses import dataclass
+
+import segno
 
 from assistant.settings import AssistantSettings
 from cli.errors import CommandFailed
@@ -76,7 +79,12 @@ async def _let_go(conn: Connection, name: str) -> LoggingOut:
 
 
 def _show_link(link: str) -> None:
-    note(f"Open this link in Telegram, where the account is logged in (a new one comes each half minute):\n{link}")
+    drawn = io.StringIO()
+    segno.make(link, micro=False).terminal(drawn, border=2, compact=True)
+    note(
+        "In Telegram, where the account is logged in: Settings, Devices, Link a device; scan this, or open the link below it. "
+        f"A new one comes each half minute.\n{drawn.getvalue()}{link}"
+    )
 
 
 def _number(text: str) -> int:

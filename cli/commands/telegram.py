@@ -76,7 +76,12 @@ def login(
     account: Annotated[str, typer.Option(help="What the account is called here")] = _FIRST,
     token: Annotated[str | None, typer.Option(help="A bot's token; asked for where nothing else is given")] = None,
     phone: Annotated[str | None, typer.Option(help="A user account's number; the code is asked for")] = None,
-    link: Annotated[bool, typer.Option("--link", help="A user account: by a link that is opened at Telegram")] = False,
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link", "--qr", help="A user account: by a QR code that is scanned, or a link that is opened, at Telegram"
+        ),
+    ] = False,
     api_id: Annotated[int | None, typer.Option(help="[default: JOBS_TELEGRAM_API_ID, or asked for]")] = None,
     api_hash: Annotated[str | None, typer.Option(help="[default: JOBS_TELEGRAM_API_HASH, or asked for]")] = None,
     as_json: Json = False,

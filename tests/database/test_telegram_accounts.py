@@ -209,20 +209,25 @@ async def test_a_user_account_is_logged_in_by_phone_code_and_password(conn: Conn
         assert len(telegram.sent(by=me)) == 1
 
 
-async def test_a_user_account_is_logged_in_by_a_link(conn: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_user_account_is_logged_in_by_a_code_that_is_scanned(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Telegram() as telegram:
         me = telegram.user("491234567", "Me", password="secret")
         shown = list[str]()
 
-        def show(link: str) -> None:
-            shown.append(link)
+        def show(text: str) -> None:
+            drawn, _, link = text.rpartition("\n")
+            shown.append(drawn)
             token = base64.urlsafe_b64decode(link.partition("token=")[2] + "==")
             asyncio.get_running_loop().call_later(0.05, telegram.scan, token, me)
 
-        monkeypatch.setattr(telegram_login, "_show_link", show)
+        monkeypatch.setattr(telegram_login, "note", show)
         wanted = Wanted("me", None, None, by_link=True)
         account, _ = await log_in(conn, wanted, settings(telegram), answers("secret"))
-        assert (account.tg_user_id, len(shown)) == (me.id, 1)
+        assert account.tg_user_id == me.id
+        (drawn,) = shown
+        assert "█▄▄▄█" in drawn
 
 
 async def test_logins_that_come_to_nothing_leave_nothing(conn: Connection) -> None:
