@@ -165,6 +165,7 @@ async def test_headers_without_an_end_are_an_answer_that_was_lost(receiver: Http
         ("9" * 40, 86_400.0),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 1.0),
         ("Wed, 21 Oct 2999 07:28:00 GMT", 86_400.0),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
         ("soon", None),
         ("-5", None),
         ("1.5", None),

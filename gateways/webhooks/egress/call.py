@@ -113,7 +113,7 @@ def _retry_after_s(given: str | None) -> float | None:
     else:
         try:
             at = email.utils.parsedate_to_datetime(given)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
         wait_s = at.replace(tzinfo=at.tzinfo or UTC).timestamp() - time.time()
     return min(max(wait_s, 1.0), LONGEST_WAIT_S)
