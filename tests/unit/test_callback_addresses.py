@@ -23,6 +23,7 @@ NOT_PUBLIC = [
     "127.9.9.9",
     "169.254.169.254",
     "169.254.170.2",
+    "168.63.129.16",
     "172.16.0.1",
     "172.31.255.255",
     "192.0.0.192",
@@ -108,6 +109,8 @@ def test_a_network_that_is_none_ends_the_start(networks: str) -> None:
         "https://shop.example/\r\nX-Evil: 1",
         "https://shop.example/ in",
         "https://[::1/",
+        "https://xn--/in",
+        "https://xn--a/in",
         "https://shop.example/" + "a" * 2_000,
     ],
 )

@@ -27,11 +27,12 @@ _IPV6_INTERNET = IPv6Network("2000::/3")
 """All that is public today; mapped IPv4, NAT64, link-local, private and multicast addresses lie outside of it."""
 _SPECIAL = (
     IPv4Network("192.0.0.0/24"),  # one cloud has its metadata there
+    IPv4Network("168.63.129.16/32"),  # and another one its hosts' agent
     IPv4Network("192.88.99.0/24"),  # relays of 6to4
     IPv6Network("2002::/16"),  # 6to4 and Teredo: there is an IPv4 address inside
     IPv6Network("2001::/32"),
 )
-"""Some of what Python takes for global, one version more than another."""
+"""Some of what Python takes for global, one version more than another, and is not the internet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def check_url(url: str, settings: CallbackSettings) -> Receiver:
     """The receiver that a URL names, if it may be called at all. Raises NotCallable; where its name leads is not looked at."""
     try:
         parsed = httpx.URL(url)
+        _ = parsed.host  # reads what names begin with xn--
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise NotCallable(f"is no URL: {error}") from None
     if len(url) > MAX_URL_CHARS or not url.isprintable() or " " in url or "\\" in url:
