@@ -11,7 +11,7 @@ from typing import Any
 
 from assistant.callback_events import job_ended
 from assistant.reported import REPORT_END, ReportedEnd, ReportEnd
-from jobs_core import Complete, Fail, HandlerTable, InvalidInput, Job, NewJob, Outcome, UnknownJobType, gate
+from jobs_core import Complete, Fail, HandlerTable, InvalidInput, Job, NewJob, Outcome, Retry, UnknownJobType, gate
 
 MAX_RESULT_BYTES = 64 * 1024
 """Of a result that is told with the end; a longer one is fetched from the job."""
@@ -22,7 +22,9 @@ async def report_end(job: Job[ReportEnd]) -> Outcome:
     given = job.input
     try:
         await job.spawn("job", NewJob(given.job_type, given.input, queue=given.queue, priority=given.priority))
-    except (InvalidInput, UnknownJobType) as error:
+    except UnknownJobType as error:
+        return Retry(f"the job cannot be created here: {error}")  # in a rolling deploy another worker knows it
+    except InvalidInput as error:
         return Fail(f"the job cannot be created: {error}")
     (child,) = await job.wait_for_children()
     end = {"job_type": given.job_type, "state": child.state, "error": child.error, "user_id": job.user_id}
@@ -33,7 +35,7 @@ async def report_end(job: Job[ReportEnd]) -> Outcome:
 
 def _result(result: Any) -> dict[str, Any]:
     try:
-        gate.to_json(result, field="result", max_bytes=MAX_RESULT_BYTES)
+        gate.to_json([[result]], field="result", max_bytes=MAX_RESULT_BYTES)  # as deep as it lies in what is owed
     except InvalidInput:
         return {"result": None, "result_left_out": True}
     return {"result": result, "result_left_out": False}
