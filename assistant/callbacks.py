@@ -67,6 +67,7 @@ class Target:
     url: str
     enabled: bool
     off_why: str | None
+    created_at: datetime
     secrets: Sequence[str] = field(repr=False)
 
 

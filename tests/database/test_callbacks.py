@@ -306,6 +306,18 @@ async def test_a_receiver_that_failed_for_days_is_called_no_more_until_somebody_
     assert len({taken.headers["webhook-id"] for taken in place.receiver.taken}) == 1
 
 
+async def test_what_a_removed_callback_was_owed_is_sent_to_no_other_of_its_name(place: Place) -> None:
+    await place.add(url="https://8.8.8.8/")
+    await place.happen(title="Not for them")
+    await book.remove_callback(place.conn, "shop")
+    await place.add()
+    await place.happen(title="For them")
+    await place.run()
+    assert [json.loads(one.body)["data"]["title"] for one in place.receiver.taken] == ["For them"]
+    first, second = await place.owed()
+    assert (first.state, first.said, second.state) == ("failed", "callback shop was removed", "sent")
+
+
 async def test_both_secrets_sign_while_one_replaces_the_other(place: Place) -> None:
     old = await place.add()
     new = await callbacks.rotate(place.conn, "shop", timedelta(hours=1))

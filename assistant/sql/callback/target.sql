@@ -1,5 +1,5 @@
--- Takes name. Returns url, enabled, off_why and the valid secrets, the newest first, of a callback, or no row. Locks nothing.
-SELECT c.url, c.enabled, c.off_why,
+-- Takes name. Returns url, enabled, off_why, created_at and the valid secrets, the newest first, of a callback, or no row. Locks nothing.
+SELECT c.url, c.enabled, c.off_why, c.created_at,
        ARRAY(
            SELECT w.secret FROM {schema}.callback_secrets AS w
            WHERE w.callback = c.name AND (w.valid_until IS NULL OR w.valid_until > clock_timestamp())

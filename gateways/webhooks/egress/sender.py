@@ -52,7 +52,7 @@ class WebhookSender:
             if not db.will_pass(error):
                 raise
             return NotYet(_DATABASE_PAUSE, f"the database was away: {db.describe(error)}")
-        if target is None:
+        if target is None or delivery.created_at < target.created_at:  # one of that name may be somebody else's
             return Refused(f"callback {name} was removed")
         if not target.enabled and delivery.payload["event"] != "callback.test":
             return Refused(f"callback {name} is off: {target.off_why or 'somebody switched it off'}")
