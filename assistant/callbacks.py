@@ -20,7 +20,8 @@ from jobs_core import Connection, InvalidInput, execute, fetch, fetch_one, gate,
 
 LONGEST_OVERLAP = timedelta(days=90)
 SWITCHED_OFF_AFTER = timedelta(days=3)
-"""As long as a delivery is tried: from then on each that is owed would be given up, one every three days."""
+"""As long as a delivery is tried: from then on each that is owed would be given up, one every three days. The first
+try of the next one decides."""
 MAX_URL_CHARS = 2_000
 _MOST_SECRETS = 5
 _MAX_EVENTS_BYTES = 16 * 1024
@@ -146,14 +147,18 @@ async def target(conn: Connection, name: str) -> Target | None:
     return Target(**row) if row else None
 
 
-async def note_try(conn: Connection, name: str, *, arrived: bool) -> None:
-    """Note what a try came to; a callback at which none arrived for SWITCHED_OFF_AFTER is switched off."""
+async def note_try(conn: Connection, name: str, *, arrived: bool, first: bool = True) -> None:
+    """Note what a try came to; a callback at which none arrived for SWITCHED_OFF_AFTER is switched off.
+
+    first: it was its delivery's first. Only such a one switches off: that one event is refused for days says nothing of those
+    behind it.
+    """
     if arrived:
         await execute(conn, statement("assistant", "callback/arrived"), {"name": name})
         return
     values = {"name": name, "most_s": SWITCHED_OFF_AFTER.total_seconds()}
     row = await fetch_one(conn, statement("assistant", "callback/failed"), values)
-    if row and row["too_long"]:
+    if first and row and row["too_long"]:
         await switch_off(conn, name, f"no try has arrived for {SWITCHED_OFF_AFTER.days} days")
 
 

@@ -69,6 +69,12 @@ class Place:
             self.conn, "UPDATE jobs.jobs SET scheduled_for = clock_timestamp() WHERE scheduled_for IS NOT NULL"
         )
 
+    async def days_later(self) -> None:
+        """Have so much time pass that a callback is switched off, and what was tried is given up."""
+        await execute(self.conn, "UPDATE jobs.callbacks SET failing_since = failing_since - interval '73 hours'")
+        await execute(self.conn, "UPDATE jobs.jobs SET give_up_at = give_up_at - interval '73 hours'")
+        await self.later()
+
 
 async def _end(job: Job[Note]) -> Complete | Fail:
     word, _, levels = job.input.text.partition(" ")
@@ -285,25 +291,42 @@ async def test_a_receiver_that_is_gone_switches_its_callback_off_and_the_owner_i
 
 async def test_a_receiver_that_failed_for_days_is_called_no_more_until_somebody_says_so(place: Place) -> None:
     await place.add({"notification.created": {"category": ["test"]}})
-    place.receiver.answers.extend([(500, {}), (500, {})])
+    place.receiver.answers.extend([(500, {})] * 3)
     await place.happen()
     await place.run()
-    assert (await book.find_callback(place.conn, "shop")).enabled
-    await execute(place.conn, "UPDATE jobs.callbacks SET failing_since = failing_since - interval '73 hours'")
-    await place.later()
+    await place.days_later()
+    await place.run()
+    assert (await book.find_callback(place.conn, "shop")).enabled, "one event is no receiver"
+    await place.happen()
     await place.run()
     shown = await book.find_callback(place.conn, "shop")
     assert (shown.enabled, shown.off_why) == (False, "no try has arrived for 3 days")
     await place.later()
     await place.run()
-    [owed] = await place.owed()
+    lost, owed = await place.owed()
+    assert (lost.state, lost.said) == ("failed", "given up after 3 days, 0:00:00: HTTP 500")
     assert (owed.state, owed.said) == ("failed", "callback shop is off: no try has arrived for 3 days")
     again = await callbacks.change(place.conn, "shop", {"enabled": True}, settings=SETTINGS)
     assert (again.enabled, again.off_why, again.failing_since) == (True, None, None)
-    await resend(place.conn, owed.id)
+    for one in (lost, owed):
+        await resend(place.conn, one.id)
     await place.run()
-    assert [one.state for one in await place.owed()] == ["sent"]
-    assert len({taken.headers["webhook-id"] for taken in place.receiver.taken}) == 1
+    assert [one.state for one in await place.owed()] == ["sent", "sent"]
+    assert len({taken.headers["webhook-id"] for taken in place.receiver.taken}) == 2
+
+
+async def test_one_event_that_is_refused_for_days_takes_none_behind_it_along(place: Place) -> None:
+    """A receiver may never take one event, too long for it or of a kind it does not know, and take all others."""
+    await place.add()
+    place.receiver.answers.extend([(413, {})] * 2)
+    for title in ("too long", "b", "c"):
+        await place.happen(title=title)
+    await place.run()
+    await place.days_later()
+    await place.run()
+    assert [one.state for one in await place.owed()] == ["failed", "sent", "sent"]
+    shown = await book.find_callback(place.conn, "shop")
+    assert (shown.enabled, shown.failing_since) == (True, None)
 
 
 async def test_what_a_removed_callback_was_owed_is_sent_to_no_other_of_its_name(place: Place) -> None:

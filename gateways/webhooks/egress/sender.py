@@ -62,19 +62,19 @@ class WebhookSender:
         try:
             reached = await self._caller.post(target.url, headers, body)
         except AnswerLost:
-            await self._note(name, arrived=False)
+            await self._note(delivery, arrived=False)
             raise
-        return await self._answer(name, delivery, reached)
+        return await self._answer(delivery, reached)
 
-    async def _answer(self, name: str, delivery: Delivery, reached: Answered | NotReached) -> Answer:
+    async def _answer(self, delivery: Delivery, reached: Answered | NotReached) -> Answer:
         match reached:
             case Answered(status) if status in _TAKEN:
-                await self._note(name, arrived=True)
+                await self._note(delivery, arrived=True)
                 return Sent()
             case Answered(status) if status == _GONE:
-                await self._switch_off(name, "its receiver answered 410, Gone")
+                await self._switch_off(delivery.chat or "", "its receiver answered 410, Gone")
                 return Refused("HTTP 410: it is gone")
-        await self._note(name, arrived=False)
+        await self._note(delivery, arrived=False)
         return _not_yet(reached, BACKOFF.delay_s(max(delivery.tries, 1)))
 
     async def _switch_off(self, name: str, why: str) -> None:
@@ -84,11 +84,12 @@ class WebhookSender:
 
         await db.retried(once)  # it tells, and who tells locks lanes
 
-    async def _note(self, name: str, *, arrived: bool) -> None:
+    async def _note(self, delivery: Delivery, *, arrived: bool) -> None:
         """Note how the callback does. Where that cannot be, what became of the try is not to be lost for it."""
+        name = delivery.chat or ""
         try:
             async with self._database.connection() as conn:
-                await callbacks.note_try(conn, name, arrived=arrived)
+                await callbacks.note_try(conn, name, arrived=arrived, first=delivery.tries <= 1)
         except Exception as error:
             if not db.will_pass(error):
                 raise
