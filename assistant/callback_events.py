@@ -10,6 +10,7 @@ from uuid import UUID
 
 from assistant.action import Action
 from assistant.deliveries import Owed, owe
+from assistant.preferences import SEVERITIES
 from jobs_core import Connection, InvalidInput, fetch, fetch_one, gate, statement
 from jobs_core.wake import Ready
 
@@ -27,6 +28,12 @@ EVENTS: Mapping[str, frozenset[str]] = {
     NOTIFIED: frozenset({"user_id", "category", "severity"}),
 }
 """Each event, and by which fields of its data some of them may be chosen."""
+_VALUES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (JOB_ENDED, "state"): ("complete", "failed", "cancelled"),
+    (TURN_ENDED, "state"): ("answered", "failed", "stopped"),
+    (NOTIFIED, "severity"): SEVERITIES,
+}
+"""Of the fields that have no others."""
 MAX_TEXT_CHARS = 100_000
 """Of an answer: receivers bound what they take."""
 _TEST = "callback.test"
@@ -35,16 +42,28 @@ Data = Mapping[str, Any]
 
 
 def check_events(wanted: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-    """Raises InvalidInput for an event that there is not, or a field that it cannot be chosen by."""
+    """Raises InvalidInput for an event that there is not, a field that it cannot be chosen by, or what would choose none."""
     for event, fields in wanted.items():
         known = EVENTS.get(event)
         if known is None:
             raise InvalidInput(f"events: there is no {event!r}; there are {', '.join(EVENTS)}", field="events")
-        for name in fields:
+        for name, values in fields.items():
             if name not in known:
                 raise InvalidInput(
                     f"events.{event}: is not chosen by {name!r}, but by {', '.join(sorted(known))}", field="events"
                 )
+            _check_values(event, name, values)
+
+
+def _check_values(event: str, name: str, values: Sequence[str]) -> None:
+    if not values:
+        raise InvalidInput(f"events.{event}.{name}: names no value, and would choose no event", field="events")
+    there_are = _VALUES.get((event, name))
+    for value in values:
+        if there_are and value not in there_are:
+            raise InvalidInput(
+                f"events.{event}.{name}: is never {value!r}; there are {', '.join(there_are)}", field="events"
+            )
 
 
 async def turn_ended(

@@ -74,9 +74,7 @@ class Target:
 
 def define(given: Mapping[str, Any]) -> Definition:
     """The definition, if it is one. Raises InvalidInput naming the place."""
-    definition = gate.fit(Definition, dict(given), field="callback")
-    assert isinstance(definition, Definition)
-    gate.check_text(definition.url, field="url")
+    definition = _fitted(given)
     check_events(definition.events)
     return definition
 
@@ -101,8 +99,10 @@ async def change_callback(conn: Connection, name: str, changes: Mapping[str, Any
     One that is on after that begins anew: what failed before is not held against it.
     """
     async with conn.transaction():
-        row = await _locked(conn, name)
-        await execute(conn, statement("assistant", "callback/change"), _columns(name, define({**row, **changes})))
+        definition = _fitted({**await _locked(conn, name), **changes})
+        if "events" in changes:  # those of an older version may be refused now, and it can be switched off all the same
+            check_events(definition.events)
+        await execute(conn, statement("assistant", "callback/change"), _columns(name, definition))
     return await find_callback(conn, name)
 
 
@@ -177,6 +177,13 @@ async def switch_off(conn: Connection, name: str, why: str) -> None:
             severity="warning",
             metadata={"callback": name},
         )
+
+
+def _fitted(given: Mapping[str, Any]) -> Definition:
+    definition = gate.fit(Definition, dict(given), field="callback")
+    assert isinstance(definition, Definition)
+    gate.check_text(definition.url, field="url")
+    return definition
 
 
 def _callback(row: dict[str, Any]) -> Callback:

@@ -396,6 +396,10 @@ NO_CALLBACKS: list[tuple[dict[str, Any], str]] = [
     ({"events": {"job.began": {}}}, "events"),
     ({"events": {"turn.ended": {"text": ["x"]}}}, "events"),
     ({"events": {"turn.ended": {"agent": "x"}}}, "events"),
+    ({"events": {"turn.ended": {"agent": []}}}, "events"),
+    ({"events": {"turn.ended": {"state": ["complete"]}}}, "events"),
+    ({"events": {"job.ended": {"state": ["failed", "completed"]}}}, "events"),
+    ({"events": {"notification.created": {"severity": [""]}}}, "events"),
     ({"url": ""}, "url"),
     ({"url": "ftp://127.0.0.1/"}, "url"),
     ({"url": "http://10.0.0.1/"}, "url"),
@@ -417,6 +421,16 @@ async def test_what_is_no_callback_is_refused_by_its_field(place: Place) -> None
     with pytest.raises(InvalidInput):
         await callbacks.change(place.conn, "shop", {"url": "http://169.254.169.254/"}, settings=SETTINGS)
     assert (await book.find_callback(place.conn, "shop")).url == place.receiver.url
+
+
+async def test_what_was_saved_before_its_events_were_refused_can_be_switched_off(place: Place) -> None:
+    await place.add()
+    await execute(place.conn, """UPDATE jobs.callbacks SET events = '{"job.ended": {"state": ["completed"]}}'""")
+    with pytest.raises(InvalidInput, match="is never 'completed'"):
+        await callbacks.change(
+            place.conn, "shop", {"events": {"job.ended": {"state": ["completed"]}}}, settings=SETTINGS
+        )
+    assert not (await callbacks.change(place.conn, "shop", {"enabled": False}, settings=SETTINGS)).enabled
 
 
 async def test_what_the_receiver_has_is_sent_though_the_database_was_away_in_between(
