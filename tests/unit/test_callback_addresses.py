@@ -1,11 +1,15 @@
 """Which receivers may be called: attacks on the URL, and on what its name stands for."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 
 import pytest
 
+from gateways.webhooks.egress import addresses
 from gateways.webhooks.egress.addresses import Resolve, addresses_of, check_url, is_allowed
 from gateways.webhooks.errors import NotCallable
 from gateways.webhooks.settings import CallbackSettings
@@ -166,3 +170,24 @@ async def test_a_name_that_is_not_resolved_in_time_is_refused(monkeypatch: pytes
 
     with pytest.raises(NotCallable, match="cannot be resolved"):
         await addresses_of(check_url("https://shop.example/", STRICT), STRICT, never)
+
+
+async def test_a_nameserver_that_does_not_answer_holds_no_thread_that_others_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = threading.Event()
+
+    def waits(*_asked: object, **_how: object) -> None:
+        answers.wait(30)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", waits)
+    monkeypatch.setattr(addresses, "RESOLVE_S", 0.01)
+    receiver = check_url("https://shop.example/", STRICT)
+    try:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        lookups = [addresses_of(receiver, STRICT) for _ in range(8)]
+        assert all(isinstance(each, NotCallable) for each in await asyncio.gather(*lookups, return_exceptions=True))
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), 10)
+    finally:
+        answers.set()

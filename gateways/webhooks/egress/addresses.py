@@ -8,7 +8,9 @@ A name may stand for another address a moment later (rebinding), so that whoever
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import httpx
@@ -21,6 +23,9 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 RESOLVE_S = 5.0
+_LOOKUPS = ThreadPoolExecutor(4, "callback-lookup")
+"""A lookup goes on after nobody waits for it: a receiver's slow nameserver is to hold none of the loop's own
+threads, by which all else is done, connections to Postgres among it."""
 _PORTS = {"https": 443, "http": 80}
 _UNPRIVILEGED = range(1024, 65536)
 _IPV6_INTERNET = IPv6Network("2000::/3")
@@ -78,7 +83,8 @@ def is_allowed(address: Address, settings: CallbackSettings) -> bool:
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """The addresses that the system knows for a name. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
