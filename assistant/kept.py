@@ -16,7 +16,7 @@ from assistant.arrivals import FETCH_MEDIA, FetchMedia, queue_of
 from assistant.errors import AssistantError
 from assistant.incoming import NewChat, begin_chat
 from assistant.people import User
-from jobs_core import Connection, InvalidInput, Jobs, db, execute, fetch, statement
+from jobs_core import Connection, InvalidInput, Jobs, db, execute, fetch, fetch_one, statement
 
 log = structlog.get_logger()
 
@@ -28,6 +28,11 @@ async def arrives(conn: Connection, held_id: int, arrival_id: int, file_ids: Seq
     """
     values = {"id": held_id, "arrival_id": arrival_id, "file_ids": list(file_ids)}
     await execute(conn, statement("assistant", "held_message/arrive"), values)
+
+
+async def anything_kept(conn: Connection, user_id: str) -> bool:
+    """Whether anything of this person waits for an owner's word."""
+    return await fetch_one(conn, statement("assistant", "held_message/any"), {"user_id": user_id}) is not None
 
 
 async def forget(conn: Connection, held_ids: Sequence[int | None]) -> None:

@@ -16,6 +16,7 @@ from assistant import presses
 from assistant.chats import Received, receive
 from assistant.held import Kept, Stranger, answer, hold, is_blocked
 from assistant.incoming import amend, content_of, is_theirs
+from assistant.kept import anything_kept
 from assistant.pairing import redeem
 from assistant.people import User
 from gateways.telegram import taken, waiting
@@ -63,13 +64,13 @@ class _Taking:
             return await self._overhear()
         user = await person(self._conn, self._door, self._first)
         session_id = await chat_of(self._conn, self._door, self._first, user)
-        return await self._hear(user) + await self._take(user, session_id, replied)
-
-    async def _take(self, user: User, session_id: str, replied: Known | None) -> After:
-        """A message that is to us."""
         unheard = await self._unless_heard(user, session_id)
         if unheard is not None:
             return unheard
+        return await self._hear(user) + await self._take(user, session_id, replied)
+
+    async def _take(self, user: User, session_id: str, replied: Known | None) -> After:
+        """A message that is to us, of somebody who is heard."""
         if command := command_of(self._door.held, self._first):
             after = await obey(self._conn, command, user, session_id, account=self._account, message=self._first)
             await self._note(Line(session_id, user.id))
@@ -170,10 +171,13 @@ class _Taking:
         )
 
     async def _hear(self, user: User) -> After:
-        """Take in what was kept of somebody who became an owner without anybody's word about what they had said."""
-        if not (user.is_owner and user.admission == "held"):
+        """Take in what was kept of somebody who became an owner, or one who is allowed, without anybody's word about that."""
+        is_allowed = user.is_owner or user.admission == "allowed"
+        asked = user.is_owner and user.admission == "held"
+        if not (asked or (is_allowed and await anything_kept(self._conn, user.id))):
             return After()
-        return After(wake=[(await answer(self._conn, self._door.jobs, user.id, "allowed", by=user.id)).wake])
+        by = user.id if user.is_owner else "being linked to somebody allowed"
+        return After(wake=[(await answer(self._conn, self._door.jobs, user.id, "allowed", by=by)).wake])
 
     async def _unless_heard(self, user: User, session_id: str) -> After | None:
         """What is done about somebody who may not be heard, or shows a code that makes them the owner; None: they are heard."""

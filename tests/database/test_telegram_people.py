@@ -6,8 +6,8 @@ from telethon.tl.functions.upload import GetFileRequest
 from assistant import pairing
 from assistant.deliveries import list_deliveries
 from assistant.held import Verdict, answer
-from assistant.people import list_users, set_role
-from assistant.person_links import unlink
+from assistant.people import contact, list_users, owner, set_role
+from assistant.person_links import link, unlink
 from assistant.recipients import recipient, ways_to
 from jobs_core import Connection, Database, fetch
 from tests.support.pictures import PNG
@@ -109,6 +109,52 @@ async def test_what_was_kept_of_whoever_becomes_an_owner_otherwise_comes_with_th
             telegram.say(eve, "second", to=bot)
             assert await said_comes(database, 2) == ["first", "second"]
     assert [user.admission for user in await list_users(conn, role="owner")] == ["allowed"]
+
+
+async def test_what_was_kept_of_whom_the_settings_name_the_owner_then_comes_with_their_next_word(
+    database: Database, conn: Connection
+) -> None:
+    """They become whoever holds the web API's token, of whom nobody was ever asked."""
+    async with Telegram() as telegram:
+        bot, me = telegram.bot(), telegram.person("Me")
+        await logged_in(database, telegram, bot)
+        async with conn.transaction():
+            await owner(conn)
+        async with door(database, sends=True, unknown_senders="hold"):
+            telegram.say(me, "first", to=bot)
+            await until(lambda: is_kept(conn, 1))
+        async with door(database, sends=True, unknown_senders="hold", owner_tg_user_id=me.id):
+            telegram.say(me, "second", to=bot)
+            assert await said_comes(database, 2) == ["first", "second"]
+    assert await fetch(conn, "SELECT FROM jobs.contact_requests WHERE state = 'open'") == []
+
+
+@pytest.mark.parametrize("unknown", ["hold", "serve"])
+async def test_what_was_kept_of_whoever_is_linked_to_somebody_who_is_heard_is_not_lost(
+    database: Database, conn: Connection, unknown: str
+) -> None:
+    """It comes before their next word where an owner has allowed that person, else when one does."""
+    async with Telegram() as telegram:
+        bot, eve = telegram.bot(), telegram.person("Eve")
+        await logged_in(database, telegram, bot)
+        async with door(database, sends=True, unknown_senders="hold") as opened:
+            telegram.say(eve, "first", to=bot)
+            await until(lambda: is_kept(conn, 1))
+            async with conn.transaction():
+                bob = await contact(conn, "telegram", "7", name="Bob", tg_user_id=7)
+                if unknown == "hold":
+                    await answer(conn, opened.jobs, bob.id, "allowed", "somebody")
+                await link(conn, "telegram", str(eve.id), bob.id)
+        async with door(database, sends=True, unknown_senders=unknown) as opened:
+            telegram.say(eve, "second", to=bot)
+            if unknown == "serve":
+                assert await said_comes(database, 1) == ["second"]
+                async with conn.transaction():
+                    answered = await answer(conn, opened.jobs, bob.id, "allowed", "somebody")
+                answered.wake()
+            assert sorted(await said_comes(database, 2)) == ["first", "second"]
+    assert await said(database) == (["first", "second"] if unknown == "hold" else ["second", "first"])
+    assert await list_deliveries(conn) == []
 
 
 async def test_a_number_that_was_unlinked_begins_anew_and_sees_nothing_of_whose_it_was(
