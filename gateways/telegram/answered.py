@@ -20,7 +20,11 @@ async def words_before(conn: Connection, door: Door, message: Incoming, session_
     Raises ToBeSeen where Telegram is to be asked for that one first.
     """
     overheard = [] if message.is_private else await taken.overheard_before(conn, door.held.name, message)
-    answered = None if message.reply_to is None else await _answered(conn, door, message, session_id, replied)
+    answered = (
+        None
+        if message.reply_to is None and not message.quote
+        else await _answered(conn, door, message, session_id, replied)
+    )
     return with_overheard(with_reply("", answered), overheard)
 
 

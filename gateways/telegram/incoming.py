@@ -18,13 +18,16 @@ from gateways.telegram.session import OWN
 
 TELEGRAM_ITSELF = 777000
 """The account by which Telegram tells login codes."""
+ELSEWHERE = "(a message of another chat)"
+"""What stands for one that is answered here, where nothing of it is quoted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A person's message, or a version of it. chat_id: marked. topic_id: 0 where there is none. edited_at: None: the first one.
 
-    mentioned: Telegram says that it is for us. reply_to: the message that it answers. quote: the part of that it is about.
+    mentioned: Telegram says that it is for us. reply_to: the message of this chat that it answers. quote: the part of that it
+    is about, or of one of another chat.
     forwarded_from: whose words they are, where they are not the sender's. attachment: a line that names what came with it.
     message: as Telegram sent it.
     """
@@ -100,7 +103,8 @@ def read_message(message: Any, entities: Entities, *, is_edit: bool) -> Incoming
     if sender_id <= 0 or sender_id == TELEGRAM_ITSELF or getattr(sender, "bot", False):
         return None
     header = message.reply_to if isinstance(message.reply_to, types.MessageReplyHeader) else None
-    topic_id, reply_to = _topic_and_reply(header)
+    is_elsewhere = header is not None and header.reply_to_peer_id not in (None, message.peer_id)
+    topic_id, reply_to = _topic_and_reply(header, is_elsewhere=is_elsewhere)
     return Incoming(
         chat_id=utils.get_peer_id(message.peer_id),
         message_id=message.id,
@@ -113,7 +117,7 @@ def read_message(message: Any, entities: Entities, *, is_edit: bool) -> Incoming
         is_private=isinstance(message.peer_id, types.PeerUser),
         mentioned=bool(message.mentioned),
         reply_to=reply_to,
-        quote=header.quote_text if header else None,
+        quote=(header.quote_text or (ELSEWHERE if is_elsewhere else None)) if header else None,
         forwarded_from=_origin(message.fwd_from, entities),
         attachment=attachment_of(message.media),
         album=message.grouped_id,
@@ -139,15 +143,19 @@ def _read_press(update: Any, entities: Entities) -> Pressed:
     )
 
 
-def _topic_and_reply(header: Any) -> tuple[int, int | None]:
-    """In a forum, what answers no message answers the topic's first one."""
+def _topic_and_reply(header: Any, *, is_elsewhere: bool) -> tuple[int, int | None]:
+    """In a forum, what answers no message answers the topic's first one.
+
+    is_elsewhere: it answers a message of another chat, whose number is another message's here: a card's, perhaps.
+    """
     if header is None:
         return 0, None
+    answered = None if is_elsewhere else header.reply_to_msg_id
     if not header.forum_topic:
-        return 0, header.reply_to_msg_id
+        return 0, answered
     if header.reply_to_top_id is None:
-        return header.reply_to_msg_id, None
-    return header.reply_to_top_id, header.reply_to_msg_id
+        return answered or 0, None
+    return header.reply_to_top_id, answered
 
 
 def _origin(header: Any, entities: Entities) -> str | None:

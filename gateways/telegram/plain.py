@@ -25,8 +25,8 @@ def is_plain(door: Door, said: Incoming | Pressed) -> bool:
     """Whether it is words in a private chat, and is about nothing else."""
     if not isinstance(said, Incoming) or not said.is_private or said.topic_id:
         return False
-    about = (said.edited_at, said.reply_to, said.album)
-    return about == (None, None, None) and describe(said.message) is None and command_of(door.held, said) is None
+    about = (said.edited_at, said.reply_to, said.quote, said.album)
+    return about == (None, None, None, None) and describe(said.message) is None and command_of(door.held, said) is None
 
 
 async def take_plain(conn: Connection, door: Door, said: Sequence[Incoming]) -> tuple[After, set[int]]:

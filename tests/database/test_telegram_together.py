@@ -15,7 +15,7 @@ from assistant.settings import AssistantSettings, MediaSettings
 from assistant.together import MOST_BYTES_A_JOB
 from gateways.telegram import ingress
 from gateways.telegram.door import Door
-from gateways.telegram.incoming import Incoming
+from gateways.telegram.incoming import ELSEWHERE, Incoming
 from gateways.telegram.ingress import Ingress
 from gateways.telegram.lease import acquire
 from gateways.telegram.plain import is_plain, take_plain
@@ -204,6 +204,7 @@ async def test_words_decide_what_their_chat_waits_for(bench: Bench, conn: Connec
 SAYS_MORE: dict[str, Callable[[Bench], Incoming]] = {
     "a command": lambda bench: bench.words(A, "/stop"),
     "an answer": lambda bench: bench.words(A, reply_to=1),
+    "an answer to another chat's message": lambda bench: bench.words(A, quote=ELSEWHERE),
     "an edit": lambda bench: bench.words(A, edited_at=now()),
     "a part of an album": lambda bench: bench.words(A, album=1),
     "in a group": lambda bench: bench.words(A, is_private=False),
@@ -215,6 +216,11 @@ SAYS_MORE: dict[str, Callable[[Bench], Incoming]] = {
 async def test_what_is_more_than_words_is_not_plain(bench: Bench, what: str) -> None:
     assert is_plain(bench.door, bench.words(A))
     assert not is_plain(bench.door, SAYS_MORE[what](bench))
+
+
+async def test_an_answer_to_another_chat_s_message_says_so(bench: Bench, conn: Connection) -> None:
+    await bench.take(bench.words(A, quote=ELSEWHERE))
+    assert await lines(conn, A) == [f"[In reply to:]\n> {ELSEWHERE}\nhello"]
 
 
 NOT_SO: dict[str, str] = {

@@ -9,7 +9,7 @@ from telethon import types
 from gateways.telegram import client, session
 from gateways.telegram.accounts import Key
 from gateways.telegram.client import Client
-from gateways.telegram.incoming import place_of, read
+from gateways.telegram.incoming import ELSEWHERE, place_of, read
 from gateways.telegram.lease import Held
 from gateways.telegram.session import AccountSession, Peer
 from tests.support.telegram.posts import now
@@ -30,6 +30,28 @@ def test_a_place_that_is_shared_for_a_while_is_one_message_however_it_moves() ->
     assert read(moved, held) is None
     assert place_of(first) is not None
     assert place_of(moved) is None, "that it moved does not say that its message has come"
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ({"reply_to_peer_id": types.PeerChannel(9)}, (0, None, ELSEWHERE)),
+        ({"reply_to_peer_id": types.PeerChannel(9), "quote_text": "this"}, (0, None, "this")),
+        ({"reply_to_peer_id": types.PeerChannel(9), "forum_topic": True, "reply_to_top_id": 4}, (4, None, ELSEWHERE)),
+        ({"reply_to_peer_id": types.PeerUser(5)}, (0, 3, None)),
+        ({}, (0, 3, None)),
+    ],
+)
+def test_an_answer_to_another_chat_s_message_answers_none_of_this_one(
+    header: dict[str, Any], told: tuple[int, int | None, str | None]
+) -> None:
+    """By its number alone an owner's `approve` to a post elsewhere would approve the call whose card has that number."""
+    reply_to = types.MessageReplyHeader(reply_to_msg_id=3, **header)
+    held: Any = Mock()
+    said: Any = read(
+        types.UpdateNewMessage(types.Message(7, types.PeerUser(5), now(), "approve", reply_to=reply_to), 1, 1), held
+    )
+    assert (said.topic_id, said.reply_to, said.quote) == told
 
 
 def test_of_those_whom_updates_tell_of_the_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
