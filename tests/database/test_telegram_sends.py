@@ -14,9 +14,11 @@ from assistant.content import File
 from assistant.files import add_files as keep_files
 from assistant.notifications import list_notifications
 from assistant.people import contact
+from assistant.person_links import link, unlink
 from jobs_core import Connection, Database, execute, fetch
 from jobs_core.look import find
 from tests.support.telegram_egress import ACCOUNT, Office, office
+from tests.support.telegram_people import person_at
 from workers import testing
 
 SEND = functions.messages.SendMessageRequest
@@ -40,6 +42,25 @@ async def test_an_answer_goes_out_with_its_styles_under_the_number_that_was_draw
     assert post.reply_to is None
     (request,) = [one for one in bot.telegram.server.requests if isinstance(one, SEND)]
     assert request.no_webpage
+
+
+async def test_what_was_asked_before_a_number_was_unlinked_is_not_answered_there(
+    database: Database, bot: Office
+) -> None:
+    """Whoever has the number now must not read it; linked again, it is sent."""
+    bob = bot.telegram.person("Bob")
+    chat = await bot.chat_with(bob, f"telegram_{bob.id}")
+    asks = await person_at(database, bot.conn, bob.id, ACCOUNT)
+    assert (await bot.deliver("one", chat=chat, user_id=asks.id)).state == "sent"
+    async with database.transaction() as own:
+        await unlink(own, "telegram", str(bob.id))
+        await contact(own, "telegram", str(bob.id), tg_user_id=bob.id)
+    ended = await bot.deliver("a secret", chat=chat, user_id=asks.id)
+    assert (ended.state, "unlinked" in str(ended.said)) == ("failed", True)
+    async with database.transaction() as own:
+        await link(own, "telegram", str(bob.id), asks.id)
+    assert (await bot.deliver("two", chat=chat, user_id=asks.id)).state == "sent"
+    assert [post.text for post in bot.telegram.sent()] == ["one", "two"]
 
 
 async def test_what_is_no_answer_is_shown_as_it_stands(bot: Office) -> None:

@@ -59,12 +59,15 @@ async def find_place(conn: Connection, delivery: Delivery) -> Place | Refused:
         return await _own_chat(conn, delivery)
     place = (await chat_places(conn, [delivery.chat])).get(delivery.chat)
     if place is None:
-        return Refused(f"chat {delivery.chat!r} is at no account of Telegram: nobody has written in it from there")
+        return Refused(
+            f"chat {delivery.chat!r} is at no account of Telegram: nobody has written in it from there, or the "
+            "number there was unlinked from its person: ./jobs user link it again, then send it again"
+        )
     return _named(place)
 
 
 async def chat_places(conn: Connection, session_ids: Collection[str]) -> dict[str, Place]:
-    """Where chat sessions lie; those that are not at Telegram are not in it."""
+    """Where chat sessions lie; not in it: those that are not at Telegram, or with a number that is unlinked."""
     rows = await fetch(conn, statement("gateways", "delivery/places_of_chats"), {"session_ids": list(session_ids)})
     return {
         row["session_id"]: Place(
