@@ -1,6 +1,6 @@
 """Chats: what people say to an agent, on whatever channel, and what comes back.
 
-    receive ─▶ message + ChatTurn job ─▶ bind ─▶ turn ─▶ answer │ fail ─▶ reply, history
+    receive ─▶ message + ChatTurn job ─▶ bind ─▶ turn ─▶ answer │ fail ─▶ chat_history.py
 
 A message is a job's only by way of the turn that binds it: the first job of the chat's lane takes all that was said by then,
 and a job that finds nothing left has nothing to do. Verbs take the connection first: the caller owns the transaction.
@@ -8,7 +8,7 @@ and a job that finds nothing left has nothing to do. Verbs take the connection f
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -42,7 +42,6 @@ from jobs_core.wake import Notifier, Ready
 from sessions import create_session, metrics
 
 MAX_MESSAGE_BYTES = gate.MAX_INPUT_BYTES
-_NEWEST = 2**63 - 1
 MAX_ANSWER_CHARS = 1_000_000  # far above what a model writes in one turn; a bound, so that a row has one
 
 
@@ -102,36 +101,6 @@ class Said:
     files: Sequence[File] = ()
     media: Sequence[Media] = ()
     """Files that are not a part of the prompt as they are; `handing_over` says what an agent is given of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileNote:
-    """What a list of messages says of a file that came with one."""
-
-    media_type: str
-    name: str | None
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One line of a chat. `state` is a human message's, None for others; `turn_id` joins messages with their answer."""
-
-    id: int
-    type: Literal["human", "ai", "system"]
-    content: str
-    state: Literal["waiting", "answered", "failed"] | None
-    turn_id: UUID | None
-    created_at: datetime
-    files: Sequence[FileNote] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back for a message: the answer, or, where `state` is failed, the word that there is none."""
-
-    state: Literal["answered", "failed"]
-    text: str
 
 
 async def receive(
@@ -273,23 +242,6 @@ async def begin_anew(conn: Connection, session_id: str) -> None:
     await create_session(conn, claude_session_id)
     values = {"session_id": session_id, "claude_session_id": claude_session_id}
     await execute(conn, statement("assistant", "chat/begin_anew"), values)
-
-
-async def history(conn: Connection, session_id: str, *, limit: int = 50, before_id: int | None = None) -> list[Message]:
-    """The newest `limit` messages of a chat, oldest first; page back with the first one's id as `before_id`.
-
-    Raises NoSuchChat.
-    """
-    await claude_session_of(conn, session_id)
-    values = {"session_id": session_id, "limit": limit, "before_id": before_id or _NEWEST}
-    rows = await fetch(conn, statement("assistant", "message/history"), values)
-    return [Message(**{**row, "files": [FileNote(**file) for file in row["files"]]}) for row in reversed(rows)]
-
-
-async def replies_to(conn: Connection, message_ids: Sequence[int]) -> dict[int, Reply]:
-    """What came back for each of these messages, whichever job's turn bound it; those that still wait are not in it."""
-    rows = await fetch(conn, statement("assistant", "message/replies"), {"ids": list(message_ids)})
-    return {row["id"]: Reply("answered" if row["type"] == "ai" else "failed", row["content"]) for row in rows}
 
 
 def check_message(message: str, files: Sequence[object] = ()) -> None:

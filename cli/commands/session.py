@@ -72,12 +72,12 @@ def history(
     """Show what was said in a chat, the oldest first, with the ids of its messages."""
     from dataclasses import asdict
 
-    from assistant.chats import history
+    from assistant.chat_history import newest
     from cli.database import ask
     from cli.printing import print_json, print_plain
 
     _check(session=session)
-    lines = ask(lambda conn: history(conn, session, limit=limit, before_id=before), data)
+    lines = ask(lambda conn: newest(conn, session, limit=limit, before_id=before), data)
     if as_json:
         print_json([{**asdict(line), "turn_id": str(line.turn_id) if line.turn_id else None} for line in lines])
         return

@@ -11,7 +11,7 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
-from assistant import chats, people
+from assistant import chat_history, chats, people
 from assistant.content import MAX_FILES_BYTES, Spoken, read_content
 from gateways.web.body import read
 from gateways.web.caller import Calling, ChatId
@@ -53,7 +53,7 @@ class Reply(BaseModel):
 class Messages(BaseModel):
     """Messages, oldest first; before_id: the cursor of the page before these, null where there is none."""
 
-    messages: list[chats.Message]
+    messages: list[chat_history.Message]
     before_id: int | None
 
 
@@ -142,15 +142,15 @@ async def _received(
 async def messages(context: Here, session_id: ChatId, page: Annotated[Page, Query()]) -> Messages:
     """The newest messages of a chat, or those before a cursor."""
     async with context.database.connection() as conn:
-        lines = await chats.history(conn, session_id, limit=page.limit, before_id=page.before_id)
+        lines = await chat_history.newest(conn, session_id, limit=page.limit, before_id=page.before_id)
     return Messages(messages=lines, before_id=lines[0].id if len(lines) == page.limit else None)
 
 
-async def _end_of_job(context: Context, job_id: int) -> chats.Reply | None:
+async def _end_of_job(context: Context, job_id: int) -> chat_history.Reply | None:
     """The word that there will be no reply, where the message's job was ended for it; None while it goes on."""
     try:
         async with context.database.connection() as conn:
             job = await find(conn, job_id)
     except ConnectionFailed:
         return None  # the message is safe all the same, and the caller has the job's id to ask by
-    return chats.Reply("failed", job.error or "") if job and job.state in {"failed", "cancelled"} else None
+    return chat_history.Reply("failed", job.error or "") if job and job.state in {"failed", "cancelled"} else None

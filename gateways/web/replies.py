@@ -13,7 +13,7 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Request
 
-from assistant.chats import Reply, replies_to
+from assistant.chat_history import Reply, replies_to
 from jobs_core import ConnectionFailed, Database
 
 log = structlog.get_logger()

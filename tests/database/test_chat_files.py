@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from assistant import chats
+from assistant import chat_history, chats
 from assistant.content import File, Spoken, blocks_of, read_content
 from jobs_core import Connection, Database, InvalidInput, Jobs, KeyReused, fetch
 from tests.support.pictures import PDF, PNG
@@ -44,9 +44,9 @@ async def test_files_are_bound_with_their_messages_and_stand_in_the_prompt_where
     assert chats.prompt_of(said) == blocks_of([read_content(LOOK), Spoken("And?")])
     (row,) = await fetch(conn, "SELECT turn_id FROM jobs.chat_message_history WHERE file_bytes > 0")
     assert await chats.bound(conn, row["turn_id"]) == said
-    assert (await chats.history(conn, first.session_id))[0].files == [
-        chats.FileNote("image/png", None, len(PNG)),
-        chats.FileNote("application/pdf", "a.pdf", len(PDF)),
+    assert (await chat_history.newest(conn, first.session_id))[0].files == [
+        chat_history.FileNote("image/png", None, len(PNG)),
+        chat_history.FileNote("application/pdf", "a.pdf", len(PDF)),
     ]
     inputs = await fetch(conn, "SELECT input FROM jobs.jobs")
     assert [row["input"] for row in inputs] == [{"session_id": first.session_id}] * 2

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from psycopg.errors import DiskFull, StatementTooComplex
 
-from assistant import agents, chats, people, sending
+from assistant import agents, chat_history, chats, people, sending
 from assistant.chats import CHAT_TURN
 from assistant.deliveries import list_deliveries, queue_of
 from assistant.workspaces import Workspaces
@@ -111,7 +111,7 @@ class Bench:
         return view
 
     async def lines(self, received: chats.Received) -> list[tuple[str, str]]:
-        return [(line.type, line.content) for line in await chats.history(self.conn, received.session_id)]
+        return [(line.type, line.content) for line in await chat_history.newest(self.conn, received.session_id)]
 
     async def spend_retries(self) -> None:
         await execute(self.conn, "UPDATE jobs.jobs SET retry_count = %(last)s", {"last": LAST})
@@ -207,7 +207,7 @@ async def test_what_gathered_in_a_chat_is_one_prompt_and_the_other_jobs_have_not
     assert [await bench.run(), await bench.run()] == ["complete", "complete"]
     assert [asked["prompt"] for asked in bench.agent.asked] == ["one\n\ntwo\nlines"]
     assert (await bench.seen(second)).result == {"status": "nothing_to_do", "turn_id": None}
-    replies = await chats.replies_to(bench.conn, [second.message_id])
+    replies = await chat_history.replies_to(bench.conn, [second.message_id])
     assert replies[second.message_id].text == "Hi."
 
 
@@ -288,7 +288,7 @@ async def test_an_answer_that_cannot_be_kept_leaves_the_turn_open(bench: Bench, 
     )
     assert await bench.run() == "pending"
     assert [turn["ended"] for turn in await turns(conn)] == [False]
-    (line,) = await chats.history(conn, received.session_id)
+    (line,) = await chat_history.newest(conn, received.session_id)
     assert line.state == "waiting"
 
 
@@ -432,7 +432,7 @@ async def test_the_last_failure_is_told_in_the_chat(bench: Bench, error: Excepti
     kind, text = (await bench.lines(received))[1]
     assert kind == "system"
     assert "secret" not in text
-    assert (await chats.replies_to(bench.conn, [received.message_id]))[received.message_id].state == "failed"
+    assert (await chat_history.replies_to(bench.conn, [received.message_id]))[received.message_id].state == "failed"
     bench.agent.raises = None
     await bench.say("again", received.session_id)
     assert await bench.run() == "complete"

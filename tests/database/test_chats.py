@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assistant import chats
-from assistant.chats import CHAT_TURN, Reply
+from assistant import chat_history, chats
+from assistant.chat_history import Reply
+from assistant.chats import CHAT_TURN
 from assistant.errors import ChatClosed, NoSuchChat
 from jobs_core import Connection, Database, InvalidInput, Jobs, execute, fetch
 from jobs_core.look import find
@@ -124,11 +125,11 @@ async def test_an_answer_is_the_reply_to_every_message_of_its_turn(jobs: Jobs, c
     second = await say(jobs, "two", first.session_id)
     turn, _ = await bind(conn, first.session_id)
     ids = [first.message_id, second.message_id]
-    assert await chats.replies_to(conn, ids) == {}
+    assert await chat_history.replies_to(conn, ids) == {}
     await chats.answer(conn, first.session_id, turn, "both\0")
     third = await say(jobs, "three", first.session_id)
     said = Reply("answered", "both\N{REPLACEMENT CHARACTER}")
-    assert await chats.replies_to(conn, [*ids, third.message_id]) == dict.fromkeys(ids, said)
+    assert await chat_history.replies_to(conn, [*ids, third.message_id]) == dict.fromkeys(ids, said)
 
 
 async def test_a_turn_is_answered_once(jobs: Jobs, conn: Connection) -> None:
@@ -138,7 +139,7 @@ async def test_a_turn_is_answered_once(jobs: Jobs, conn: Connection) -> None:
     with pytest.raises(Exception, match="chat_message_history_end"):
         await chats.answer(conn, chat, turn, "no")
     await chats.fail(conn, chat, turn, "too late")
-    assert [line.content for line in await chats.history(conn, chat)] == ["one", "yes"]
+    assert [line.content for line in await chat_history.newest(conn, chat)] == ["one", "yes"]
     await execute(conn, "DROP INDEX jobs.chat_message_history_end")
     await chats.answer(conn, chat, turn, "no")  # the index is what refuses it
 
@@ -154,8 +155,8 @@ async def test_a_turn_that_failed_says_so_once_and_its_messages_are_not_bound_ag
     assert await chats.left_turns(conn, received.session_id) == []
     assert (await bind(conn, received.session_id))[1] == []
     reply = Reply("failed", "This could not be answered: no key")
-    assert await chats.replies_to(conn, [received.message_id]) == {received.message_id: reply}
-    lines = await chats.history(conn, received.session_id)
+    assert await chat_history.replies_to(conn, [received.message_id]) == {received.message_id: reply}
+    lines = await chat_history.newest(conn, received.session_id)
     assert [(line.type, line.state) for line in lines] == [("human", "failed"), ("system", None)]
 
 
@@ -163,9 +164,9 @@ async def test_history_is_read_from_its_newest_end_in_pages(jobs: Jobs, conn: Co
     chat = (await say(jobs, "1")).session_id
     for number in range(2, 6):
         await say(jobs, str(number), chat)
-    page = await chats.history(conn, chat, limit=2)
+    page = await chat_history.newest(conn, chat, limit=2)
     assert [(line.content, line.state) for line in page] == [("4", "waiting"), ("5", "waiting")]
-    page = await chats.history(conn, chat, limit=9, before_id=page[0].id)
+    page = await chat_history.newest(conn, chat, limit=9, before_id=page[0].id)
     assert [line.content for line in page] == ["1", "2", "3"]
     with pytest.raises(NoSuchChat):
-        await chats.history(conn, "web_unknown")
+        await chat_history.newest(conn, "web_unknown")

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assistant import chats, media, people
+from assistant import chat_history, chats, media, people
 from assistant.chat_list import list_chats
 from assistant.copied_chats import fork, import_chat
 from assistant.errors import NoSuchAnswer, NoSuchChat, NoSuchUser
@@ -79,7 +79,7 @@ async def talk(jobs: Jobs, conn: Connection, *said: str) -> tuple[str, list[UUID
 
 
 async def answers(conn: Connection, chat: str) -> list[int]:
-    return [line.id for line in await chats.history(conn, chat) if line.type == "ai"]
+    return [line.id for line in await chat_history.newest(conn, chat) if line.type == "ai"]
 
 
 async def forked(conn: Connection, chat: str, **how: Any) -> str:
@@ -91,7 +91,7 @@ async def test_a_fork_knows_what_was_known_at_that_answer_and_nothing_later(jobs
     chat, turns = await talk(jobs, conn, "one", "two", "three")
     new = await forked(conn, chat, message_id=(await answers(conn, chat))[1], title="Other way")
     assert await lines(conn, new) == [("human", "one"), ("ai", "one!"), ("human", "two"), ("ai", "two!")]
-    assert {line.state for line in await chats.history(conn, new) if line.type == "human"} == {"answered"}
+    assert {line.state for line in await chat_history.newest(conn, new) if line.type == "human"} == {"answered"}
     session_id = await session_of(conn, new)
     assert session_id != await session_of(conn, chat)
     entries = await load_transcript(conn, session_id)
@@ -148,10 +148,10 @@ async def test_files_and_words_of_the_chat_itself_are_copied(jobs: Jobs, conn: C
     await say(jobs, "two", chat)
     await answer(conn, chat, "two!")
     new = await forked(conn, chat)
-    assert [(line.type, line.content, line.files) for line in await chats.history(conn, new)] == [
-        (line.type, line.content, line.files) for line in await chats.history(conn, chat)
+    assert [(line.type, line.content, line.files) for line in await chat_history.newest(conn, new)] == [
+        (line.type, line.content, line.files) for line in await chat_history.newest(conn, chat)
     ]
-    assert [file.name for file in (await chats.history(conn, new))[0].files] == [None, "a.pdf", "a.zip"]
+    assert [file.name for file in (await chat_history.newest(conn, new))[0].files] == [None, "a.pdf", "a.zip"]
 
 
 async def test_subagents_come_along_if_they_had_begun(jobs: Jobs, conn: Connection) -> None:
@@ -168,7 +168,7 @@ async def test_subagents_come_along_if_they_had_begun(jobs: Jobs, conn: Connecti
 async def test_only_answers_of_the_chat_can_be_forked_at(jobs: Jobs, conn: Connection) -> None:
     chat, _ = await talk(jobs, conn, "one")
     other, _ = await talk(jobs, conn, "other")
-    human = (await chats.history(conn, chat))[0].id
+    human = (await chat_history.newest(conn, chat))[0].id
     for message_id in (human, (await answers(conn, other))[0], 2**63 - 1):
         with pytest.raises(NoSuchAnswer):
             await forked(conn, chat, message_id=message_id)
@@ -220,7 +220,7 @@ async def test_an_imported_session_is_a_chat_with_what_was_said(
     chat = await imported(conn, written(tmp_path, *two_turns()), user_id=ada, title="Old")
     assert [one.title for one in await list_chats(conn, user_id=ada)] == ["Old"]
     assert await lines(conn, chat) == [("human", "hello"), ("ai", "Hi."), ("human", "and\N{REPLACEMENT CHARACTER}?")]
-    assert [line.state for line in await chats.history(conn, chat)] == ["answered", None, "failed"]
+    assert [line.state for line in await chat_history.newest(conn, chat)] == ["answered", None, "failed"]
     assert await session_of(conn, chat) == UUID(ID)
     entries = await load_transcript(conn, UUID(ID))
     newest = await last_answered_turn(conn, UUID(ID))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assistant import chats, held, people, presses
+from assistant import chat_history, chats, held, people, presses
 from assistant.errors import RoleFixed
 from assistant.held import MAX_MESSAGES, MAX_STRANGERS, Kept, Stranger
 from assistant.notifications import list_notifications
@@ -55,7 +55,7 @@ async def answer(jobs: Jobs, user: User, verdict: held.Verdict) -> held.Answered
 
 
 async def heard(conn: Connection, chat: str = "telegram_666") -> list[str]:
-    return [line.content for line in await chats.history(conn, chat) if line.type == "human"]
+    return [line.content for line in await chat_history.newest(conn, chat) if line.type == "human"]
 
 
 async def counts(conn: Connection) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from telethon.tl.functions.upload import GetFileRequest
 
-from assistant import chats, media
+from assistant import chat_history, chats, media
 from assistant.arrivals import FETCH_MEDIA
 from assistant.media import PIECE_BYTES
 from gateways.telegram import fetching
@@ -57,8 +57,10 @@ async def test_a_document_is_kept_in_pieces_and_what_its_sender_calls_it_apart(
         assert (file.media_type, file.claimed_name) == ("application/octet-stream", "../../etc/cron.d/x.PNG")
         assert file.name is not None
         assert (file.name.split("-")[0], file.name[-4:]) == (str(file.id), ".bin")
-        (line,) = await chats.history(conn, main.session_id)
-        assert line.files == [chats.FileNote("application/octet-stream", "../../etc/cron.d/x.PNG", len(TWO_PIECES))]
+        (line,) = await chat_history.newest(conn, main.session_id)
+        assert line.files == [
+            chat_history.FileNote("application/octet-stream", "../../etc/cron.d/x.PNG", len(TWO_PIECES))
+        ]
 
 
 async def test_an_album_is_one_message_once_no_more_of_it_comes(database: Database, conn: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from assistant import actions, chats, people
+from assistant import actions, chat_history, people
 from assistant.execution_results import Result, expected_cost, list_results
 from assistant.notifications import Notification, list_notifications
 from assistant.scheduled_turns import SCHEDULED_TURN, ScheduledTurnInput
@@ -63,7 +63,7 @@ class Bench:
         return [one for one in await list_notifications(self.conn) if one.category == "schedule"]
 
     async def lines(self) -> list[tuple[str, str]]:
-        return [(line.type, line.content) for line in await chats.history(self.conn, CHAT)]
+        return [(line.type, line.content) for line in await chat_history.newest(self.conn, CHAT)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assistant import chats, stopping
+from assistant import chat_history, chats, stopping
 from assistant.chats import CHAT_TURN
 from assistant.errors import NoSuchChat
 from handlers.chat_turn import ChatTurns
@@ -46,7 +46,7 @@ async def say(jobs: Jobs, message: str, session_id: str | None = None, user_id: 
 
 
 async def lines(conn: Connection, chat: str) -> list[tuple[str, str]]:
-    return [(line.type, line.content) for line in await chats.history(conn, chat)]
+    return [(line.type, line.content) for line in await chat_history.newest(conn, chat)]
 
 
 async def session_of(conn: Connection, chat: str) -> UUID:
@@ -79,7 +79,7 @@ async def test_what_runs_and_what_waits_is_stopped_and_the_chat_says_so_at_once(
             ("system", STOPPED),
             ("system", BEFORE),
         ]
-        assert {line.state for line in await chats.history(conn, first.session_id)} == {"failed", None}
+        assert {line.state for line in await chat_history.newest(conn, first.session_id)} == {"failed", None}
         assert (await ended(database, first.job_id, within_s=3)).state == "cancelled"
         assert (await ended(database, second.job_id, within_s=3)).result == {"status": "nothing_to_do", "turn_id": None}
         agent.meanwhile = None

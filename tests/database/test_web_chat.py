@@ -7,7 +7,8 @@ from unittest.mock import AsyncMock
 import pytest
 from httpx import Response
 
-from assistant.chats import CHAT_TURN, Reply
+from assistant.chat_history import Reply
+from assistant.chats import CHAT_TURN
 from gateways.web import replies
 from gateways.web.replies import Replies
 from jobs_core import Connection, ConnectionFailed, Database, Jobs, execute, fetch

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assistant import chats
+from assistant import chat_history
 from jobs_core import Connection, fetch, fetch_one
 from simulator.client import SimulatorControl
 from tests.drills.turn_points import Stage
@@ -40,7 +40,7 @@ async def spoiled(conn: Connection, sim: SimulatorControl, chat: str, turns: Seq
 
 async def spoiled_chat(conn: Connection, chat: str, turns: Sequence[Turn]) -> list[str]:
     """What is wrong with the chat alone: each prompt and each answer once, in order, and no other word."""
-    lines = [(line.type, line.content) for line in await chats.history(conn, chat, limit=1000)]
+    lines = [(line.type, line.content) for line in await chat_history.newest(conn, chat, limit=1000)]
     expected = [line for turn in turns for line in (("human", turn.stage.prompt()), ("ai", turn.stage.answer))]
     return _differs("the chat", lines, expected)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assistant import actions, agents, chats
+from assistant import actions, agents, chat_history, chats
 from assistant.action import Action
 from assistant.approvals import Decider
 from assistant.chats import CHAT_TURN
@@ -111,7 +111,7 @@ class Bench:
         return found
 
     async def lines(self, session_id: str) -> list[tuple[str, str]]:
-        return [(line.type, line.content) for line in await chats.history(self.conn, session_id)]
+        return [(line.type, line.content) for line in await chat_history.newest(self.conn, session_id)]
 
 
 @asynccontextmanager
