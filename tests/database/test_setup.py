@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,10 @@ def test_ctrl_c_while_it_saves_comes_after_all_is_saved(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(saved, "write", interrupted)
+    ended = threading.Event()
+    threading.Thread(target=ended.wait, daemon=True).start()  # it may be the one that the signal comes to
     status, _, err = set_up("--database-url-file", "-", "--owner", "Ada", stdin=database_url)
+    ended.set()
     assert (status, err) == (130, "Stopped. What was asked for is saved.\n")
     assert file_of(data) == {"DATABASE_URL": database_url}
     assert [row["name"] for row in rows_of(database_url, "SELECT name FROM jobs.users")] == ["Ada"]
