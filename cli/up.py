@@ -172,8 +172,8 @@ def _say_ready(url: str, model: RealApi | Simulator, began: float, *, as_json: b
     if as_json:
         print_json({"url": url, "pid": os.getpid(), "model": model.kind})
         return
-    print(f"Jobs is ready after {time.monotonic() - began:.1f} s.", flush=True)
+    print(f"Jobs is ready after {time.monotonic() - began:.1f} s.")
     print(f"  address  {url}")
     print(f"  model    {model.label}")
     print('  try      ./jobs chat "hello"')
-    print("  stop     Ctrl-C", flush=True)
+    print("  stop     Ctrl-C")

@@ -59,7 +59,6 @@ async def _watch(job_id: int, after: str | None, *, as_json: bool, data: Data) -
 
 
 def _print(events: "Sequence[JobEvent]", *, as_json: bool) -> None:
-    import sys
     from dataclasses import asdict
 
     from cli.printing import print_json, print_plain
@@ -70,4 +69,3 @@ def _print(events: "Sequence[JobEvent]", *, as_json: bool) -> None:
         else:
             at = f"{event.at:%Y-%m-%d %H:%M:%S}" if event.at else ""
             print_plain(f"{at} {event.kind:9} {event.text}".replace("\n", f"\n{'':30}").rstrip())
-    sys.stdout.flush()  # whoever reads it through a pipe follows, too
