@@ -49,6 +49,13 @@ def line(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else plain(str(value)).replace("\n", " ")
 
 
+def print_fields(values: Mapping[str, Any], *, width: int) -> None:
+    """What is known of one thing, a line each, names to this width; what is None is left out."""
+    for name, value in values.items():
+        if value is not None:
+            print_plain(f"{name:<{width}} {line(value)}")
+
+
 def print_table(rows: Iterable[Mapping[str, Any]], headings: Mapping[str, str], *, as_json: bool = False) -> None:
     """Rows as a table of the columns that `headings` names, or all of them as JSON."""
     if as_json:

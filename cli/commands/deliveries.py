@@ -60,7 +60,7 @@ def show(delivery_id: Id, as_json: Json = False, data: Data = None) -> None:
     from assistant.deliveries import find_delivery
     from assistant.sending import end_left
     from cli.database import ask
-    from cli.printing import line, print_json, print_plain
+    from cli.printing import print_fields, print_json, print_plain
 
     async def found(conn: "Connection") -> "Delivery":
         await end_left(conn)
@@ -71,9 +71,7 @@ def show(delivery_id: Id, as_json: Json = False, data: Data = None) -> None:
         print_json(values)
         return
     payload = values.pop("payload")
-    for name, value in values.items():
-        if value is not None:
-            print_plain(f"{name:<13} {line(value)}")
+    print_fields(values, width=13)
     print_plain(f"\n{payload.get('text', payload)!s:.{_SHOWN_CHARS}}")
 
 

@@ -60,7 +60,7 @@ def delivery(event_id: EventId, as_json: Json = False, data: Data = None) -> Non
     from dataclasses import asdict
 
     from cli.database import ask
-    from cli.printing import line, print_json, print_plain
+    from cli.printing import print_fields, print_json, print_plain
     from gateways.webhooks.events import find_event
 
     values = asdict(ask(lambda conn: find_event(conn, event_id), data))
@@ -68,9 +68,7 @@ def delivery(event_id: EventId, as_json: Json = False, data: Data = None) -> Non
         print_json(values)
         return
     body = values.pop("body")
-    for name, value in values.items():
-        if value is not None:
-            print_plain(f"{name:<12} {line(value)}")
+    print_fields(values, width=12)
     print_plain(f"\n{body}")
 
 

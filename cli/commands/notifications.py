@@ -72,7 +72,7 @@ def show(
 
     from assistant.notifications import find_notification
     from cli.database import ask
-    from cli.printing import line, print_json, print_plain
+    from cli.printing import print_fields, print_json, print_plain
 
     found = ask(lambda conn: find_notification(conn, notification_id), data)
     if found is None:
@@ -82,9 +82,7 @@ def show(
         print_json(values)
         return
     body = values.pop("body")
-    for name, value in values.items():
-        if value not in (None, {}):
-            print_plain(f"{name:<11} {line(value)}")
+    print_fields({name: value for name, value in values.items() if value != {}}, width=11)
     print_plain(f"\n{body}")
 
 
@@ -184,7 +182,6 @@ async def _page(conn: "Connection", of: "Recipient", after: int, last: int) -> "
 
 
 def _print(news: "Sequence[Notification]", *, as_json: bool) -> None:
-    import sys
     from dataclasses import asdict
 
     from cli.printing import line, print_json, print_plain
@@ -194,7 +191,6 @@ def _print(news: "Sequence[Notification]", *, as_json: bool) -> None:
             print_json(asdict(one))
         else:
             print_plain(f"{one.created_at:%Y-%m-%d %H:%M:%S} {one.id} {one.severity:7} {line(one.title)}")
-    sys.stdout.flush()  # whoever reads it through a pipe follows, too
 
 
 def _no_such(notification_id: int | None) -> Exception:

@@ -17,24 +17,10 @@ def scheduler(data: Data = None, as_json: JsonLogs = False) -> None:
     Any number of them share the work, and each tick has one job. ./jobs up runs one. What stands in DATA/schedules/*.toml is
     applied first, as by ./jobs schedule apply.
     """
-    import asyncio
-    import os
-
-    from cli.database import choose_database, require_usable
-    from cli.metrics import counting
+    from cli.by_hand import run_by_hand
     from cli.scheduler_process import run_scheduler
-    from cli.settings import CliSettings
-    from jobs_core.log import set_up_logs
-    from jobs_core.settings import CoreSettings
 
-    if as_json:
-        os.environ["JOBS_LOG_FORMAT"] = "json"
-    set_up_logs(CoreSettings.read())
-    settings = CliSettings.read(data=data)
-    database_url = choose_database(settings)
-    asyncio.run(require_usable(database_url))
-    with counting(settings):
-        asyncio.run(run_scheduler(database_url, settings.data))
+    run_by_hand(lambda database_url, settings: run_scheduler(database_url, settings.data), data, as_json=as_json)
 
 
 def process() -> None:

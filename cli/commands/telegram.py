@@ -39,24 +39,10 @@ def run(context: typer.Context, account: _Accounts = None, data: Data = None, as
     """
     if context.invoked_subcommand is not None:
         return
-    import asyncio
-    import os
-
-    from cli.database import choose_database, require_usable
-    from cli.metrics import counting
-    from cli.settings import CliSettings
+    from cli.by_hand import run_by_hand
     from cli.telegram_process import run_telegram
-    from jobs_core.log import set_up_logs
-    from jobs_core.settings import CoreSettings
 
-    if as_json:
-        os.environ["JOBS_LOG_FORMAT"] = "json"
-    set_up_logs(CoreSettings.read())
-    settings = CliSettings.read(data=data)
-    database_url = choose_database(settings)
-    asyncio.run(require_usable(database_url))
-    with counting(settings):
-        asyncio.run(run_telegram(database_url, account))
+    run_by_hand(lambda database_url, _: run_telegram(database_url, account), data, as_json=as_json)
 
 
 def process() -> None:
@@ -124,16 +110,14 @@ def list_all(as_json: Json = False, data: Data = None) -> None:
 def show(account: _Account, as_json: Json = False, data: Data = None) -> None:
     """Show one account: who it is, whether it is in use, and who holds it."""
     from cli.database import ask
-    from cli.printing import line, print_json, print_plain
+    from cli.printing import print_fields, print_json
     from gateways.telegram.accounts import find_account
 
     values = _plain(ask(lambda conn: find_account(conn, account), data))
     if as_json:
         print_json(values)
         return
-    for name, value in values.items():
-        if value is not None:
-            print_plain(f"{name:<11} {line(value)}")
+    print_fields(values, width=11)
 
 
 def logout(account: _Account, as_json: Json = False, data: Data = None) -> None:

@@ -107,9 +107,7 @@ async def change_source(conn: Connection, name: str, changes: Dict[str, Any]) ->
     Another scheme begins without settings of the old one, and needs a secret that suits it: rotate.
     """
     async with conn.transaction():
-        row = await fetch_one(conn, statement("gateways", "webhook_source/lock"), {"name": name})
-        if row is None:
-            raise _none(name)
+        row = await _locked(conn, name)
         if changes.get("scheme", row["scheme"]) != row["scheme"]:
             row["settings"] = {}
         await execute(conn, statement("gateways", "webhook_source/change"), _columns(name, define({**row, **changes})))
@@ -124,9 +122,7 @@ async def rotate(conn: Connection, name: str, overlap: timedelta, secret: str | 
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidInput(f"overlap: is not between 0 and {LONGEST_OVERLAP.days} days", field="overlap")
     async with conn.transaction():
-        row = await fetch_one(conn, statement("gateways", "webhook_source/lock"), {"name": name})
-        if row is None:
-            raise _none(name)
+        row = await _locked(conn, name)
         secret = _checked(define(row), secret)
         values = {"name": name, "overlap_s": overlap.total_seconds()}
         await execute(conn, statement("gateways", "webhook_source/end_secrets"), values)
@@ -184,6 +180,13 @@ def _checked(definition: Definition, secret: str | None) -> str:
 
 async def _add_secret(conn: Connection, name: str, secret: str) -> None:
     await execute(conn, statement("gateways", "webhook_source/add_secret"), {"name": name, "secret": secret})
+
+
+async def _locked(conn: Connection, name: str) -> dict[str, Any]:
+    row = await fetch_one(conn, statement("gateways", "webhook_source/lock"), {"name": name})
+    if row is None:
+        raise _none(name)
+    return row
 
 
 def _none(name: str) -> NoSuchSource:
